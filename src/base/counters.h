@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SUT_BASE_COUNTERS_H
+#define SUT_BASE_COUNTERS_H
+/*
+ * counters - what an engine counts: packets by reason, and events by name.  One block per engine, no globals.
+ *
+ * A reason is counted once for each packet to which it applied; dropped[] holds those that ended there,
+ * passed[] those that went on untouched.
+ */
+#include <stdint.h>
+
+#include "base/reason.h"
+
+/* clang-format off */
+#define SUT_EVENTS(X) \
+	X(PKTS_IN,        "packets_in",        "packets that came in") \
+	X(PKTS_OUT,       "packets_out",       "packets that went out") \
+	X(BYTES_IN,       "bytes_in",          "bytes that came in") \
+	X(BYTES_OUT,      "bytes_out",         "bytes that went out") \
+	X(FLOWS_OPENED,   "flows_opened",      "flows entered in the table") \
+	X(FLOWS_CLOSED,   "flows_closed",      "flows ended by FIN, RST or time-out") \
+	X(FLOWS_EVICTED,  "flows_evicted",     "flows ended to make room") \
+	X(FLOWS_REOPENED, "flows_reopened",    "ports used again by a new connection") \
+	X(TRANSLATED,     "translated",        "packets whose numbers were shifted") \
+	X(MADE,           "made",              "packets made by the engine itself") \
+	X(PROMISED,       "promised",          "SYN-ACKs promised to clients") \
+	X(PROMISE_KEPT,   "promise_kept",      "promises that the server's SYN-ACK redeemed") \
+	X(PROMISE_BROKEN, "promise_broken",    "promises ended by a reset to the client") \
+	X(MERGED,         "merged",            "SYNs sent with the client's first data") \
+	X(MERGE_TAKEN,    "merge_taken",       "data in SYN that the server took") \
+	X(MERGE_REFUSED,  "merge_refused",     "data in SYN that the server left: sent again at once") \
+	X(MERGE_BLACK,    "merge_black",       "data in SYN without an answer: plain SYN sent") \
+	X(LEARNT,         "learnt",            "servers' options learnt from a real SYN-ACK") \
+	X(SPEAKS_FIRST,   "speaks_first",      "servers found to speak first") \
+	X(HELD_BYTES,     "held_bytes",        "bytes of early data held") \
+	X(RST_SENT,       "rst_sent",          "resets made by the engine") \
+	X(ICMP_SENT,      "icmp_sent",         "ICMP errors made by the engine") \
+	X(REKEYED,        "rekeyed",           "flow table given a new hash key") \
+	X(REBUILT,        "ack_released",      "withheld acknowledgements sent")
+
+enum event {
+#define X(id, label, text) EV_##id,
+	SUT_EVENTS(X)
+#undef X
+	SUT_EVENT_COUNT
+};
+/* clang-format on */
+
+struct counters {
+	uint64_t dropped[SUT_REASON_COUNT];
+	uint64_t passed[SUT_REASON_COUNT];
+	uint64_t event[SUT_EVENT_COUNT];
+};
+
+/* The metric name of e ("flows_opened"); never NULL. */
+const char *event_label(enum event e);
+
+/* What e counts, in a few words; never NULL. */
+const char *event_text(enum event e);
+
+/* The sum of dropped[]. */
+uint64_t counters_dropped(const struct counters *c);
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SUT_BASE_HASH_H
+#define SUT_BASE_HASH_H
+/*
+ * hash - a keyed multiply-fold for tables (fast, not a MAC), and SipHash-2-4 for what a peer must not guess.
+ */
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "base/compiler.h"
+
+struct hash_key { uint64_t k[5]; };	/* random; each word odd or not as it comes */
+
+/* a * b as 128 bits, the halves xored. */
+SUT_INLINE uint64_t hash_fold(uint64_t a, uint64_t b)
+{
+	__extension__ unsigned __int128 m = (unsigned __int128)a * b;
+
+	return (uint64_t)m ^ (uint64_t)(m >> 64);
+}
+
+/* Hash of the 40 bytes at p (any alignment, native word order).  For tables only. */
+SUT_INLINE uint64_t hash40(const struct hash_key *key, const void *p)
+{
+	uint64_t w[5];
+
+	memcpy(w, p, sizeof w);
+	return hash_fold(hash_fold(w[0] ^ key->k[0], w[1] ^ key->k[1]) ^ w[4],
+			 hash_fold(w[2] ^ key->k[2], w[3] ^ key->k[3]) ^
+				 key->k[4]);
+}
+
+/*
+ * SipHash-2-4 (Aumasson, Bernstein 2012) of len bytes at p under a 16-byte key.  Used for promised ISNs,
+ * cookies and MACs; checked against the published vectors.
+ */
+uint64_t siphash(const uint8_t key[16], const void *p, size_t len);
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SUT_CORE_REWRITE_H
+#define SUT_CORE_REWRITE_H
+/*
+ * rewrite - changes the numbers of a segment in place, checksum included; the only code that writes TCP fields of a
+ * passing packet.
+ *
+ * All changes are incremental (proto/checksum.h): a partial checksum stays as it is, a wrong one stays wrong.
+ * v is kept true to the bytes (seq, ack, window).  A GSO super-packet is one packet and stays one.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/packet.h"
+#include "core/seam.h"
+#include "proto/view.h"
+
+/*
+ * Adds a to seq, ack, SACK edges, TSval and TSecr.  ack, SACK and TSecr only where the ACK flag is set (TSecr of
+ * a segment without ACK means nothing, RFC 7323, 3.2). A RST|ACK that answers a SYN has seq 0:
+ * its seq is not shifted (RFC 9293, 3.5.2).|ACK with seq 0 keeps its seq where answers_syn says so.
+ * The options must have been found well-formed by view_options(); o is its result.
+ */
+void rewrite_shift(struct packet *p, struct view *v,
+		   const struct tcp_options *o, struct seam_add a);
+
+/*
+ * The hot path of rewrite_shift: add_ts goes to TSval if ts_is_val, else to TSecr, and options are read here.
+ * Returns R_OK, or R_TCP_OPT: nothing was changed.
+ */
+enum reason rewrite_fast(struct packet *p, struct view *v, uint32_t add_seq,
+			 uint32_t add_ack, uint32_t add_ts, bool ts_is_val);
+
+/* Sets one field. */
+void rewrite_seq(struct packet *p, struct view *v, uint32_t seq);
+void rewrite_ack(struct packet *p, struct view *v, uint32_t ack);
+void rewrite_window(struct packet *p, struct view *v, uint16_t window);
+void rewrite_flags(struct packet *p, struct view *v, uint8_t flags);
+void rewrite_ts(struct packet *p, const struct view *v,
+		const struct tcp_options *o, uint32_t tsval, uint32_t tsecr);
+
+/* Overwrites the n bytes at off (from the start of the TCP header; even or odd) by NOPs. */
+void rewrite_nop(struct packet *p, const struct view *v, uint8_t off, uint8_t n);
+
+/* Takes SACK blocks out by NOPs: all of them, or those with an edge beyond `beyond` (numbers as now in the packet). */
+void rewrite_sack_strip(struct packet *p, const struct view *v,
+			const struct tcp_options *o);
+#endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SUT_PROTO_IP_H
+#define SUT_PROTO_IP_H
+/* ip - Ethernet, VLAN, IPv4 and IPv6 headers as on the wire. */
+#include <stdint.h>
+
+#include "base/be.h"
+
+enum ether_type {
+	ETH_IP4 = 0x0800, ETH_ARP = 0x0806, ETH_IP6 = 0x86dd,
+	ETH_VLAN = 0x8100,	/* 802.1Q */
+	ETH_QINQ = 0x88a8,	/* 802.1ad */
+};
+
+enum ip_proto { IP_ICMP = 1, IP_TCP = 6, IP_UDP = 17, IP_ICMP6 = 58 };
+
+struct eth_hdr {
+	uint8_t dst[6], src[6];
+	be16 type;
+};
+
+struct vlan_tag {		/* stands between src and type: its ether type comes first */
+	be16 tpid, tci;
+};
+
+struct ipv4_hdr {		/* RFC 791 */
+	uint8_t ver_ihl;
+	uint8_t tos;
+	be16 len;
+	be16 id;
+	be16 frag;		/* flags << 13 | offset in 8-byte units */
+	uint8_t ttl;
+	uint8_t proto;
+	be16 csum;
+	uint8_t src[4], dst[4];
+};
+
+enum { IP4_DF = 0x4000, IP4_MF = 0x2000, IP4_OFFSET = 0x1fff };
+
+struct ipv6_hdr {		/* RFC 8200 */
+	be32 ver_tc_flow;
+	be16 payload_len;
+	uint8_t next;
+	uint8_t hop_limit;
+	uint8_t src[16], dst[16];
+};
+
+_Static_assert(sizeof(struct eth_hdr) == 14 && sizeof(struct vlan_tag) == 4 &&
+	       sizeof(struct ipv4_hdr) == 20 && sizeof(struct ipv6_hdr) == 40,
+	       "wire headers have no padding");
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SUT_PROTO_PRINT_H
+#define SUT_PROTO_PRINT_H
+/*
+ * print - the one textual form of a packet, in tcpdump's notation; logs, scripts, errors and commands all use it.
+ *
+ *   192.0.2.10.40000 > 198.51.100.1.80: S 1000:1000(0) win 64240 <mss 1460,sackOK,TS val 10 ecr 0,nop,wscale 7>
+ *
+ * Flags: S F R P, "." for ACK, U E W (ECE, CWR).  Then first:last(len), "ack N" where ACK is set, "win N", "urg N",
+ * options in wire order (mss N, nop, wscale N, sackOK, sack 1 {a:b}, TS val N ecr N, eol, mptcp capable|join|N,
+ * md5, ao, tfo cookiereq|HEX, exp-XXXX, unknown-N).  [vlan N], [frag], [bad tcp cksum], [bad ip cksum], [partial],
+ * [gso N] as they apply, at the end.  What is no TCP has one line of its protocol and length.
+ */
+#include <stddef.h>
+
+struct packet;
+struct view;
+
+#define PRINT_MAX 512
+
+/* The segment without addresses ("S 1000:1000(0) win ..."), as packet scripts have it.  Always ends with NUL; returns its length. */
+size_t print_segment(const struct packet *p, const struct view *v,
+		     char *ret_s, size_t size);
+
+/* The whole line; parses p itself, and says what is malformed. */
+size_t print_packet(const struct packet *p, char *ret_s, size_t size);
+
+/* An address of 16 bytes: dotted if v4-mapped, else RFC 5952.  ret_s has 46 bytes or more. */
+size_t print_addr(const unsigned char addr[16], char *ret_s, size_t size);
+#endif
