@@ -21,7 +21,7 @@ struct link_config {
 	uint32_t loss_ppm, dup_ppm, reorder_ppm;	/* chances in millionths */
 	sut_time reorder_by;		/* how much later a reordered packet leaves; 0: delay / 2 or 1 ms */
 	uint64_t rate_bps;		/* bits per second, Ethernet header included; 0: no limit */
-	uint32_t queue_bytes;		/* what may wait for the transmitter; 0: no limit */
+	uint32_t queue_bytes;		/* what may wait for the transmitter; 0: no limit; one packet always may */
 	uint32_t nth[LINK_NTH_MAX];	/* packets to drop, counted from 1, in any order; 0 ends the list */
 	uint64_t seed;
 };
@@ -31,6 +31,7 @@ struct link {
 	uint64_t rng;
 	uint64_t count;			/* packets offered so far */
 	sut_time busy_until;		/* when the transmitter is free */
+	uint64_t rest;			/* what busy_until was rounded down by, in ns * bits per second */
 	sut_time last_out;		/* when the last in-order packet leaves */
 };
 
@@ -43,6 +44,9 @@ struct link_fate {
 	sut_time at[2];
 };
 
-/* Offers a packet of len bytes (a super-packet counts as its segments' bytes: pass the wire length). */
+/*
+ * Offers a packet of len bytes (a super-packet counts as its segments' bytes: pass the wire length).  Packets that leave
+ * at the same time leave in the order in which they were offered.  A copy leaves up to `jitter` after its original.
+ */
 struct link_fate link_offer(struct link *l, uint32_t len, sut_time now);
 #endif
