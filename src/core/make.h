@@ -14,12 +14,12 @@
 #include "core/outbox.h"
 #include "proto/view.h"
 
-/* How one end's packets look below TCP.  104 bytes. */
+/* How one end's packets look below TCP. */
 struct lane {
 	uint8_t eth[22];		/* Ethernet header with its tags */
 	uint8_t eth_len;		/* 14, 18 or 22 */
 	uint8_t ip;			/* 4 or 6 */
-	uint8_t ttl, tos;		/* hop limit and traffic class for IPv6 */
+	uint8_t ttl, tos;		/* hop limit and traffic class for IPv6; no ECN bits */
 	uint32_t flow_label;		/* IPv6, 20 bits */
 	uint8_t src[16], dst[16];	/* IPv4 as v4-mapped */
 	uint16_t sport, dport;		/* host order */

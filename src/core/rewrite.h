@@ -6,7 +6,7 @@
  * passing packet.
  *
  * All changes are incremental (proto/checksum.h): a partial checksum stays as it is, a wrong one stays wrong.
- * v is kept true to the bytes (seq, ack, window).  A GSO super-packet is one packet and stays one.
+ * v is kept true to the bytes (seq, ack, window, flags).  A GSO super-packet is one packet and stays one.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -17,8 +17,7 @@
 
 /*
  * Adds a to seq, ack, SACK edges, TSval and TSecr.  ack, SACK and TSecr only where the ACK flag is set (TSecr of
- * a segment without ACK means nothing, RFC 7323, 3.2). A RST|ACK that answers a SYN has seq 0:
- * its seq is not shifted (RFC 9293, 3.5.2).|ACK with seq 0 keeps its seq where answers_syn says so.
+ * a segment without ACK means nothing, RFC 7323, 3.2).  A RST|ACK with seq 0 keeps its seq: see seam_keeps_seq().
  * The options must have been found well-formed by view_options(); o is its result.
  */
 void rewrite_shift(struct packet *p, struct view *v,
@@ -36,13 +35,22 @@ void rewrite_seq(struct packet *p, struct view *v, uint32_t seq);
 void rewrite_ack(struct packet *p, struct view *v, uint32_t ack);
 void rewrite_window(struct packet *p, struct view *v, uint16_t window);
 void rewrite_flags(struct packet *p, struct view *v, uint8_t flags);
+
+/* Sets both timestamps; nothing where o says that there are none. */
 void rewrite_ts(struct packet *p, const struct view *v,
 		const struct tcp_options *o, uint32_t tsval, uint32_t tsecr);
 
 /* Overwrites the n bytes at off (from the start of the TCP header; even or odd) by NOPs. */
 void rewrite_nop(struct packet *p, const struct view *v, uint8_t off, uint8_t n);
 
-/* Takes SACK blocks out by NOPs: all of them, or those with an edge beyond `beyond` (numbers as now in the packet). */
+/* Overwrites the SACK option, if there is one, by NOPs, and takes it out of o. */
 void rewrite_sack_strip(struct packet *p, const struct view *v,
-			const struct tcp_options *o);
+			struct tcp_options *o);
+
+/*
+ * Takes out the SACK blocks that have an edge beyond limit (numbers as now in the packet): the others move up in
+ * their order, NOPs fill the end, and o follows.
+ */
+void rewrite_sack_clamp(struct packet *p, const struct view *v,
+			struct tcp_options *o, uint32_t limit);
 #endif

@@ -15,7 +15,7 @@
 
 #include "base/seq.h"
 #include "core/seqmap.h"
-
+#include "proto/tcp.h"
 
 struct seam {
 	struct seqmap seq;
@@ -39,6 +39,15 @@ static inline struct seam_add seam_add_of(const struct seam *s,
 			s->seq.shift[FAR], s->ts[NEAR], s->ts[FAR] };
 	return (struct seam_add){ 0u - s->seq.shift[FAR],
 		0u - s->seq.shift[NEAR], 0u - s->ts[FAR], 0u - s->ts[NEAR] };
+}
+
+/*
+ * Does a segment keep its seq in either numbering?  A RST|ACK that answers a SYN counts in no stream: its seq is 0
+ * (RFC 9293, 3.5.2, group 1), and the opener expects 0.
+ */
+static inline bool seam_keeps_seq(uint8_t flags, uint32_t seq)
+{
+	return seq == 0 && (flags & (TCP_RST | TCP_ACK)) == (TCP_RST | TCP_ACK);
 }
 
 /*

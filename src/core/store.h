@@ -24,20 +24,26 @@ struct cell {
 	uint32_t next;			/* index, STORE_NONE at the end */
 	sut_seq seq;
 	uint16_t len;			/* payload bytes */
-	uint8_t flags;			/* TCP_PSH, TCP_FIN as the first copy carried them */
+	uint8_t flags;			/* TCP_PSH, TCP_FIN; a FIN stands behind the len bytes, and len may be 0 then */
 	uint8_t has_ts;
 	uint32_t tsval;			/* of the first copy */
-	uint8_t bytes[STORE_CELL - 20];
+	uint8_t bytes[STORE_CELL - 16];
 };
 
-#define STORE_CELL_BYTES (STORE_CELL - 20u)
+#define STORE_CELL_BYTES (STORE_CELL - 16u)
 _Static_assert(sizeof(struct cell) == STORE_CELL, "cells tile the pool");
 
 struct store;
 
+/* Bytes for a pool of this many cells. */
 size_t store_need(uint32_t cells);
+
+/* Lays the pool out in block (store_need() bytes, aligned to 64).  Touches no cell before it is used. */
 struct store *store_init(void *block, uint32_t cells);
+
 uint32_t store_free_cells(const struct store *s);
+
+/* The cell with this index, which must be in use. */
 struct cell *store_cell(struct store *s, uint32_t i);
 const struct cell *store_cell_const(const struct store *s, uint32_t i);
 
@@ -51,15 +57,17 @@ struct hold {
 void hold_init(struct hold *h);
 
 /*
- * Copies what is new of the payload of v (seq is its near number; tsval its timestamp, has_ts whether there is one) into cells of at most
- * `piece` bytes (<= STORE_CELL_BYTES).  max_cells is the flow's quota.  PSH goes to the last piece.
+ * Copies what is new of the payload of v into cells of at most `piece` bytes (1 to STORE_CELL_BYTES).  seq is the
+ * near number of the payload's first byte (a SYN's seq + 1); tsval is the segment's timestamp, has_ts whether there is one.
+ * max_cells is the flow's quota.  PSH goes to the last new piece; so does FIN if that piece ends the segment, else a new
+ * FIN gets a cell of its own with len 0.
  * Returns R_OK; R_DUP_HELD if nothing was new; R_QUOTA, R_STORE_FULL: nothing was kept.
  */
 enum reason hold_insert(struct store *s, struct hold *h, const struct packet *p,
 			const struct view *v, sut_seq seq, bool has_ts,
 			uint32_t tsval, uint32_t piece, uint16_t max_cells);
 
-/* Drops what lies wholly before una. */
+/* Drops the cells that lie wholly before una, their FIN included. */
 void hold_drop_before(struct store *s, struct hold *h, sut_seq una);
 
 /* Gives all cells back. */
