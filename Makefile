@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: MIT
+# Thin: every target is one command.  Meson builds, tools/ checks, lab/ shows.
+#
+#   make            build                        make demo       what it does, in two minutes (root)
+#   make test       everything that CI checks    make test-all   the whole matrix of live tests (root)
+#   make bench      figures                      make mutants    thirty breakages, each must be noticed
+#   make fuzz       each fuzzer for FUZZ_SECONDS make lint fmt   style
+#   make deps       install what is missing      make install clean
+
+CC ?= gcc
+BUILD ?= build
+FUZZ_SECONDS ?= 60
+DESTDIR ?=
+
+.PHONY: all demo test test-all test-live bench fuzz mutants lint fmt deps install clean
+
+all: $(BUILD)/build.ninja
+	@ninja -C $(BUILD)
+
+$(BUILD)/build.ninja:
+	@tools/deps.sh build
+	@tools/build.sh $(BUILD) gcc
+
+demo:
+	@tools/deps.sh build demo
+	@$(MAKE) --no-print-directory all
+	@lab/demo.sh $(BUILD)/src/cli/suture
+
+test:
+	@tools/deps.sh build demo test
+	@tools/test.sh
+
+test-all:
+	@tools/deps.sh build demo test
+	@LIVE=all tools/test.sh
+
+# One live test, or all of the core: make test-live [T=http]
+test-live: all
+	@tools/live.sh $(BUILD) $(T)
+
+bench: all
+	@meson test -C $(BUILD) --benchmark --verbose
+
+fuzz:
+	@tools/deps.sh build test
+	@tools/fuzz.sh $(FUZZ_SECONDS)
+
+mutants:
+	@tools/deps.sh build demo test
+	@tools/mutants.sh
+
+lint: all
+	@tools/lint.sh $(BUILD)
+
+fmt:
+	@git ls-files '*.c' '*.h' | xargs clang-format -i
+
+deps:
+	@tools/deps.sh build demo test
+
+install: all
+	@DESTDIR=$(DESTDIR) meson install -C $(BUILD) --no-rebuild
+
+clean:
+	@rm -rf build build-*
