@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SUT_APP_ENGINE_H
+#define SUT_APP_ENGINE_H
+/*
+ * engine - joins one role to its ports and runs it until it is told to end.
+ *
+ * Owns:     the ports, the role's memory, the counters, the loop.  Many engines can live in one process.
+ * Does not: parse flags or know any role: both come in by the config.
+ *
+ * A turn of the loop: expire what is due, then the ports by index, one burst each.  What a call into the role put in the outbox is
+ * sent before the next call.  SIGINT and SIGTERM end the run cleanly, SIGUSR1 prints the counters.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "app/log.h"
+#include "app/options.h"
+#include "base/time.h"
+#include "role/role.h"
+
+struct port;
+
+#define ENGINE_PORTS_MAX 8
+
+/* Options that every long-running command has: engine_option_table fills them. */
+struct engine_options {
+	bool verbose, debug, quiet;
+	bool json;			/* counters as JSON, one object */
+	bool stats;			/* counters at the end */
+	bool log_time;
+	sut_time stats_interval;	/* counters every so often; 0: never */
+	const char *trace_pcap;		/* a directory (a file per port), or a file; NULL: no trace */
+};
+
+extern const struct option_desc engine_option_table[];
+
+struct engine_config {
+	const struct role_ops *ops;
+	const void *role_config;	/* as ops->need and ops->init take it */
+	const char *role_error;		/* why need() would return 0; NULL: asked by the caller already */
+
+	/*
+	 * By index into ops->ports: what to open ("if:eth0").  port[i], where not NULL, is used instead and is closed at the
+	 * end (tests).  Each port of frames needs one of the two.
+	 */
+	const char *spec[ENGINE_PORTS_MAX];
+	struct port *port[ENGINE_PORTS_MAX];
+
+	struct engine_options opt;
+};
+
+/*
+ * Opens, announces readiness ("suture: ready: accel-near client=if:a server=if:b" and the service manager's datagram), runs.
+ * Returns the exit code: 0 after a signal or when all captures have ended; 1 if something failed (said on stderr).
+ */
+int engine_run(const struct engine_config *cfg);
+#endif

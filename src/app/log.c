@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+#include "app/log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "app/clock.h"
+
+static size_t put_time(char *s, size_t size)
+{
+	sut_time wall = clock_now() + clock_wall_offset();
+	time_t sec = (time_t)(wall / 1000000000u);
+	struct tm tm;
+	size_t n;
+
+	gmtime_r(&sec, &tm);
+	n = strftime(s, size, "%Y-%m-%dT%H:%M:%S", &tm);
+	return n + (size_t)snprintf(s + n, size - n, ".%06uZ ",
+				    (unsigned)(wall % 1000000000u / 1000));
+}
+
+void log_line(const struct log *l, enum log_level level, const char *fmt, ...)
+{
+	char line[1024];
+	size_t n = 0;
+	va_list ap;
+
+	if (!log_shows(l, level))
+		return;
+	if (l->time)
+		n = put_time(line, sizeof line);
+	n += (size_t)snprintf(line + n, sizeof line - n, "suture: ");
+	va_start(ap, fmt);
+	vsnprintf(line + n, sizeof line - n, fmt, ap);
+	va_end(ap);
+	fprintf(stderr, "%s\n", line);
+}

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT */
+#include "app/options.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "app/option_value.h"
+#include "base/compiler.h"
+
+static bool takes_value(const struct option_desc *d)
+{
+	return d->kind != OPTION_FLAG;
+}
+
+static const struct option_desc *find_long(const struct option_usage *u, const char *name,
+					   size_t len, void **ret_config)
+{
+	for (const struct option_group *g = u->groups; g && g->table; g++) {
+		for (const struct option_desc *d = g->table; d->name; d++) {
+			if (strlen(d->name) == len && memcmp(d->name, name, len) == 0) {
+				*ret_config = g->config;
+				return d;
+			}
+		}
+	}
+	return NULL;
+}
+
+static const struct option_desc *find_short(const struct option_usage *u, char letter,
+					    void **ret_config)
+{
+	for (const struct option_group *g = u->groups; g && g->table; g++) {
+		for (const struct option_desc *d = g->table; d->name; d++) {
+			if (d->letter && d->letter == letter) {
+				*ret_config = g->config;
+				return d;
+			}
+		}
+	}
+	return NULL;
+}
+
+/* Where the reading of argv stands. */
+struct cursor {
+	int i, argc;
+	char *const *argv;
+	char *err;
+	size_t err_size;
+};
+
+static SUT_PRINTF(2, 3) int fail(struct cursor *c, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(c->err, c->err_size, fmt, ap);
+	va_end(ap);
+	return -EINVAL;
+}
+
+/* The value that follows an option as the next word; NULL if there is none. */
+static const char *next_word(struct cursor *c)
+{
+	return c->i + 1 < c->argc ? c->argv[++c->i] : NULL;
+}
+
+static int apply(struct cursor *c, const struct option_desc *d, void *config, const char *shown,
+		 const char *value)
+{
+	char why[256];
+
+	if (!value && takes_value(d))
+		return fail(c, "%s needs a value: %s%s%s", shown, d->arg ? d->arg : "VALUE",
+			    d->help ? ", " : "", d->help ? d->help : "");
+	if (option_set(d, config, value, why, sizeof why) != 0)
+		return fail(c, "%s: %s", shown, why);
+	return 0;
+}
+
+static int read_long(struct cursor *c, const struct option_usage *u)
+{
+	const char *word = c->argv[c->i], *name = word + 2, *eq = strchr(name, '=');
+	size_t len = eq ? (size_t)(eq - name) : strlen(name);
+	const struct option_desc *d;
+	const char *value;
+	char shown[64];
+	void *config;
+
+	snprintf(shown, sizeof shown, "--%.*s", (int)(len < 60 ? len : 60), name);
+	d = find_long(u, name, len, &config);
+	if (!d)
+		return fail(c, "unknown option %s", shown);
+	if (!takes_value(d) && eq)
+		return fail(c, "%s takes no value", shown);
+	value = eq ? eq + 1 : takes_value(d) ? next_word(c) : NULL;
+	return apply(c, d, config, shown, value);
+}
+
+/* A cluster of short options: flags, and at most one with a value, at its end. */
+static int read_short(struct cursor *c, const struct option_usage *u)
+{
+	const char *p = c->argv[c->i] + 1;
+
+	while (*p) {
+		const struct option_desc *d;
+		const char *value = NULL;
+		char shown[3] = { '-', *p, 0 };
+		void *config;
+		int err;
+
+		d = find_short(u, *p++, &config);
+		if (!d)
+			return fail(c, "unknown option %s", shown);
+		if (takes_value(d)) {
+			value = *p ? p : next_word(c);
+			p = "";
+		}
+		err = apply(c, d, config, shown, value);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static bool is_help(const struct option_usage *u, const char *word)
+{
+	void *config;
+
+	if (strcmp(word, "--help") == 0)
+		return true;
+	return strcmp(word, "-h") == 0 && !find_short(u, 'h', &config);
+}
+
+static int check_args(struct cursor *c, const struct option_usage *u, const struct option_args *a)
+{
+	if (a->n < u->min_args)
+		return fail(c, "too few arguments: expected %s", u->synopsis);
+	if (a->n > u->max_args)
+		return fail(c, "unexpected argument '%s'", a->arg[u->max_args]);
+	return 0;
+}
+
+int options_parse(const struct option_usage *u, int argc, char *const *argv,
+		  struct option_args *ret_args, char *ret_err, size_t err_size)
+{
+	struct cursor c = { .argc = argc, .argv = argv, .err = ret_err, .err_size = err_size };
+	struct option_args args = { 0 };
+	bool ended = false;
+	int err = 0;
+
+	for (; c.i < argc; c.i++) {
+		const char *word = argv[c.i];
+
+		if (ended || word[0] != '-' || !word[1]) {
+			if (args.n == OPTIONS_ARGS_MAX)
+				return fail(&c, "too many arguments");
+			args.arg[args.n++] = word;
+			continue;
+		}
+		if (is_help(u, word))
+			return 1;
+		if (strcmp(word, "--") == 0)
+			ended = true;
+		else
+			err = word[1] == '-' ? read_long(&c, u) : read_short(&c, u);
+		if (err)
+			return err;
+	}
+	err = check_args(&c, u, &args);
+	if (err == 0)
+		*ret_args = args;
+	return err;
+}
+
+void options_defaults(const struct option_desc *table, void *config)
+{
+	char why[256];
+
+	for (const struct option_desc *d = table; d->name; d++) {
+		int err = 0;
+
+		if (d->def)
+			err = option_set(d, config, d->def, why, sizeof why);
+		assert(err == 0);
+		(void)err;
+	}
+}
+
+/* "  -v, --verbose" and "      --name=ARG" are padded to this column. */
+#define HELP_COLUMN 30
+
+static void print_option(const struct option_desc *d, FILE *f)
+{
+	char left[80], letter[8] = "    ";
+	int n;
+
+	if (d->letter)
+		snprintf(letter, sizeof letter, "-%c, ", d->letter);
+	n = snprintf(left, sizeof left, "  %s--%s%s%s", letter, d->name, d->arg ? " " : "",
+		     d->arg ? d->arg : "");
+	if (n >= HELP_COLUMN - 1)
+		fprintf(f, "%s\n%*s%s", left, HELP_COLUMN, "", d->help);
+	else
+		fprintf(f, "%-*s%s", HELP_COLUMN, left, d->help);
+	if (d->names) {
+		fputs(": ", f);
+		for (const char *const *s = d->names; *s; s++)
+			fprintf(f, "%s%s", s == d->names ? "" : ", ", *s);
+	}
+	if (d->def)
+		fprintf(f, " [%s]", *d->def ? d->def : "none");
+	fputc('\n', f);
+}
+
+void options_help(const struct option_usage *u, FILE *f)
+{
+	fprintf(f, "usage: suture %s%s%s\n", u->command, *u->synopsis ? " " : "", u->synopsis);
+	if (u->about)
+		fprintf(f, "\n%s", u->about);
+	for (const struct option_group *g = u->groups; g && g->table; g++) {
+		fprintf(f, "\n%s:\n", g->title ? g->title : "Options");
+		for (const struct option_desc *d = g->table; d->name; d++)
+			print_option(d, f);
+	}
+	fputs("\n  -h, --help                  this text\n", f);
+}
+
+int options_complain(const struct option_usage *u, const char *fmt, ...)
+{
+	va_list ap;
+
+	fprintf(stderr, "suture %s: ", u->command);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fprintf(stderr, "\nTry 'suture %s --help'.\n", u->command);
+	return 2;
+}
+
+int options_run(const struct option_usage *u, int argc, char *const *argv,
+		struct option_args *ret_args)
+{
+	char why[400];
+	int err = options_parse(u, argc, argv, ret_args, why, sizeof why);
+
+	if (err == 1) {
+		options_help(u, stdout);
+		return 0;
+	}
+	return err ? options_complain(u, "%s", why) : -1;
+}

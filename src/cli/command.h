@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SUT_CLI_COMMAND_H
+#define SUT_CLI_COMMAND_H
+/*
+ * command - the table of subcommands.  A command's run() gets the words after its own, parses them with app/options.h, and
+ * returns the exit code: 0 well, 1 failed, 2 bad usage.
+ */
+
+struct command {
+	const char *words;	/* "accel near" */
+	int (*run)(int argc, char **argv);
+	const char *help;	/* one line */
+};
+
+/* In the order of the help text; ends with NULL words. */
+extern const struct command commands[];
+
+/* Each is in cmd_<name>.c. */
+int cmd_accel_near(int argc, char **argv);
+int cmd_replay(int argc, char **argv);
+int cmd_version(int argc, char **argv);
+int cmd_wire(int argc, char **argv);
+#endif
