@@ -2,11 +2,12 @@
 #include "proto/checksum.h"
 
 /*
- * Theory of operation.  The one's complement sum does not care how its words are grouped or in which
- * byte order they are added, so long runs are added as native 64-bit words with the carries counted
- * apart; only the folded 16 bits are then turned to network order.  A piece that starts at an odd offset
- * of the whole contributes its sum with the two bytes exchanged (RFC 1071, 2.B): that is how a payload
- * that begins in head and goes on in body after an odd number of bytes is summed without copying it.
+ * Theory of operation.  The one's complement sum does not care how its words are grouped or in
+ * which byte order they are added, so long runs are added as native 64-bit words, carries counted
+ * apart; only the folded 16 bits are then turned to network order.  A piece that starts at an odd
+ * offset of the whole contributes its sum with the two bytes exchanged (RFC 1071, 2.B): that is
+ * how a payload that begins in head and goes on in body after an odd number of bytes is summed
+ * without copying it.
  */
 #include <assert.h>
 #include <string.h>
@@ -98,7 +99,8 @@ uint16_t csum_pseudo(const struct packet *p, const struct view *v,
 	if (v->ip == 4)
 		sum = csum_add(sum, l3 + offsetof(struct ipv4_hdr, src), 8);
 	else
-		sum = csum_add(sum, l3 + offsetof(struct ipv6_hdr, src), 32);
+		sum = csum_add(csum_add(sum, l3 + offsetof(struct ipv6_hdr, src), 16),
+			       ip6_final_dst(l3, (uint32_t)(v->l4 - v->l3)), 16);
 	return csum_fold(sum);
 }
 

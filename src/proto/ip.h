@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #ifndef SUT_PROTO_IP_H
 #define SUT_PROTO_IP_H
-/* ip - Ethernet, VLAN, IPv4 and IPv6 headers as on the wire. */
+/* ip - Ethernet, VLAN, IPv4, IPv6 headers as on the wire, and the IPv6 extension header chain. */
 #include <stdint.h>
 
 #include "base/be.h"
+#include "base/reason.h"
 
 enum ether_type {
 	ETH_IP4 = 0x0800, ETH_ARP = 0x0806, ETH_IP6 = 0x86dd,
@@ -48,4 +49,30 @@ struct ipv6_hdr {		/* RFC 8200 */
 _Static_assert(sizeof(struct eth_hdr) == 14 && sizeof(struct vlan_tag) == 4 &&
 	       sizeof(struct ipv4_hdr) == 20 && sizeof(struct ipv6_hdr) == 40,
 	       "wire headers have no padding");
+
+/* Copies the address of 4 bytes at ip4 as a v4-mapped IPv6 address (RFC 4291, 2.5.5.2). */
+void ip4_map(const uint8_t *ip4, uint8_t ret_addr[16]);
+
+/* What stands behind the extension headers of an IPv6 packet. */
+struct ip6_chain {
+	uint8_t proto;		/* what follows the chain */
+	uint16_t len;		/* bytes of the chain; 0: there is none */
+	uint16_t frag;		/* offset and M of the fragment header that ended the chain; else 0 */
+};
+
+/*
+ * Walks the extension headers (hop-by-hop, routing, destination, AH, fragment) in the n bytes at
+ * h, the first of which is of kind next.  Ends at whatever else is found, and at a fragment
+ * header, but for one of offset 0 without more (RFC 6946).  R_OK or R_IP6_EXT: cut short, or more
+ * than eight.
+ */
+enum reason ip6_chain_read(uint8_t next, const uint8_t *h, uint32_t n,
+			   struct ip6_chain *ret_c);
+
+/*
+ * The destination that the pseudo-header means (RFC 8200, 8.1): the last one of a routing header
+ * that is still to be followed (types 0, 2 and 4), else the header's.  n bytes at ip6, a header
+ * and its chain, were read before.
+ */
+const uint8_t *ip6_final_dst(const uint8_t *ip6, uint32_t n);
 #endif

@@ -121,7 +121,7 @@ static void read_first(const uint8_t *b, struct tcp_option o,
 	}
 }
 
-/* The layout of established segments, NOP NOP TS [NOP NOP SACK]: true if it is that and was read. */
+/* The layout of established segments, NOP NOP TS [NOP NOP SACK]: true if it is that, and read. */
 SUT_INLINE bool read_aligned(const uint8_t *opt, size_t len,
 			     struct tcp_options *r)
 {

@@ -3,13 +3,13 @@
 
 /*
  * Theory of operation.  Nearly every frame is untagged IPv4 without options that carries TCP:
- * parse_plain() takes that one at fixed offsets and says yes or no.  Whatever it says no to, healthy or
- * not, goes through the general way, which alone knows reasons; so the short way needs no answer to
- * "what is wrong", and the two cannot disagree about it.
+ * parse_plain() takes that one at fixed offsets and says yes or no.  Whatever it says no to,
+ * healthy or not, goes the general way, which alone knows reasons; so the short way needs no
+ * answer to "what is wrong", and the two cannot disagree about it.
  *
- * Invariants: v->ip is set only once the IP header (IPv4: with options) is known to lie in head; v->l4
- * and v->l4_len only once l4 + l4_len is known to lie in the packet; v->tcp only once the TCP header
- * with its options lies in head.
+ * Invariants: v->ip is set only once the IP header (IPv4: with options) is known to lie in head;
+ * v->l4 and l4_len only once l4 + l4_len is known to lie in the packet; v->tcp only once the TCP
+ * header with its options lies in head.
  */
 #include <assert.h>
 #include <string.h>
@@ -18,14 +18,6 @@
 #include "proto/ip.h"
 
 #define ETH_QINQ_OLD 0x9100	/* outer tags of equipment older than 802.1ad */
-#define EXT_MAX 8		/* IPv6 extension headers: every known one twice is more than anyone sends */
-
-enum ext_header {		/* RFC 8200, 4; RFC 4302 */
-	EXT_HOPOPTS = 0, EXT_ROUTING = 43, EXT_FRAGMENT = 44, EXT_AH = 51,
-	EXT_DSTOPTS = 60,
-};
-
-enum { FRAG6_MORE = 1, FRAG6_OFFSET = 0xfff8 };
 
 static const struct view view_none = { .vlan = { VLAN_NONE, VLAN_NONE } };
 
@@ -44,7 +36,7 @@ SUT_INLINE void take_tcp(const struct packet *p, unsigned doff, struct view *v)
 	v->tcp = true;
 }
 
-/* Untagged IPv4 without options, TCP, all as it should be: true, and *v.  Else false, and *v as it was. */
+/* Untagged IPv4 without options, TCP, all well: true, and *v.  Else false, and *v as it was. */
 SUT_INLINE bool parse_plain(const struct packet *p, struct view *v)
 {
 	enum { L3 = 14, L4 = L3 + 20 };
@@ -150,73 +142,36 @@ static enum reason read_ip4(const struct packet *p, struct view *v)
 	return read_l4(p, v);
 }
 
-/* Length of the extension header of this kind, two bytes of it at h; 0 if kind is not walked over. */
-static uint32_t ext_len(unsigned kind, const uint8_t *h)
-{
-	switch (kind) {
-	case EXT_HOPOPTS:
-	case EXT_ROUTING:
-	case EXT_DSTOPTS: return (h[1] + 1u) * 8;
-	case EXT_FRAGMENT: return 8;
-	case EXT_AH: return (h[1] + 2u) * 4;
-	default: return 0;
-	}
-}
-
-static bool is_ext(unsigned kind)
-{
-	static const uint8_t none[2];
-
-	return ext_len(kind, none) != 0;
-}
-
-/* Walks v->proto, l4 and l4_len over extension headers, to what IP carries or a fragment's body. */
-static enum reason read_ext(const struct packet *p, struct view *v)
-{
-	for (unsigned n = 0; is_ext(v->proto); n++) {
-		const uint8_t *h = p->head + v->l4;
-		uint32_t in_head = p->head_len - v->l4, len;
-		unsigned kind = v->proto;
-
-		if (n == EXT_MAX || in_head < 8 || v->l4_len < 8)
-			return R_IP6_EXT;
-		len = ext_len(kind, h);
-		if (len > in_head || len > v->l4_len)
-			return R_IP6_EXT;
-		v->proto = h[0];
-		v->l4 = (uint16_t)(v->l4 + len);
-		v->l4_len -= len;
-		if (kind == EXT_FRAGMENT &&
-		    load_be16(h + 2) & (FRAG6_OFFSET | FRAG6_MORE)) {
-			v->fragment = true;
-			break;
-		}
-	}
-	return R_OK;
-}
-
 static enum reason read_ip6(const struct packet *p, struct view *v)
 {
 	const uint32_t fixed = sizeof(struct ipv6_hdr);
+	uint32_t in_head = p->head_len - v->l3;
 	uint32_t avail = packet_len(p) - v->l3, len;
 	const uint8_t *h = p->head + v->l3;
+	struct ip6_chain c;
 	enum reason r;
 
-	if (p->head_len - v->l3 < fixed)
+	if (in_head < fixed)
 		return R_IP6_SHORT;
 	if (h[0] >> 4 != 6)
 		return R_IP6_VERSION;
 	v->ip = 6;
 	v->proto = h[6];
+	in_head -= fixed;
+	avail -= fixed;
 	len = load_be16(h + 4);
 	if (len == 0 && p->off.gso_type != GSO_NONE)
-		len = avail - fixed;
-	if (len > avail - fixed)
+		len = avail;		/* a super-packet too long for the field */
+	if (len > avail)
 		return R_IP6_LEN;
-	v->l4 = (uint16_t)(v->l3 + fixed);
-	v->l4_len = len;
-	r = read_ext(p, v);
-	return r == R_OK ? read_l4(p, v) : r;
+	r = ip6_chain_read(h[6], h + fixed, len < in_head ? len : in_head, &c);
+	if (r != R_OK)
+		return r;
+	v->proto = c.proto;
+	v->fragment = c.frag != 0;
+	v->l4 = (uint16_t)(v->l3 + fixed + c.len);
+	v->l4_len = len - c.len;
+	return read_l4(p, v);
 }
 
 static SUT_NOINLINE enum reason parse_any(const struct packet *p,
@@ -261,14 +216,6 @@ void view_payload_copy(const struct packet *p, const struct view *v,
 		       n - first);
 }
 
-static void map_ip4(const uint8_t *ip4, uint8_t ret_addr[16])
-{
-	static const uint8_t prefix[12] = { [10] = 0xff, [11] = 0xff };
-
-	memcpy(ret_addr, prefix, sizeof prefix);
-	memcpy(ret_addr + sizeof prefix, ip4, 4);
-}
-
 void view_addrs(const struct packet *p, const struct view *v,
 		uint8_t ret_src[16], uint8_t ret_dst[16])
 {
@@ -280,6 +227,6 @@ void view_addrs(const struct packet *p, const struct view *v,
 		memcpy(ret_dst, h + offsetof(struct ipv6_hdr, dst), 16);
 		return;
 	}
-	map_ip4(h + offsetof(struct ipv4_hdr, src), ret_src);
-	map_ip4(h + offsetof(struct ipv4_hdr, dst), ret_dst);
+	ip4_map(h + offsetof(struct ipv4_hdr, src), ret_src);
+	ip4_map(h + offsetof(struct ipv4_hdr, dst), ret_dst);
 }
