@@ -20,7 +20,9 @@
 #define TCP_CSUM_OFFSET 16u
 
 /* Two sums run side by side, so that an addition need not wait for the carry of the one before. */
-struct carry_sum { uint64_t lo[2], carry[2]; };
+struct carry_sum {
+	uint64_t lo[2], carry[2];
+};
 
 SUT_INLINE void add_word(struct carry_sum *s, unsigned lane, const uint8_t *b)
 {
@@ -34,8 +36,8 @@ SUT_INLINE void add_word(struct carry_sum *s, unsigned lane, const uint8_t *b)
 /* 32-bit halves and carries of s as a sum that cannot overflow. */
 static uint64_t carry_total(const struct carry_sum *s)
 {
-	return (s->lo[0] & 0xffffffff) + (s->lo[0] >> 32) + s->carry[0] +
-	       (s->lo[1] & 0xffffffff) + (s->lo[1] >> 32) + s->carry[1];
+	return (s->lo[0] & 0xffffffff) + (s->lo[0] >> 32) + s->carry[0] + (s->lo[1] & 0xffffffff) +
+	       (s->lo[1] >> 32) + s->carry[1];
 }
 
 /* A folded sum of native words as one of network words. */
@@ -89,8 +91,7 @@ static void store_csum(uint8_t *f, uint64_t sum)
 	store_be16(f, (uint16_t)~csum_fold(sum));
 }
 
-uint16_t csum_pseudo(const struct packet *p, const struct view *v,
-		     uint32_t l4_len)
+uint16_t csum_pseudo(const struct packet *p, const struct view *v, uint32_t l4_len)
 {
 	const uint8_t *l3 = p->head + v->l3;
 	uint64_t sum = (uint64_t)v->proto + (l4_len & 0xffff) + (l4_len >> 16);
@@ -108,8 +109,7 @@ bool csum_tcp_ok(const struct packet *p, const struct view *v)
 {
 	if (p->off.csum == CSUM_PARTIAL)
 		return true;
-	return csum_fold(sum_range(p, v->l4, v->l4_len) +
-			 csum_pseudo(p, v, v->l4_len)) == 0xffff;
+	return csum_fold(sum_range(p, v->l4, v->l4_len) + csum_pseudo(p, v, v->l4_len)) == 0xffff;
 }
 
 bool csum_ip_ok(const struct packet *p, const struct view *v)
@@ -124,8 +124,7 @@ void csum_tcp_fill(struct packet *p, const struct view *v)
 	uint8_t *f = p->head + v->l4 + TCP_CSUM_OFFSET;
 
 	store_be16(f, 0);
-	store_csum(f, sum_range(p, v->l4, v->l4_len) +
-			      csum_pseudo(p, v, v->l4_len));
+	store_csum(f, sum_range(p, v->l4, v->l4_len) + csum_pseudo(p, v, v->l4_len));
 	p->off.csum = CSUM_COMPLETE;
 }
 
@@ -162,7 +161,7 @@ bool csum_finish(struct packet *p)
 	if (at + 2 > p->head_len)
 		return false;
 	csum = (uint16_t)~csum_fold(sum_range(p, start, packet_len(p) - start));
-	store_be16(p->head + at, csum ? csum : 0xffff);	/* 0 would mean "none" to UDP */
+	store_be16(p->head + at, csum ? csum : 0xffff); /* 0 would mean "none" to UDP */
 	p->off.csum = CSUM_COMPLETE;
 	return true;
 }

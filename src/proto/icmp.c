@@ -9,42 +9,48 @@
 #include "proto/tcp.h"
 #include "proto/view.h"
 
-#define QUOTE_MIN 8u		/* bytes of TCP: ports and seq */
+#define QUOTE_MIN 8u /* bytes of TCP: ports and seq */
 #define TCP_SEQ_OFF offsetof(struct tcp_hdr, seq)
 #define TCP_ACK_OFF offsetof(struct tcp_hdr, ack)
 #define TCP_CSUM_OFF offsetof(struct tcp_hdr, csum)
 
 enum { ICMP4_UNREACH = 3, ICMP4_TIME = 11, ICMP4_PARAM = 12 };
-enum { ICMP4_FRAG_NEEDED = 4 };		/* code of ICMP4_UNREACH */
+enum { ICMP4_FRAG_NEEDED = 4 }; /* code of ICMP4_UNREACH */
 enum { ICMP6_UNREACH = 1, ICMP6_BIG = 2, ICMP6_TIME = 3, ICMP6_PARAM = 4 };
 
 static enum icmp_kind kind4(const struct icmp_hdr *h)
 {
 	switch (h->type) {
 	case ICMP4_UNREACH:
-		return h->code == ICMP4_FRAG_NEEDED ? ICMP_TOO_BIG :
-						      ICMP_UNREACHABLE;
-	case ICMP4_TIME: return ICMP_TIME;
-	case ICMP4_PARAM: return ICMP_PARAM;
-	default: return ICMP_OTHER;
+		return h->code == ICMP4_FRAG_NEEDED ? ICMP_TOO_BIG : ICMP_UNREACHABLE;
+	case ICMP4_TIME:
+		return ICMP_TIME;
+	case ICMP4_PARAM:
+		return ICMP_PARAM;
+	default:
+		return ICMP_OTHER;
 	}
 }
 
 static enum icmp_kind kind6(const struct icmp_hdr *h)
 {
 	switch (h->type) {
-	case ICMP6_UNREACH: return ICMP_UNREACHABLE;
-	case ICMP6_BIG: return ICMP_TOO_BIG;
-	case ICMP6_TIME: return ICMP_TIME;
-	case ICMP6_PARAM: return ICMP_PARAM;
-	default: return ICMP_OTHER;
+	case ICMP6_UNREACH:
+		return ICMP_UNREACHABLE;
+	case ICMP6_BIG:
+		return ICMP_TOO_BIG;
+	case ICMP6_TIME:
+		return ICMP_TIME;
+	case ICMP6_PARAM:
+		return ICMP_PARAM;
+	default:
+		return ICMP_OTHER;
 	}
 }
 
 static bool is_icmp(const struct view *v)
 {
-	return (v->ip == 4 && v->proto == IP_ICMP) ||
-	       (v->ip == 6 && v->proto == IP_ICMP6);
+	return (v->ip == 4 && v->proto == IP_ICMP) || (v->ip == 6 && v->proto == IP_ICMP6);
 }
 
 /* Bytes of the message of v that lie in head. */
@@ -67,8 +73,7 @@ static bool quote_ip4(const uint8_t *q, uint32_t n, uint32_t *ret_len)
 	if (n < sizeof(struct ipv4_hdr) || q[0] >> 4 != 4)
 		return false;
 	ihl = (q[0] & 15u) * 4;
-	if (ihl < sizeof(struct ipv4_hdr) || q[9] != IP_TCP ||
-	    load_be16(q + 6) & IP4_OFFSET)
+	if (ihl < sizeof(struct ipv4_hdr) || q[9] != IP_TCP || load_be16(q + 6) & IP4_OFFSET)
 		return false;
 	*ret_len = ihl;
 	return true;
@@ -79,8 +84,7 @@ static bool quote_ip6(const uint8_t *q, uint32_t n, uint32_t *ret_len)
 	const uint32_t fixed = sizeof(struct ipv6_hdr);
 	struct ip6_chain c;
 
-	if (n < fixed || q[0] >> 4 != 6 ||
-	    ip6_chain_read(q[6], q + fixed, n - fixed, &c) != R_OK)
+	if (n < fixed || q[0] >> 4 != 6 || ip6_chain_read(q[6], q + fixed, n - fixed, &c) != R_OK)
 		return false;
 	if (c.proto != IP_TCP || c.frag >> 3)
 		return false;
@@ -88,8 +92,7 @@ static bool quote_ip6(const uint8_t *q, uint32_t n, uint32_t *ret_len)
 	return true;
 }
 
-static void take_addrs(const struct view *v, const uint8_t *q,
-		       struct icmp_error *e)
+static void take_addrs(const struct view *v, const uint8_t *q, struct icmp_error *e)
 {
 	if (v->ip == 4) {
 		ip4_map(q + offsetof(struct ipv4_hdr, src), e->src);
@@ -101,8 +104,8 @@ static void take_addrs(const struct view *v, const uint8_t *q,
 }
 
 /* Reads the quote of n bytes behind the ICMP header. */
-static enum reason read_quote(const struct packet *p, const struct view *v,
-			      uint32_t n, struct icmp_error *e)
+static enum reason read_quote(const struct packet *p, const struct view *v, uint32_t n,
+			      struct icmp_error *e)
 {
 	uint32_t at = v->l4 + (uint32_t)sizeof(struct icmp_hdr), len;
 	const uint8_t *q = p->head + at, *t;
@@ -123,8 +126,7 @@ static enum reason read_quote(const struct packet *p, const struct view *v,
 	return R_OK;
 }
 
-enum reason icmp_error_read(const struct packet *p, const struct view *v,
-			    struct icmp_error *ret_e)
+enum reason icmp_error_read(const struct packet *p, const struct view *v, struct icmp_error *ret_e)
 {
 	struct icmp_error e = { .kind = ICMP_OTHER };
 	struct icmp_hdr h;
@@ -139,8 +141,7 @@ enum reason icmp_error_read(const struct packet *p, const struct view *v,
 		e.kind = v->ip == 4 ? kind4(&h) : kind6(&h);
 		if (e.kind == ICMP_TOO_BIG)
 			e.mtu = be32_get(h.rest) & (v->ip == 4 ? 0xffff : UINT32_MAX);
-		r = e.kind == ICMP_OTHER ? R_OK :
-		    read_quote(p, v, n - (uint32_t)sizeof h, &e);
+		r = e.kind == ICMP_OTHER ? R_OK : read_quote(p, v, n - (uint32_t)sizeof h, &e);
 		if (r != R_OK)
 			return r;
 	}
@@ -148,8 +149,8 @@ enum reason icmp_error_read(const struct packet *p, const struct view *v,
 	return R_OK;
 }
 
-void icmp_error_set_seq(struct packet *p, const struct view *v,
-			const struct icmp_error *e, uint32_t seq)
+void icmp_error_set_seq(struct packet *p, const struct view *v, const struct icmp_error *e,
+			uint32_t seq)
 {
 	static const struct offload quoted = { .csum = CSUM_UNKNOWN };
 	uint8_t *t = p->head + e->quote_l4, *f = t + TCP_CSUM_OFF;

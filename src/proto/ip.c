@@ -4,20 +4,23 @@
 #include <stddef.h>
 #include <string.h>
 
-#define CHAIN_MAX 8	/* headers: each of the five kinds once, and some room */
+#define CHAIN_MAX 8 /* headers: each of the five kinds once, and some room */
 
-enum ext_kind {		/* RFC 8200, 4; RFC 4302 */
-	EXT_HOPOPTS = 0, EXT_ROUTING = 43, EXT_FRAGMENT = 44, EXT_AH = 51,
-	EXT_DSTOPTS = 60,
+enum ext_kind { /* RFC 8200, 4; RFC 4302 */
+		EXT_HOPOPTS = 0,
+		EXT_ROUTING = 43,
+		EXT_FRAGMENT = 44,
+		EXT_AH = 51,
+		EXT_DSTOPTS = 60,
 };
 
 /* Offset in 8-byte units << 3, and M; two bits between them are reserved. */
 #define FRAG_MASK 0xfff9u
 
 enum routing_type {
-	ROUTING_SOURCE = 0,	/* RFC 2460: addresses in order of travel */
-	ROUTING_MOBILE = 2,	/* RFC 6275: one address */
-	ROUTING_SEGMENTS = 4,	/* RFC 8754: addresses, last one of the path first */
+	ROUTING_SOURCE = 0, /* RFC 2460: addresses in order of travel */
+	ROUTING_MOBILE = 2, /* RFC 6275: one address */
+	ROUTING_SEGMENTS = 4, /* RFC 8754: addresses, last one of the path first */
 };
 
 void ip4_map(const uint8_t *ip4, uint8_t ret_addr[16])
@@ -36,15 +39,18 @@ static uint32_t ext_len(unsigned kind, uint8_t n)
 	switch (kind) {
 	case EXT_HOPOPTS:
 	case EXT_ROUTING:
-	case EXT_DSTOPTS: return (n + 1u) * 8;
-	case EXT_FRAGMENT: return 8;
-	case EXT_AH: return (n + 2u) * 4;
-	default: return 0;
+	case EXT_DSTOPTS:
+		return (n + 1u) * 8;
+	case EXT_FRAGMENT:
+		return 8;
+	case EXT_AH:
+		return (n + 2u) * 4;
+	default:
+		return 0;
 	}
 }
 
-enum reason ip6_chain_read(uint8_t next, const uint8_t *h, uint32_t n,
-			   struct ip6_chain *ret_c)
+enum reason ip6_chain_read(uint8_t next, const uint8_t *h, uint32_t n, struct ip6_chain *ret_c)
 {
 	unsigned count = 0, frag = 0;
 	uint32_t at = 0, len;
@@ -76,9 +82,12 @@ static const uint8_t *routing_last(const uint8_t *r, uint32_t len)
 		return NULL;
 	switch (r[2]) {
 	case ROUTING_SOURCE:
-	case ROUTING_MOBILE: return r + 8 + (addrs - 1) * 16;
-	case ROUTING_SEGMENTS: return r + 8;
-	default: return NULL;
+	case ROUTING_MOBILE:
+		return r + 8 + (addrs - 1) * 16;
+	case ROUTING_SEGMENTS:
+		return r + 8;
+	default:
+		return NULL;
 	}
 }
 

@@ -9,16 +9,27 @@
  * Flags: S F R P, "." for ACK, U E W (ECE, CWR).  Then first:last(len), "ack N" where ACK is set, "win N", "urg N",
  * options in wire order (mss N, nop, wscale N, sackOK, sack 1 {a:b}, TS val N ecr N, eol, mptcp capable|join|N,
  * md5, ao, tfo cookiereq|HEX, exp-XXXX, unknown-N).  [vlan N], [frag], [bad tcp cksum], [bad ip cksum], [partial],
- * [gso N] as they apply, at the end.  What is no TCP has one line of its protocol and length.
+ * [gso N] as they apply, at the end.  What is no TCP has one line of its protocol and length:
+ *
+ *   192.0.2.10 > 198.51.100.1: udp, length 20
+ *   203.0.113.9 > 198.51.100.1: icmp too-big mtu 1400 of 198.51.100.1.80 > 192.0.2.10.40000 seq 9001, length 36
+ *   192.0.2.10 > 198.51.100.1: malformed tcp-doff, length 54        (no addresses where there is no IP header)
+ *   arp, length 46                ethertype 0x88cc, length 46
+ *
+ * No flag at all is "none".  [bad opt] stands last among the options where a malformed one ends the walk.
+ * Text that does not fit is cut; what is written always ends with NUL (size 0: nothing is written).
  */
 #include <stddef.h>
 
 struct packet;
 struct view;
 
-#define PRINT_MAX 512
+#define PRINT_MAX 640	/* longest line, NUL included */
 
-/* The segment without addresses ("S 1000:1000(0) win ..."), as packet scripts have it.  Always ends with NUL; returns its length. */
+/*
+ * The segment without addresses and without [marks] ("S 1000:1000(0) win ..."), as packet scripts have it.
+ * v->tcp must be true.  Returns the length of what was written.
+ */
 size_t print_segment(const struct packet *p, const struct view *v,
 		     char *ret_s, size_t size);
 

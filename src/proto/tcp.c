@@ -5,10 +5,9 @@
 
 #include "base/compiler.h"
 
-#define HDR ((uint8_t)sizeof(struct tcp_hdr))	/* offsets of tcp_options count from the header */
+#define HDR ((uint8_t)sizeof(struct tcp_hdr)) /* offsets of tcp_options count from the header */
 
-bool tcp_option_next(const uint8_t *opt, size_t len, size_t *off,
-		     struct tcp_option *ret_o)
+bool tcp_option_next(const uint8_t *opt, size_t len, size_t *off, struct tcp_option *ret_o)
 {
 	size_t at = *off, n = 1;
 
@@ -24,19 +23,31 @@ bool tcp_option_next(const uint8_t *opt, size_t len, size_t *off,
 	return true;
 }
 
-static bool length_fits(unsigned kind, unsigned n)
+bool tcp_option_fits(const struct tcp_option *o)
 {
-	switch (kind) {
-	case TCPOPT_MSS: return n == 4;
-	case TCPOPT_WSCALE: return n == 3;
-	case TCPOPT_SACK_PERMITTED: return n == 2;
-	case TCPOPT_SACK: return n >= 10 && n <= 34 && n % 8 == 2;
-	case TCPOPT_TIMESTAMPS: return n == 10;
-	case TCPOPT_MD5: return n == 18;
-	case TCPOPT_AO: return n >= 4;
-	case TCPOPT_MPTCP: return n >= 3;
-	case TCPOPT_TFO: return n == 2 || (n >= 6 && n <= 18);
-	default: return true;
+	unsigned n = o->len;
+
+	switch (o->kind) {
+	case TCPOPT_MSS:
+		return n == 4;
+	case TCPOPT_WSCALE:
+		return n == 3;
+	case TCPOPT_SACK_PERMITTED:
+		return n == 2;
+	case TCPOPT_SACK:
+		return n >= 10 && n <= 34 && n % 8 == 2;
+	case TCPOPT_TIMESTAMPS:
+		return n == 10;
+	case TCPOPT_MD5:
+		return n == 18;
+	case TCPOPT_AO:
+		return n >= 4;
+	case TCPOPT_MPTCP:
+		return n >= 3;
+	case TCPOPT_TFO:
+		return n == 2 || (n >= 6 && n <= 18);
+	default:
+		return true;
 	}
 }
 
@@ -44,25 +55,36 @@ static unsigned presence_bit(unsigned kind)
 {
 	switch (kind) {
 	case TCPOPT_EOL:
-	case TCPOPT_NOP: return 0;
-	case TCPOPT_MSS: return OPT_MSS;
-	case TCPOPT_WSCALE: return OPT_WSCALE;
-	case TCPOPT_SACK_PERMITTED: return OPT_SACK_PERMITTED;
-	case TCPOPT_SACK: return OPT_SACK;
-	case TCPOPT_TIMESTAMPS: return OPT_TS;
-	case TCPOPT_MD5: return OPT_MD5;
-	case TCPOPT_AO: return OPT_AO;
-	case TCPOPT_MPTCP: return OPT_MPTCP;
-	case TCPOPT_TFO: return OPT_TFO;
+	case TCPOPT_NOP:
+		return 0;
+	case TCPOPT_MSS:
+		return OPT_MSS;
+	case TCPOPT_WSCALE:
+		return OPT_WSCALE;
+	case TCPOPT_SACK_PERMITTED:
+		return OPT_SACK_PERMITTED;
+	case TCPOPT_SACK:
+		return OPT_SACK;
+	case TCPOPT_TIMESTAMPS:
+		return OPT_TS;
+	case TCPOPT_MD5:
+		return OPT_MD5;
+	case TCPOPT_AO:
+		return OPT_AO;
+	case TCPOPT_MPTCP:
+		return OPT_MPTCP;
+	case TCPOPT_TFO:
+		return OPT_TFO;
 	case TCPOPT_EXP1:
-	case TCPOPT_EXP2: return OPT_EXP;
-	default: return OPT_UNKNOWN;
+	case TCPOPT_EXP2:
+		return OPT_EXP;
+	default:
+		return OPT_UNKNOWN;
 	}
 }
 
 /* An experimental option: its ExID (old experiments have none), and TFO in that disguise. */
-static void read_experiment(const uint8_t *b, struct tcp_option o,
-			    struct tcp_options *r)
+static void read_experiment(const uint8_t *b, struct tcp_option o, struct tcp_options *r)
 {
 	unsigned cookie = o.len - 4u;
 
@@ -78,8 +100,7 @@ static void read_experiment(const uint8_t *b, struct tcp_option o,
 	r->tfo_len = (uint8_t)cookie;
 }
 
-static void read_timestamps(const uint8_t *b, unsigned off,
-			    struct tcp_options *r)
+static void read_timestamps(const uint8_t *b, unsigned off, struct tcp_options *r)
 {
 	r->ts_off = (uint8_t)(HDR + off + 2);
 	r->tsval = load_be32(b + 2);
@@ -93,8 +114,7 @@ static void read_sack(unsigned len, unsigned off, struct tcp_options *r)
 }
 
 /* Takes the meaning of the first option of its kind; b is its kind byte. */
-static void read_first(const uint8_t *b, struct tcp_option o,
-		       struct tcp_options *r)
+static void read_first(const uint8_t *b, struct tcp_option o, struct tcp_options *r)
 {
 	switch (o.kind) {
 	case TCPOPT_MSS:
@@ -122,15 +142,13 @@ static void read_first(const uint8_t *b, struct tcp_option o,
 }
 
 /* The layout of established segments, NOP NOP TS [NOP NOP SACK]: true if it is that, and read. */
-SUT_INLINE bool read_aligned(const uint8_t *opt, size_t len,
-			     struct tcp_options *r)
+SUT_INLINE bool read_aligned(const uint8_t *opt, size_t len, struct tcp_options *r)
 {
 	if (len < 12 || load_be32(opt) != 0x0101080a)
 		return false;
 	if (len > 12) {
-		if (len < 24 || load_be16(opt + 12) != 0x0101 ||
-		    opt[14] != TCPOPT_SACK || opt[15] != len - 14 ||
-		    (len - 16) % 8 != 0 || len > 40)
+		if (len < 24 || load_be16(opt + 12) != 0x0101 || opt[14] != TCPOPT_SACK ||
+		    opt[15] != len - 14 || (len - 16) % 8 != 0 || len > 40)
 			return false;
 		read_sack((unsigned)len - 14, 14, r);
 		r->present = OPT_SACK;
@@ -141,8 +159,7 @@ SUT_INLINE bool read_aligned(const uint8_t *opt, size_t len,
 }
 
 /* Every other layout, option by option. */
-static SUT_NOINLINE enum reason read_any(const uint8_t *opt, size_t len,
-					 struct tcp_options *r)
+static SUT_NOINLINE enum reason read_any(const uint8_t *opt, size_t len, struct tcp_options *r)
 {
 	struct tcp_option o;
 	size_t off = 0;
@@ -150,7 +167,7 @@ static SUT_NOINLINE enum reason read_any(const uint8_t *opt, size_t len,
 	while (tcp_option_next(opt, len, &off, &o)) {
 		unsigned bit = presence_bit(o.kind);
 
-		if (!length_fits(o.kind, o.len))
+		if (!tcp_option_fits(&o))
 			return R_TCP_OPT;
 		if (bit == OPT_EXP)
 			read_experiment(opt + o.off, o, r);
@@ -161,8 +178,7 @@ static SUT_NOINLINE enum reason read_any(const uint8_t *opt, size_t len,
 	return off < len ? R_TCP_OPT : R_OK;
 }
 
-enum reason tcp_options_read(const uint8_t *opt, size_t len,
-			     struct tcp_options *ret_opts)
+enum reason tcp_options_read(const uint8_t *opt, size_t len, struct tcp_options *ret_opts)
 {
 	*ret_opts = (struct tcp_options){ 0 };
 	if (len == 0 || likely(read_aligned(opt, len, ret_opts)))

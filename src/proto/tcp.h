@@ -51,7 +51,8 @@ enum {
 
 /*
  * What the options say.  Offsets count from the start of the TCP header; fields are valid where their bit of
- * present is set.  Of a repeated option the first one counts, of SACK too.
+ * present is set.  Of a repeated option the first one counts, of SACK too.  TFO in an experimental option
+ * (TCP_EXID_TFO) sets OPT_TFO as well as OPT_EXP; exid is 0 where an experiment is too short to have one.
  */
 struct tcp_options {
 	uint16_t present;		/* OPT_* */
@@ -82,9 +83,13 @@ struct tcp_option {
 };
 
 /*
- * Steps a cursor over options (start with *off = 0): true and *ret_o, or false at the end or at a malformed
- * one (then *off < len).  For those who copy or strip options; tcp_options_read is built on it.
+ * Steps a cursor over options (start with *off = 0): true and *ret_o, or false at the end or at one whose length
+ * is below 2 or beyond len (then *off < len).  EOL is given as the last one: *off is len after it.
+ * For those who copy or strip options; tcp_options_read is built on it.
  */
 bool tcp_option_next(const uint8_t *opt, size_t len, size_t *off,
 		     struct tcp_option *ret_o);
+
+/* Is the length right for the kind?  True for kinds that are not known, and for experiments of any length. */
+bool tcp_option_fits(const struct tcp_option *o);
 #endif

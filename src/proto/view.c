@@ -17,7 +17,7 @@
 #include "base/compiler.h"
 #include "proto/ip.h"
 
-#define ETH_QINQ_OLD 0x9100	/* outer tags of equipment older than 802.1ad */
+#define ETH_QINQ_OLD 0x9100 /* outer tags of equipment older than 802.1ad */
 
 static const struct view view_none = { .vlan = { VLAN_NONE, VLAN_NONE } };
 
@@ -25,7 +25,7 @@ static const struct view view_none = { .vlan = { VLAN_NONE, VLAN_NONE } };
 SUT_INLINE void take_tcp(const struct packet *p, unsigned doff, struct view *v)
 {
 	const uint8_t *t = p->head + v->l4;
-	uint32_t w = load_be32(t + 12);		/* doff, flags, window */
+	uint32_t w = load_be32(t + 12); /* doff, flags, window */
 
 	v->seq = load_be32(t + 4);
 	v->ack = load_be32(t + 8);
@@ -53,8 +53,8 @@ SUT_INLINE bool parse_plain(const struct packet *p, struct view *v)
 		return false;
 	total = load_be16(h + 16);
 	doff = (uint32_t)(h[L4 + 12] >> 4) * 4;
-	if (unlikely(total > packet_len(p) - L3 || doff < 20 ||
-		     total < 20 + doff || L4 + doff > p->head_len))
+	if (unlikely(total > packet_len(p) - L3 || doff < 20 || total < 20 + doff ||
+		     L4 + doff > p->head_len))
 		return false;
 	*v = view_none;
 	v->l3 = L3;
@@ -68,15 +68,13 @@ SUT_INLINE bool parse_plain(const struct packet *p, struct view *v)
 
 static bool is_tag(unsigned type, unsigned depth)
 {
-	return type == ETH_VLAN || type == ETH_QINQ ||
-	       (depth == 0 && type == ETH_QINQ_OLD);
+	return type == ETH_VLAN || type == ETH_QINQ || (depth == 0 && type == ETH_QINQ_OLD);
 }
 
 /* Ethernet header and tags: leaves v->l3 behind them. */
-static enum reason read_eth(const struct packet *p, struct view *v,
-			    unsigned *ret_type)
+static enum reason read_eth(const struct packet *p, struct view *v, unsigned *ret_type)
 {
-	uint32_t at = 12;	/* of the ether type */
+	uint32_t at = 12; /* of the ether type */
 	unsigned type;
 
 	if (p->head_len < at + 2)
@@ -133,7 +131,7 @@ static enum reason read_ip4(const struct packet *p, struct view *v)
 	v->proto = h[9];
 	total = load_be16(h + 2);
 	if (total == 0 && p->off.gso_type != GSO_NONE)
-		total = avail;		/* a super-packet too long for the field */
+		total = avail; /* a super-packet too long for the field */
 	if (total > avail || total < ihl)
 		return R_IP4_LEN;
 	v->fragment = (load_be16(h + 6) & (IP4_MF | IP4_OFFSET)) != 0;
@@ -161,7 +159,7 @@ static enum reason read_ip6(const struct packet *p, struct view *v)
 	avail -= fixed;
 	len = load_be16(h + 4);
 	if (len == 0 && p->off.gso_type != GSO_NONE)
-		len = avail;		/* a super-packet too long for the field */
+		len = avail; /* a super-packet too long for the field */
 	if (len > avail)
 		return R_IP6_LEN;
 	r = ip6_chain_read(h[6], h + fixed, len < in_head ? len : in_head, &c);
@@ -174,8 +172,7 @@ static enum reason read_ip6(const struct packet *p, struct view *v)
 	return read_l4(p, v);
 }
 
-static SUT_NOINLINE enum reason parse_any(const struct packet *p,
-					  struct view *v)
+static SUT_NOINLINE enum reason parse_any(const struct packet *p, struct view *v)
 {
 	unsigned type;
 	enum reason r;
@@ -194,15 +191,14 @@ enum reason view_parse(const struct packet *p, struct view *ret_v)
 	return likely(parse_plain(p, ret_v)) ? R_OK : parse_any(p, ret_v);
 }
 
-enum reason view_options(const struct packet *p, const struct view *v,
-			 struct tcp_options *ret_opts)
+enum reason view_options(const struct packet *p, const struct view *v, struct tcp_options *ret_opts)
 {
-	return tcp_options_read(p->head + v->l4 + sizeof(struct tcp_hdr),
-				view_options_len(v), ret_opts);
+	return tcp_options_read(p->head + v->l4 + sizeof(struct tcp_hdr), view_options_len(v),
+				ret_opts);
 }
 
-void view_payload_copy(const struct packet *p, const struct view *v,
-		       uint32_t at, uint32_t n, uint8_t *ret_bytes)
+void view_payload_copy(const struct packet *p, const struct view *v, uint32_t at, uint32_t n,
+		       uint8_t *ret_bytes)
 {
 	uint32_t from = v->payload + at, first = 0;
 
@@ -212,12 +208,11 @@ void view_payload_copy(const struct packet *p, const struct view *v,
 		memcpy(ret_bytes, p->head + from, first);
 	}
 	if (n > first)
-		memcpy(ret_bytes + first, p->body + (from + first - p->head_len),
-		       n - first);
+		memcpy(ret_bytes + first, p->body + (from + first - p->head_len), n - first);
 }
 
-void view_addrs(const struct packet *p, const struct view *v,
-		uint8_t ret_src[16], uint8_t ret_dst[16])
+void view_addrs(const struct packet *p, const struct view *v, uint8_t ret_src[16],
+		uint8_t ret_dst[16])
 {
 	const uint8_t *h = p->head + v->l3;
 
