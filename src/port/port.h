@@ -7,6 +7,7 @@
  * A port delivers bursts of up to PORT_BURST packets that stay valid until the next recv on it or on a port that shares its arena, and takes
  * packets of any port.  It keeps offload state as it came.  All ports of an engine share one arena (arena.h).
  */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,19 +19,31 @@
 struct port;
 struct arena;
 
-/* Counters of one port, in packets. */
+/* Counters of one port, in packets: name, meaning. */
+/* clang-format off */
+#define PORT_STATS(X) \
+	X(rx,          "packets received") \
+	X(tx,          "packets sent") \
+	X(rx_bytes,    "bytes received") \
+	X(tx_bytes,    "bytes sent") \
+	X(rx_dropped,  "dropped by the kernel for want of buffer (PACKET_STATISTICS)") \
+	X(rx_errors,   "refused by the system on receive: an offload unknown to it, or longer than a packet may be") \
+	X(rx_cut,      "captured only in part: skipped") \
+	X(tx_dropped,  "refused by the device with an error, or sent while it was down") \
+	X(tx_too_long, "longer than the device's MTU and not a super-packet")
+/* clang-format on */
+
 struct port_stats {
-	uint64_t rx, tx, rx_bytes, tx_bytes;
-	uint64_t rx_dropped;		/* by the kernel for want of buffer (PACKET_STATISTICS) */
-	uint64_t rx_errors;		/* system's refusals on receive (EINVAL of an unknown offload) */
-	uint64_t tx_dropped;		/* refused by the device for 10 ms */
-	uint64_t tx_too_long;		/* longer than the device's MTU and not a super-packet */
+#define X(name, text) uint64_t name;
+	PORT_STATS(X)
+#undef X
 };
 
 struct port_ops {
 	/*
 	 * Takes up to max packets: their number, 0 if none is there now, -errno: -ENODATA at the end of a capture,
-	 * -ENETDOWN if the device went away.  ret_pkts[i] belong to the port.
+	 * -ENETDOWN while the device is down or gone (call again from time to time: it may come back), another if
+	 * the port failed (a damaged capture).  ret_pkts[i] belong to the port.
 	 */
 	int (*recv)(struct port *p, struct packet **ret_pkts, unsigned max);
 
@@ -39,10 +52,11 @@ struct port_ops {
 
 	/*
 	 * Sends n packets in order: how many were taken (n at most; fewer: the device is full for now), or -errno.
+	 * A packet that can never be sent counts as taken (and in tx_dropped or tx_too_long): it blocks none behind it.
 	 */
 	int (*send)(struct port *p, struct packet *const *pkts, unsigned n);
 
-	/* The descriptor to wait on, or -1. */
+	/* The descriptor to wait on, or -1: always ready. */
 	int (*fd)(const struct port *p);
 
 	void (*stats)(struct port *p, struct port_stats *ret_s);
@@ -53,6 +67,8 @@ struct port_ops {
 struct port {
 	const struct port_ops *ops;
 	char name[64];			/* as given: "if:eth0" */
+	bool down;			/* the device is down or gone: recv finds out when it is back */
+	char error[256];		/* why recv or send failed, where there is more to say than -errno */
 };
 
 /*
@@ -61,4 +77,7 @@ struct port {
  */
 int port_open(const char *spec, struct arena *a, struct port **ret_p,
 	      char *ret_err, size_t err_size);
+
+/* Is spec well-formed ("if:NAME", "pcap:FILE")?  0, or -EINVAL with what is expected in ret_err. */
+int port_check(const char *spec, char *ret_err, size_t err_size);
 #endif
