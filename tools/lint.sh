@@ -41,7 +41,9 @@ cpp_check() {
 }
 
 format() {
-	files '*.c' '*.h' | xargs clang-format --dry-run -Werror 2>&1 | grep 'error:'
+	files '*.c' '*.h' | xargs clang-format --dry-run -Werror 2>&1 | grep 'error:' |
+	awk -F: '{ n[$1]++; if (!($1 in line)) line[$1] = $2 }
+		END { for (f in n) print f ":" line[f] ": not as clang-format has it, in " n[f] " places (make fmt)" }' | sort
 }
 
 man() {

@@ -40,8 +40,10 @@ built() {
 # Runs a command that appends to RESULTS itself; that it ends badly without having said so is a failure too.
 reporting() {
 	before=$(grep -c '^not ok' "$RESULTS")
-	"$@" && return
-	[ "$(grep -c '^not ok' "$RESULTS")" -gt "$before" ] || echo "not ok $1 # exit status $?" >>"$RESULTS"
+	"$@"
+	status=$?
+	[ $status = 0 ] || [ "$(grep -c '^not ok' "$RESULTS")" -gt "$before" ] ||
+		echo "not ok $1 # exit status $status" >>"$RESULTS"
 }
 
 wants() {
