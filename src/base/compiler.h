@@ -14,4 +14,37 @@
 #define SUT_FALLTHROUGH __attribute__((fallthrough))
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+
+#include <stdint.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+/* The number of the lowest or the highest bit that is set in x, which must not be 0. */
+SUT_INLINE unsigned bit_lowest(uint64_t x)
+{
+	return (unsigned)__builtin_ctzll(x);
+}
+
+SUT_INLINE unsigned bit_highest(uint64_t x)
+{
+	return 63u - (unsigned)__builtin_clzll(x);
+}
+
+/* Which of the eight numbers at p (aligned to 16 bytes) equal v: bit i stands for p[i]. */
+SUT_INLINE unsigned match8x16(const uint16_t *p, uint16_t v)
+{
+#ifdef __SSE2__
+	__m128i eq = _mm_cmpeq_epi16(_mm_load_si128((const __m128i *)(const void *)p),
+				     _mm_set1_epi16((short)v));
+
+	return (unsigned)_mm_movemask_epi8(_mm_packs_epi16(eq, _mm_setzero_si128()));
+#else
+	unsigned m = 0;
+
+	for (unsigned i = 0; i < 8; i++)
+		m |= (unsigned)(p[i] == v) << i;
+	return m;
+#endif
+}
 #endif

@@ -32,8 +32,14 @@ SUT_INLINE uint64_t hash40(const struct hash_key *key, const void *p)
 }
 
 /*
+ * Replaces a table's key by the next one: SipHash of the old one, so that who knows neither learns nothing
+ * of the new one.
+ */
+void hash_key_next(struct hash_key *key);
+
+/*
  * SipHash-2-4 (Aumasson, Bernstein 2012) of len bytes at p under a 16-byte key.  Used for promised ISNs,
- * cookies and MACs; checked against the published vectors.
+ * cookies and MACs; checked against the published vectors.  The eight bytes of its output, read as little-endian.
  */
 uint64_t siphash(const uint8_t key[16], const void *p, size_t len);
 #endif

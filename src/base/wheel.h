@@ -7,7 +7,8 @@
  * Owns:     for each timer index 0..n-1 one deadline, and the order of arming.
  * Does not: know what a timer means; the caller's indices are its flows or jobs.
  * Ticks:    deadlines are rounded UP to ticks of WHEEL_TICK ns (250 us): never early, at most a tick late.
- *           Timers fire by tick, then in order of arming.
+ *           Timers fire by tick, then in order of arming; one armed for the past counts as of the present tick.
+ * Far:      every 64-bit time can be armed for; SUT_NEVER (and what lies behind the last whole tick) is no deadline.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,13 +21,13 @@
 
 struct wheel;
 
-/* Bytes that a wheel for n timers needs. */
+/* Bytes that a wheel for n timers needs (n up to 2^31): 16 for each, and 24 KB. */
 size_t wheel_need(uint32_t n);
 
 /* Lays a wheel out in block (wheel_need(n) bytes, zeroed, aligned to 64); time starts at 0. */
 struct wheel *wheel_init(void *block, uint32_t n);
 
-/* Arms timer i for at; an armed one is moved (and counts as armed anew).  at in the past fires at the next call. */
+/* Arms timer i for at; an armed one is moved (and counts as armed anew).  at in the past fires at the next call; SUT_NEVER disarms. */
 void wheel_arm(struct wheel *w, uint32_t i, sut_time at);
 
 /* Disarms timer i; nothing happens if it is not armed. */

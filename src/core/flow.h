@@ -12,7 +12,8 @@
  * A look-up takes two cache misses, each prefetched a stage ahead: flows_find() on a burst does all of it.  What
  * it found may be changed by an earlier packet of the same burst: users compare flows_generation() and look
  * again with flows_find_one() if it moved.
- * At most 4 buckets are probed; past that an insert is refused with -ENOBUFS, and the table is re-keyed once.
+ * At most 4 buckets are probed; past that an insert is refused with -ENOBUFS and the table re-keyed, so that the next
+ * attempt finds room; not again before as many flows were entered as the table may hold (so its cost is bounded).
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -45,6 +46,8 @@ _Static_assert(sizeof(struct flow_rec) == 64, "one cache line");
 
 struct flows;
 
+#define FLOWS_HEAD 128u		/* bytes in front of the records */
+
 /* Bytes for max_flows flows; 0 if max_flows is 0 or above 2^26. */
 size_t flows_need(uint32_t max_flows);
 
@@ -64,7 +67,7 @@ uint32_t flows_find_one(const struct flows *t, const struct flow_key *key);
 
 /*
  * Enters a flow with the keys of its two directions.  Its records are zeroed but for the keys.
- * Returns 0; -EEXIST if one of the keys is there; -ENOSPC if max_flows are; -ENOBUFS if the neighbourhood is full.
+ * Returns 0; -EEXIST if one of the keys is there, or both are the same; -ENOSPC if max_flows are; -ENOBUFS if the neighbourhood is full.
  */
 int flows_insert(struct flows *t, const struct flow_key *near,
 		 const struct flow_key *far, uint32_t *ret_flow);
@@ -86,10 +89,36 @@ uint32_t flows_rekeyed(const struct flows *t);
 bool flows_live(const struct flows *t, uint32_t f);
 
 /* The record of a number that find gave. */
-struct flow_rec *flows_rec(struct flows *t, uint32_t rec);
-const struct flow_rec *flows_rec_const(const struct flows *t, uint32_t rec);
+SUT_INLINE struct flow_rec *flows_rec(struct flows *t, uint32_t rec)
+{
+	return (struct flow_rec *)(void *)((uint8_t *)t + FLOWS_HEAD) + rec;
+}
+
+SUT_INLINE const struct flow_rec *flows_rec_const(const struct flows *t, uint32_t rec)
+{
+	return (const struct flow_rec *)(const void *)((const uint8_t *)t + FLOWS_HEAD) + rec;
+}
 
 static inline uint32_t flow_of(uint32_t rec) { return rec >> 1; }
 static inline enum sut_side flow_sender(uint32_t rec) { return rec & 1 ? FAR : NEAR; }
 static inline uint32_t flow_rec_of(uint32_t flow, enum sut_side sender) { return flow << 1 | sender; }
+
+/* Moves s up to v if v is after it (less than 2^31 apart), without a branch: v is as good as random to a predictor. */
+SUT_INLINE void flow_edge(sut_seq *s, uint32_t v)
+{
+	uint32_t ahead = v - s->v;
+
+	s->v += ahead & (0u - (uint32_t)((int32_t)ahead > 0));
+}
+
+/*
+ * The hot path's tracking: its sender was seen to send up to near_seq_end and to acknowledge near_ack (near numbers;
+ * the segment has its ACK flag set).
+ */
+SUT_INLINE void flow_rec_seen(struct flow_rec *r, uint32_t near_seq_end, uint32_t near_ack)
+{
+	flow_edge(&r->end, near_seq_end);
+	flow_edge(&r->acked, near_ack);
+	r->flags |= FLOW_SEEN;
+}
 #endif

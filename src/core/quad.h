@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/be.h"
+#include "base/compiler.h"
 
 struct packet;
 struct view;
@@ -27,13 +28,21 @@ _Static_assert(sizeof(struct flow_key) == 40, "hashed as five words");
 void flow_key_of(const struct packet *p, const struct view *v, unsigned port,
 		 struct flow_key *ret_key);
 
-/* The key under which answers to k come in at the port with this index: ends exchanged, same VLANs. */
+/* flow_key.where of a packet with the tags of v that came in at this port. */
+uint32_t flow_key_where(const struct view *v, unsigned port);
+
+/* The key under which answers to k come in at the port with this index: ends exchanged, same VLANs; ret_key may be k. */
 void flow_key_reverse(const struct flow_key *k, unsigned port,
 		      struct flow_key *ret_key);
 
-static inline bool flow_key_equal(const struct flow_key *a,
-				  const struct flow_key *b)
+/* The same key?  As five words, without a branch for each. */
+SUT_INLINE bool flow_key_equal(const struct flow_key *a, const struct flow_key *b)
 {
-	return memcmp(a, b, sizeof *a) == 0;
+	uint64_t x[5], y[5];
+
+	memcpy(x, a, sizeof x);
+	memcpy(y, b, sizeof y);
+	return ((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) |
+		(x[4] ^ y[4])) == 0;
 }
 #endif
