@@ -11,7 +11,7 @@
 /* clang-format off */
 #define SUT_REASONS(X) \
 	/* reading a frame (proto) */ \
-	X(OK,              "ok",                "nothing was wrong") \
+	X(NONE,            "none",              "nothing was wrong") \
 	X(ETH_SHORT,       "eth-short",         "frame ends inside the Ethernet header or a VLAN tag") \
 	X(ETH_TAGS,        "eth-tags",          "more than two VLAN tags") \
 	X(IP4_SHORT,       "ip4-short",         "frame ends inside the IPv4 header") \

@@ -100,7 +100,7 @@ struct link_fate link_offer(struct link *l, uint32_t len, sut_time now)
 {
 	uint64_t loss = draw(l), jitter = draw(l), reorder = draw(l), dup = draw(l);
 	uint64_t copy_jitter = draw(l);
-	struct link_fate f = { .reason = R_OK, .copies = 1 };
+	struct link_fate f = { .reason = R_NONE, .copies = 1 };
 
 	l->count++;
 	if (is_nth(l))

@@ -37,10 +37,10 @@ struct link {
 
 void link_init(struct link *l, const struct link_config *cfg);
 
-/* What becomes of a packet: R_OK and one or two times to leave; or R_WIRE_LOSS, R_WIRE_NTH, R_WIRE_QUEUE. */
+/* What becomes of a packet: R_NONE and one or two times to leave; or R_WIRE_LOSS, R_WIRE_NTH, R_WIRE_QUEUE. */
 struct link_fate {
 	enum reason reason;
-	uint8_t copies;			/* 1 or 2 where reason is R_OK */
+	uint8_t copies;			/* 1 or 2 where reason is R_NONE */
 	sut_time at[2];
 };
 

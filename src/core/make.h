@@ -4,8 +4,9 @@
 /*
  * make - builds packets of the engine's own: segments in the name of one end, and ICMP "too big".
  *
- * Everything below TCP comes from a lane: link addresses, tags, IP addresses, TTL, TOS and flow label as the connection's own
- * packets had them, so a made packet looks like its neighbours.  Checksums are written in full.
+ * Everything below TCP comes from a lane: link addresses, tags, IP addresses, TTL, TOS and flow
+ * label as the connection's own packets had them, so a made packet looks like its neighbours.
+ * Checksums are written in full.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -50,9 +51,10 @@ bool make_tcp(struct outbox *o, unsigned port, const struct lane *l,
 void make_ts_option(uint8_t ret_opt[12], uint32_t tsval, uint32_t tsecr);
 
 /*
- * Queues at port, to the sender of v, an ICMP "fragmentation needed" or ICMPv6 "packet too big" for mtu bytes of
- * IP packet, quoting p as it is now (28 or 48 bytes of headers and more, as much as the RFCs ask within 576 or 1280).
- * In the name of the packet's destination.  False if the outbox has no room.
+ * Queues at port, to the sender of v, an ICMP "fragmentation needed" or ICMPv6 "packet too big"
+ * for mtu bytes of IP packet, quoting p as it is now (28 or 48 bytes of headers and more, as much
+ * as the RFCs ask within 576 or 1280). In the name of the packet's destination.  False if the
+ * outbox has no room.
  */
 bool make_too_big(struct outbox *o, unsigned port, const struct packet *p,
 		  const struct view *v, uint32_t mtu);

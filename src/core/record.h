@@ -2,9 +2,11 @@
 #ifndef SUT_CORE_RECORD_H
 #define SUT_CORE_RECORD_H
 /*
- * record - one flow or one learnt fact as bytes: for listing, dumps, journals, moves to another box.
+ * record - one flow or one learnt fact as bytes: for listing, dumps, journals, moves to another
+ * box.
  *
- * Little-endian on every machine, versioned, closed by a CRC-32C; ages in milliseconds instead of times.
+ * Little-endian on every machine, versioned, closed by a CRC-32C; ages in milliseconds instead of
+ * times.
  *
  *     u16 kind   u8 version   u8 0   u32 length of the body   body   u32 crc of all before
  */
@@ -37,8 +39,8 @@ void record_put64(struct record *r, uint64_t v);
 void record_end(struct record *r);
 
 /*
- * Reading: record_open checks length and CRC: 0, or -EINVAL (damaged).  Then take in the same order; taking past the end sets failed,
- * and yields zeroes.
+ * Reading: record_open checks length and CRC: 0, or -EINVAL (damaged).  Then take in the same
+ * order; taking past the end sets failed, and yields zeroes.
  */
 struct record_reader {
 	const uint8_t *p;

@@ -7,8 +7,9 @@
 #include "proto/checksum.h"
 
 /*
- * Every function collects what it changes in one csum_delta and applies it once.  Offsets count from the start of
- * the TCP header, which is summed from an even offset: a field's parity is that of its offset here.
+ * Every function collects what it changes in one csum_delta and applies it once.  Offsets count
+ * from the start of the TCP header, which is summed from an even offset: a field's parity is that
+ * of its offset here.
  */
 
 #define OPT_OFF ((uint32_t)sizeof(struct tcp_hdr))
@@ -97,7 +98,7 @@ static enum reason fast_general(struct packet *p, struct view *v, struct seam_ad
 	struct tcp_options o;
 	enum reason r = view_options(p, v, &o);
 
-	if (r == R_OK)
+	if (r == R_NONE)
 		rewrite_shift(p, v, &o, a);
 	return r;
 }
@@ -125,7 +126,7 @@ enum reason rewrite_fast(struct packet *p, struct view *v, uint32_t add_seq,
 	}
 	add_numbers(&d, view_tcp(p, v), v, add_seq, add_ack);
 	apply(p, v, d);
-	return R_OK;
+	return R_NONE;
 }
 
 void rewrite_seq(struct packet *p, struct view *v, uint32_t seq)

@@ -2,11 +2,12 @@
 #ifndef SUT_CORE_REWRITE_H
 #define SUT_CORE_REWRITE_H
 /*
- * rewrite - changes the numbers of a segment in place, checksum included; the only code that writes TCP fields of a
- * passing packet.
+ * rewrite - changes the numbers of a segment in place, checksum included; the only code that
+ * writes TCP fields of a passing packet.
  *
- * All changes are incremental (proto/checksum.h): a partial checksum stays as it is, a wrong one stays wrong.
- * v is kept true to the bytes (seq, ack, window, flags).  A GSO super-packet is one packet and stays one.
+ * All changes are incremental (proto/checksum.h): a partial checksum stays as it is, a wrong one
+ * stays wrong. v is kept true to the bytes (seq, ack, window, flags).  A GSO super-packet is one
+ * packet and stays one.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,16 +17,17 @@
 #include "proto/view.h"
 
 /*
- * Adds a to seq, ack, SACK edges, TSval and TSecr.  ack, SACK and TSecr only where the ACK flag is set (TSecr of
- * a segment without ACK means nothing, RFC 7323, 3.2).  A RST|ACK with seq 0 keeps its seq: see seam_keeps_seq().
- * The options must have been found well-formed by view_options(); o is its result.
+ * Adds a to seq, ack, SACK edges, TSval and TSecr.  ack, SACK and TSecr only where the ACK flag is
+ * set (TSecr of a segment without ACK means nothing, RFC 7323, 3.2).  A RST|ACK with seq 0 keeps
+ * its seq: see seam_keeps_seq(). The options must have been found well-formed by view_options(); o
+ * is its result.
  */
 void rewrite_shift(struct packet *p, struct view *v,
 		   const struct tcp_options *o, struct seam_add a);
 
 /*
- * The hot path of rewrite_shift: add_ts goes to TSval if ts_is_val, else to TSecr, and options are read here.
- * Returns R_OK, or R_TCP_OPT: nothing was changed.
+ * The hot path of rewrite_shift: add_ts goes to TSval if ts_is_val, else to TSecr, and options are
+ * read here. Returns R_NONE, or R_TCP_OPT: nothing was changed.
  */
 enum reason rewrite_fast(struct packet *p, struct view *v, uint32_t add_seq,
 			 uint32_t add_ack, uint32_t add_ts, bool ts_is_val);
@@ -48,8 +50,8 @@ void rewrite_sack_strip(struct packet *p, const struct view *v,
 			struct tcp_options *o);
 
 /*
- * Takes out the SACK blocks that have an edge beyond limit (numbers as now in the packet): the others move up in
- * their order, NOPs fill the end, and o follows.
+ * Takes out the SACK blocks that have an edge beyond limit (numbers as now in the packet): the
+ * others move up in their order, NOPs fill the end, and o follows.
  */
 void rewrite_sack_clamp(struct packet *p, const struct view *v,
 			struct tcp_options *o, uint32_t limit);

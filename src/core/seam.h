@@ -4,8 +4,9 @@
 /*
  * seam - everything that two halves of one connection disagree about, as numbers; pure arithmetic.
  *
- * Owns:     the shifts of both streams (seqmap), of both timestamp clocks, and the window scales of both halves.
- * Does not: touch bytes (rewrite.h).  No pointers, no loops: a BPF program may include this file.
+ * Owns:     the shifts of both streams (seqmap), of both timestamp clocks, and the window scales
+ * of both halves. Does not: touch bytes (rewrite.h).  No pointers, no loops: a BPF program may
+ * include this file.
  *
  *     near -> far   seq += shift[NEAR]  ack, SACK += shift[FAR]   TSval += ts[NEAR]  TSecr += ts[FAR]
  *     far  -> near  seq -= shift[FAR]   ack, SACK -= shift[NEAR]  TSval -= ts[FAR]   TSecr -= ts[NEAR]
@@ -21,8 +22,8 @@ struct seam {
 	struct seqmap seq;
 	uint32_t ts[SUT_SIDES];		/* far clock - near clock, by sender; 0 where there are no timestamps */
 	/*
-	 * Window scale of each sender (as the number of bits) in each half; 0 where not scaled.  near_scale[FAR] is what
-	 * the near half believes of the far sender: what was promised.
+	 * Window scale of each sender (as the number of bits) in each half; 0 where not scaled.
+	 * near_scale[FAR] is what the near half believes of the far sender: what was promised.
 	 */
 	uint8_t near_scale[SUT_SIDES], far_scale[SUT_SIDES];
 };
@@ -42,8 +43,8 @@ static inline struct seam_add seam_add_of(const struct seam *s,
 }
 
 /*
- * Does a segment keep its seq in either numbering?  A RST|ACK that answers a SYN counts in no stream: its seq is 0
- * (RFC 9293, 3.5.2, group 1), and the opener expects 0.
+ * Does a segment keep its seq in either numbering?  A RST|ACK that answers a SYN counts in no
+ * stream: its seq is 0 (RFC 9293, 3.5.2, group 1), and the opener expects 0.
  */
 static inline bool seam_keeps_seq(uint8_t flags, uint32_t seq)
 {
@@ -51,8 +52,8 @@ static inline bool seam_keeps_seq(uint8_t flags, uint32_t seq)
 }
 
 /*
- * A window field, scaled by `from` bits, as a field scaled by `to` bits: never more than was offered, never 0
- * from non-zero (RFC 7323, 2.2).
+ * A window field, scaled by `from` bits, as a field scaled by `to` bits: never more than was
+ * offered, never 0 from non-zero (RFC 7323, 2.2).
  */
 static inline uint16_t seam_window(uint16_t win, uint8_t from, uint8_t to)
 {

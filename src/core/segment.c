@@ -43,5 +43,5 @@ enum reason segment_read(const struct view *v, enum sut_side sender,
 			s.ack = seqmap_to_near(map, other(sender), (sut_farseq){ v->ack });
 	}
 	*ret_s = s;
-	return R_OK;
+	return R_NONE;
 }

@@ -4,13 +4,16 @@
 #include <assert.h>
 
 /*
- * The pool is a header of one cache line and the cells behind it.  Cells that were never used lie above `fresh`;
- * those given back form a list through cell.next.  So laying out touches no page of the pool.
+ * The pool is a header of one cache line and the cells behind it.  Cells that were never used lie
+ * above `fresh`; those given back form a list through cell.next.  So laying out touches no page of
+ * the pool.
  *
- * A segment is inserted in two walks over the same gaps: the first counts the cells that they take and can refuse,
- * the second fills them.  A gap is a run of the segment's bytes that no cell holds yet.
+ * A segment is inserted in two walks over the same gaps: the first counts the cells that they take
+ * and can refuse, the second fills them.  A gap is a run of the segment's bytes that no cell holds
+ * yet.
  *
- * Sequence numbers are compared as differences, right while all held data of a flow lies within 2^31.
+ * Sequence numbers are compared as differences, right while all held data of a flow lies within
+ * 2^31.
  */
 
 struct store {
@@ -250,7 +253,7 @@ enum reason hold_insert(struct store *s, struct hold *h, const struct packet *p,
 	}
 	if (plan.fin != FIN_NOWHERE)
 		c->flags |= TCP_FIN;
-	return R_OK;
+	return R_NONE;
 }
 
 static void drop_first(struct store *s, struct hold *h)

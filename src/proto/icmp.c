@@ -84,7 +84,7 @@ static bool quote_ip6(const uint8_t *q, uint32_t n, uint32_t *ret_len)
 	const uint32_t fixed = sizeof(struct ipv6_hdr);
 	struct ip6_chain c;
 
-	if (n < fixed || q[0] >> 4 != 6 || ip6_chain_read(q[6], q + fixed, n - fixed, &c) != R_OK)
+	if (n < fixed || q[0] >> 4 != 6 || ip6_chain_read(q[6], q + fixed, n - fixed, &c) != R_NONE)
 		return false;
 	if (c.proto != IP_TCP || c.frag >> 3)
 		return false;
@@ -123,7 +123,7 @@ static enum reason read_quote(const struct packet *p, const struct view *v, uint
 		e->ack = load_be32(t + TCP_ACK_OFF);
 	e->quote = (uint16_t)at;
 	e->quote_l4 = (uint16_t)(at + len);
-	return R_OK;
+	return R_NONE;
 }
 
 enum reason icmp_error_read(const struct packet *p, const struct view *v, struct icmp_error *ret_e)
@@ -141,12 +141,12 @@ enum reason icmp_error_read(const struct packet *p, const struct view *v, struct
 		e.kind = v->ip == 4 ? kind4(&h) : kind6(&h);
 		if (e.kind == ICMP_TOO_BIG)
 			e.mtu = be32_get(h.rest) & (v->ip == 4 ? 0xffff : UINT32_MAX);
-		r = e.kind == ICMP_OTHER ? R_OK : read_quote(p, v, n - (uint32_t)sizeof h, &e);
-		if (r != R_OK)
+		r = e.kind == ICMP_OTHER ? R_NONE : read_quote(p, v, n - (uint32_t)sizeof h, &e);
+		if (r != R_NONE)
 			return r;
 	}
 	*ret_e = e;
-	return R_OK;
+	return R_NONE;
 }
 
 void icmp_error_set_seq(struct packet *p, const struct view *v, const struct icmp_error *e,

@@ -42,7 +42,7 @@ struct icmp_error {
 };
 
 /*
- * Reads the ICMP or ICMPv6 message of v (v->proto says which).  R_OK with kind ICMP_OTHER for what is no error;
+ * Reads the ICMP or ICMPv6 message of v (v->proto says which).  R_NONE with kind ICMP_OTHER for what is no error;
  * R_ICMP_SHORT; R_ICMP_QUOTE where an error does not quote a TCP packet up to its seq.
  */
 enum reason icmp_error_read(const struct packet *p, const struct view *v,

@@ -67,7 +67,7 @@ enum reason ip6_chain_read(uint8_t next, const uint8_t *h, uint32_t n, struct ip
 		at += len;
 	}
 	*ret_c = (struct ip6_chain){ next, (uint16_t)at, (uint16_t)frag };
-	return R_OK;
+	return R_NONE;
 }
 
 /*

@@ -63,7 +63,7 @@ struct ip6_chain {
 /*
  * Walks the extension headers (hop-by-hop, routing, destination, AH, fragment) in the n bytes at
  * h, the first of which is of kind next.  Ends at whatever else is found, and at a fragment
- * header, but for one of offset 0 without more (RFC 6946).  R_OK or R_IP6_EXT: cut short, or more
+ * header, but for one of offset 0 without more (RFC 6946).  R_NONE or R_IP6_EXT: cut short, or more
  * than eight.
  */
 enum reason ip6_chain_read(uint8_t next, const uint8_t *h, uint32_t n,

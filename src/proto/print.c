@@ -330,7 +330,7 @@ static void put_other(struct text *t, const struct packet *p, const struct view 
 	struct icmp_error e;
 
 	put_proto(t, v->proto);
-	if (icmp_error_read(p, v, &e) == R_OK)
+	if (icmp_error_read(p, v, &e) == R_NONE)
 		put_icmp(t, &e);
 	put_field(t, ", length ", v->l4_len);
 }
@@ -348,7 +348,7 @@ static void put_ip(struct text *t, const struct packet *p, const struct view *v,
 	put(t, ": ");
 	if (v->tcp)
 		put_segment(t, p, v);
-	else if (r == R_OK)
+	else if (r == R_NONE)
 		put_other(t, p, v);
 }
 
@@ -402,9 +402,9 @@ size_t print_packet(const struct packet *p, char *ret_s, size_t size)
 
 	if (v.ip)
 		put_ip(&t, p, &v, r);
-	else if (r == R_OK)
+	else if (r == R_NONE)
 		put_ethernet(&t, p, &v);
-	if (r != R_OK) {
+	if (r != R_NONE) {
 		put(&t, "malformed ");
 		put(&t, reason_label(r));
 		put_field(&t, ", length ", packet_len(p));

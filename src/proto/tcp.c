@@ -175,13 +175,13 @@ static SUT_NOINLINE enum reason read_any(const uint8_t *opt, size_t len, struct 
 			read_first(opt + o.off, o, r);
 		r->present = (uint16_t)(r->present | bit);
 	}
-	return off < len ? R_TCP_OPT : R_OK;
+	return off < len ? R_TCP_OPT : R_NONE;
 }
 
 enum reason tcp_options_read(const uint8_t *opt, size_t len, struct tcp_options *ret_opts)
 {
 	*ret_opts = (struct tcp_options){ 0 };
 	if (len == 0 || likely(read_aligned(opt, len, ret_opts)))
-		return R_OK;
+		return R_NONE;
 	return read_any(opt, len, ret_opts);
 }

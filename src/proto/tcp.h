@@ -70,7 +70,7 @@ struct tcp_options {
 /*
  * The one walk over options: len bytes at opt follow the 20-byte header.  The aligned layout of established
  * segments (NOP NOP TS [NOP NOP SACK]) takes a short way through the same function.
- * Returns R_OK, or R_TCP_OPT (ret_opts then holds what was read before the bad one).
+ * Returns R_NONE, or R_TCP_OPT (ret_opts then holds what was read before the bad one).
  */
 enum reason tcp_options_read(const uint8_t *opt, size_t len,
 			     struct tcp_options *ret_opts);

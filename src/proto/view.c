@@ -91,7 +91,7 @@ static enum reason read_eth(const struct packet *p, struct view *v, unsigned *re
 	}
 	v->l3 = (uint16_t)(at + 2);
 	*ret_type = type;
-	return R_OK;
+	return R_NONE;
 }
 
 static enum reason read_tcp(const struct packet *p, struct view *v)
@@ -104,14 +104,14 @@ static enum reason read_tcp(const struct packet *p, struct view *v)
 	if (doff < 20 || doff > v->l4_len || doff > in_head)
 		return R_TCP_DOFF;
 	take_tcp(p, doff, v);
-	return R_OK;
+	return R_NONE;
 }
 
 /* What IP carries: v->l4, v->l4_len, v->proto and v->fragment are known. */
 static enum reason read_l4(const struct packet *p, struct view *v)
 {
 	v->payload = v->l4;
-	return v->proto == IP_TCP && !v->fragment ? read_tcp(p, v) : R_OK;
+	return v->proto == IP_TCP && !v->fragment ? read_tcp(p, v) : R_NONE;
 }
 
 static enum reason read_ip4(const struct packet *p, struct view *v)
@@ -163,7 +163,7 @@ static enum reason read_ip6(const struct packet *p, struct view *v)
 	if (len > avail)
 		return R_IP6_LEN;
 	r = ip6_chain_read(h[6], h + fixed, len < in_head ? len : in_head, &c);
-	if (r != R_OK)
+	if (r != R_NONE)
 		return r;
 	v->proto = c.proto;
 	v->fragment = c.frag != 0;
@@ -179,16 +179,16 @@ static SUT_NOINLINE enum reason parse_any(const struct packet *p, struct view *v
 
 	*v = view_none;
 	r = read_eth(p, v, &type);
-	if (r != R_OK)
+	if (r != R_NONE)
 		return r;
 	if (type == ETH_IP4)
 		return read_ip4(p, v);
-	return type == ETH_IP6 ? read_ip6(p, v) : R_OK;
+	return type == ETH_IP6 ? read_ip6(p, v) : R_NONE;
 }
 
 enum reason view_parse(const struct packet *p, struct view *ret_v)
 {
-	return likely(parse_plain(p, ret_v)) ? R_OK : parse_any(p, ret_v);
+	return likely(parse_plain(p, ret_v)) ? R_NONE : parse_any(p, ret_v);
 }
 
 enum reason view_options(const struct packet *p, const struct view *v, struct tcp_options *ret_opts)

@@ -35,7 +35,7 @@ struct view {
 /*
  * Reads Ethernet (802.1Q and 802.1ad tags, two at most), IPv4 with options, IPv6 with extension headers (hop-by-hop,
  * routing, destination, AH; a fragment header of offset 0 without more counts as none), TCP.
- * Returns R_OK for whatever is well-formed as far as it is read (ARP, UDP and fragments too: see tcp), else the reason.
+ * Returns R_NONE for whatever is well-formed as far as it is read (ARP, UDP and fragments too: see tcp), else the reason.
  * On a reason, ret_v holds what was read before (ip, vlans), and tcp is false.  All headers must lie in p->head.
  */
 enum reason view_parse(const struct packet *p, struct view *ret_v);

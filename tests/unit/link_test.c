@@ -26,33 +26,33 @@ static const struct {
 	struct step step[STEPS];
 } table[] = {
 	{ "nothing set: at once", { 0 }, {
-		{ 5, 60, R_OK, 5 }, { 5, 60, R_OK, 5 }, { 9, 60, R_OK, 9 } } },
+		{ 5, 60, R_NONE, 5 }, { 5, 60, R_NONE, 5 }, { 9, 60, R_NONE, 9 } } },
 	{ "delay", { .delay = SUT_MS(20) }, {
-		{ 0, 60, R_OK, SUT_MS(20) }, { 7, 1514, R_OK, SUT_MS(20) + 7 } } },
+		{ 0, 60, R_NONE, SUT_MS(20) }, { 7, 1514, R_NONE, SUT_MS(20) + 7 } } },
 	{ "the 1st, 3rd and 4th are dropped", { .nth = { 4, 1, 3 } }, {
-		{ 0, 60, R_WIRE_NTH, 0 }, { 0, 60, R_OK, 0 }, { 1, 60, R_WIRE_NTH, 0 },
-		{ 2, 60, R_WIRE_NTH, 0 }, { 3, 60, R_OK, 3 } } },
+		{ 0, 60, R_WIRE_NTH, 0 }, { 0, 60, R_NONE, 0 }, { 1, 60, R_WIRE_NTH, 0 },
+		{ 2, 60, R_WIRE_NTH, 0 }, { 3, 60, R_NONE, 3 } } },
 	{ "all are lost", { .loss_ppm = 1000000 }, {
 		{ 0, 60, R_WIRE_LOSS, 0 }, { 1, 60, R_WIRE_LOSS, 0 } } },
 	{ "rate: one behind the other, 8 us per 1000 bytes at 1 Gbit/s", { .rate_bps = 1000000000 }, {
-		{ 0, 1000, R_OK, US(8) }, { 0, 1000, R_OK, US(16) }, { US(10), 125, R_OK, US(17) },
-		{ US(100), 125, R_OK, US(101) } } },
+		{ 0, 1000, R_NONE, US(8) }, { 0, 1000, R_NONE, US(16) }, { US(10), 125, R_NONE, US(17) },
+		{ US(100), 125, R_NONE, US(101) } } },
 	{ "rate and delay add", { .rate_bps = 8000000, .delay = SUT_MS(1) }, {
-		{ 0, 1000, R_OK, SUT_MS(2) }, { 0, 1000, R_OK, SUT_MS(3) } } },
+		{ 0, 1000, R_NONE, SUT_MS(2) }, { 0, 1000, R_NONE, SUT_MS(3) } } },
 	{ "remainders are carried: three times 1/3 ns", { .rate_bps = 24000000000 }, {
-		{ 0, 1, R_OK, 0 }, { 0, 1, R_OK, 0 }, { 0, 1, R_OK, 1 } } },
+		{ 0, 1, R_NONE, 0 }, { 0, 1, R_NONE, 0 }, { 0, 1, R_NONE, 1 } } },
 	{ "full queue: what would not fit is dropped, room comes with time",
 	  { .rate_bps = 8000000, .queue_bytes = 2000 }, {
-		{ 0, 1000, R_OK, SUT_MS(1) }, { 0, 1000, R_OK, SUT_MS(2) }, { 0, 1, R_WIRE_QUEUE, 0 },
-		{ US(500), 600, R_WIRE_QUEUE, 0 }, { US(500), 500, R_OK, US(2500) } } },
+		{ 0, 1000, R_NONE, SUT_MS(1) }, { 0, 1000, R_NONE, SUT_MS(2) }, { 0, 1, R_WIRE_QUEUE, 0 },
+		{ US(500), 600, R_WIRE_QUEUE, 0 }, { US(500), 500, R_NONE, US(2500) } } },
 	{ "an empty queue takes what is longer than it", { .rate_bps = 8000000, .queue_bytes = 100 }, {
-		{ 0, 1000, R_OK, SUT_MS(1) }, { 0, 60, R_WIRE_QUEUE, 0 } } },
+		{ 0, 1000, R_NONE, SUT_MS(1) }, { 0, 60, R_WIRE_QUEUE, 0 } } },
 	{ "reordered: half the delay later", { .delay = SUT_MS(10), .reorder_ppm = 1000000 }, {
-		{ 0, 60, R_OK, SUT_MS(15) } } },
+		{ 0, 60, R_NONE, SUT_MS(15) } } },
 	{ "reordered without delay: 1 ms later", { .reorder_ppm = 1000000 }, {
-		{ 0, 60, R_OK, SUT_MS(1) } } },
+		{ 0, 60, R_NONE, SUT_MS(1) } } },
 	{ "reordered by what was asked for", { .reorder_ppm = 1000000, .reorder_by = 77 }, {
-		{ 0, 60, R_OK, 77 } } },
+		{ 0, 60, R_NONE, 77 } } },
 };
 /* clang-format on */
 
@@ -103,7 +103,7 @@ static void chances_come_out(void **state)
 
 		lost += f.reason == R_WIRE_LOSS;
 		dup += f.copies == 2;
-		late += f.reason == R_OK && f.at[0] == SUT_MS(15);
+		late += f.reason == R_NONE && f.at[0] == SUT_MS(15);
 	}
 	assert_near("lost", lost, 200000);
 	assert_near("duplicated", dup, 200000);

@@ -164,7 +164,7 @@ static void input_whole(struct wire *w, const struct arrival *a, uint32_t wire_l
 {
 	struct link_fate f = link_offer(&w->link[a->dir], wire_len, a->now);
 
-	if (f.reason != R_OK)
+	if (f.reason != R_NONE)
 		count_drop(w->env, f.reason);
 	for (unsigned i = 0; i < f.copies; i++)
 		pass_whole(w, a, f.at[i], out);
@@ -181,7 +181,7 @@ static void input_cut(struct wire *w, const struct arrival *a, const struct view
 		uint32_t len = gso_segment_len(g, s);
 		struct link_fate f = link_offer(&w->link[a->dir], len, a->now);
 
-		if (f.reason != R_OK)
+		if (f.reason != R_NONE)
 			count_drop(w->env, f.reason);
 		for (unsigned i = 0; i < f.copies; i++) {
 			uint8_t *room = line_hold(l, f.at[i], len, &complete);
@@ -203,7 +203,7 @@ static void input_frame(struct wire *w, const struct arrival *a, struct outbox *
 		count_drop(w->env, R_TOO_LONG);
 		return;
 	}
-	if (a->p->off.gso_type != GSO_NONE && view_parse(a->p, &v) == R_OK)
+	if (a->p->off.gso_type != GSO_NONE && view_parse(a->p, &v) == R_NONE)
 		gso_plan(a->p, &v, &g);
 	if (g.count > 1 && !w->cfg.keep_gso)
 		input_cut(w, a, &v, &g);

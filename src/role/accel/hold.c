@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hold - the client between the promise and the server's answer.
+ *
+ * Nothing of it is acknowledged but the SYN: the client keeps its copy, so whatever cannot be held is dropped and comes
+ * again.  The first copy of each byte is kept, with its old TSval, so that a client that retransmitted too early can
+ * tell (RFC 3522).  Segments are checked before they are held, as they leave with a checksum of our own.
+ */
+#include "role/accel/accel.h"
+
+#include "proto/checksum.h"
+
+#define SYN_RETRY SUT_MS(1000)		/* RFC 6298, 2: doubled with every try */
+#define SYN_RETRIES_DOUBLED 6
+#define DATA_SYN_GRACE SUT_MS(250)
+
+sut_time hold_until(const struct near *n, const struct cold *c)
+{
+	sut_time most = n->cfg.merge_hold, lan = 4 * c->lan_rtt;
+
+	/* Never less than half: the client's program needs a moment after connect(), however near it is. */
+	if (lan == 0 || lan > most)
+		lan = most;
+	else if (lan < most / 2)
+		lan = most / 2;
+	return c->promised_at + lan;
+}
+
+sut_time syn_retry_at(const struct near *n, const struct cold *c)
+{
+	unsigned doubled = c->syn_tries > 1 ? c->syn_tries - 1u : 0;
+
+	(void)n;
+	if (c->data_in_syn)
+		return c->syn_at + c->syn_wait;
+	if (doubled > SYN_RETRIES_DOUBLED)
+		doubled = SYN_RETRIES_DOUBLED;
+	return c->syn_at + (SYN_RETRY << doubled);
+}
+
+/* Sends a SYN of our own making, with the first held data or without. */
+static void send_syn(struct near *n, uint32_t f, bool with_data)
+{
+	struct cold *c = &n->cold[f];
+	const struct server *s = server_of(n, f);
+
+	c->data_in_syn = with_data;
+	if (with_data) {
+		c->syn_end = seq_add(c->isn, 1 + c->hold.bytes);
+		c->syn_wait = (s->rtt ? s->rtt : SYN_RETRY) + DATA_SYN_GRACE;
+	}
+	c->syn_at = n->now;
+	if (c->syn_tries < UINT8_MAX)
+		c->syn_tries++;
+	flow_owe(n, f, with_data ? OWE_SYN_DATA : OWE_SYN);
+}
+
+void hold_expired(struct near *n, uint32_t f)
+{
+	n->cold[f].hold_ran_out = 1;
+	set_state(n, f, FS_FORWARDED, "no first data in time");
+	send_syn(n, f, false);
+	timer_arm(n, f);
+}
+
+void syn_unanswered(struct near *n, uint32_t f)
+{
+	struct cold *c = &n->cold[f];
+
+	if (n->now >= c->promised_at + n->cfg.syn_timeout) {
+		break_promise(n, f, "no SYN-ACK");
+		return;
+	}
+	if (c->data_in_syn) {
+		server_of(n, f)->black_until = n->now + n->cfg.learn_time;
+		count_event(&n->env, EV_MERGE_BLACK);
+		c->syn_tries = 0;
+	}
+	send_syn(n, f, false);
+	timer_arm(n, f);
+}
+
+/* What is held is one piece that starts the stream and fits the SYN. */
+static bool fits_syn(const struct near *n, const struct cold *c)
+{
+	const struct cell *cell = store_cell_const(n->store, c->hold.first);
+
+	return c->hold.cells == 1 && cell->len > 0 && cell->seq.v == c->isn.v + 1 &&
+	       cell->len + c->syn_options_len <= c->promised_mss;
+}
+
+static void data_came(struct near *n, uint32_t f)
+{
+	bool fits = fits_syn(n, &n->cold[f]);
+
+	set_state(n, f, FS_FORWARDED, fits ? "first data, in the SYN" : "first data, too large");
+	send_syn(n, f, fits);
+	timer_arm(n, f);
+}
+
+/* Why a segment is not part of the promised connection, or R_NONE. */
+static enum reason unfit(const struct near *n, const struct cold *c, const struct passing *in)
+{
+	const struct view *v = in->v;
+	uint32_t at = v->seq - (c->isn.v + 1);
+
+	(void)n;
+	if (!csum_tcp_ok(in->p, v))
+		return R_TCP_CSUM;
+	if (v->flags & TCP_ACK && v->ack != c->promise.v + 1)
+		return R_WINDOW;
+	if (!(v->flags & (TCP_ACK | TCP_RST)))
+		return R_STATE;
+	if (at == UINT32_MAX && v->payload_len <= 1)
+		return R_HELD_ACK;	/* keep-alive */
+	if (at + v->payload_len > c->promised_window || at > c->promised_window)
+		return R_BEYOND_PROMISE;
+	return R_NONE;
+}
+
+static void client_reset(struct near *n, uint32_t f)
+{
+	struct cold *c = &n->cold[f];
+
+	drop(n, R_CLIENT_GONE);
+	hold_clear(n->store, &c->hold);
+	c->owe = 0;
+	if (c->state == FS_KEPT) {
+		flow_remove(n, f);
+	} else if (c->state == FS_FORWARDED) {
+		set_state(n, f, FS_ABORTED, "client reset");
+	} else if (c->state == FS_ANSWERED) {
+		c->rst_seq = c->server_acked.v;
+		set_state(n, f, FS_CLOSED, "client reset");
+		flow_owe(n, f, OWE_RST_ANSWER | OWE_END);
+	}
+}
+
+/* Takes the ACK, window and clock of a segment that belongs to the promise. */
+static void note_client(struct near *n, const struct passing *in, const struct tcp_options *o)
+{
+	struct cold *c = &n->cold[in->flow];
+	struct track_edges e[SUT_SIDES];
+	struct segment s;
+
+	if (!c->client_acked) {
+		c->client_acked = 1;
+		c->lan_rtt = n->now - c->promised_at;
+		if (c->state == FS_KEPT)
+			timer_arm(n, in->flow);
+	}
+	c->client_window = in->v->window;
+	if (o->present & OPT_TS && (int32_t)(o->tsval - c->client_tsval) > 0)
+		c->client_tsval = o->tsval;
+	edges_of(n, in->flow, e);
+	if (segment_read(in->v, NEAR, NEAR, &c->seam.seq, &s) == R_NONE)
+		track_segment(&c->track, &s, e);
+}
+
+static void take(struct near *n, const struct passing *in, const struct tcp_options *o)
+{
+	struct cold *c = &n->cold[in->flow];
+	uint32_t piece = c->promised_mss - (c->promised & OPT_TS ? 12u : 0u);
+	uint32_t had = c->hold.bytes;
+	enum reason r;
+
+	if (in->v->payload_len == 0 && !(in->v->flags & TCP_FIN)) {
+		drop(n, R_HELD_ACK);
+		return;
+	}
+	r = hold_insert(n->store, &c->hold, in->p, in->v, (sut_seq){ in->v->seq },
+			o->present & OPT_TS, o->tsval, piece, n->max_cells);
+	if (r)
+		drop(n, r);
+	n->env.counters->event[EV_HELD_BYTES] += c->hold.bytes - had;
+}
+
+static void client_syn_again(struct near *n, struct passing *in)
+{
+	struct flow_key k = rec_of(n, in->flow, NEAR)->key;
+
+	if (in->v->seq == n->cold[in->flow].isn.v && n->cold[in->flow].state != FS_ABORTED) {
+		promise_again(n, in);
+		return;
+	}
+	count_event(&n->env, EV_FLOWS_REOPENED);
+	flow_remove(n, in->flow);
+	in->flow = FLOW_NONE;
+	client_syn(n, in, &k);
+}
+
+void client_held(struct near *n, struct passing *in)
+{
+	struct cold *c = &n->cold[in->flow];
+	struct tcp_options o;
+	enum reason why;
+
+	if ((in->v->flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN) {
+		client_syn_again(n, in);
+		return;
+	}
+	why = view_options(in->p, in->v, &o);
+	if (why == R_NONE)
+		why = c->state == FS_ABORTED ? R_CLIENT_GONE : unfit(n, c, in);
+	if (why) {
+		drop(n, why);
+		return;
+	}
+	if (in->v->flags & TCP_RST) {
+		client_reset(n, in->flow);
+		return;
+	}
+	note_client(n, in, &o);
+	take(n, in, &o);
+	if (c->state == FS_KEPT && c->hold.cells)
+		data_came(n, in->flow);
+	else if (c->state == FS_ANSWERED)
+		flow_join(n, in->flow);
+}

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * join - the server's answer to a promised SYN: the two halves learn what they disagree about, and are joined.
+ *
+ * A SYN-ACK teaches shift[FAR] and ts[FAR].  It is acknowledged by the box only once the client's own ACK was seen:
+ * anything else would turn spoofed SYNs into connections in the server's accept queue.
+ */
+#include "role/accel/accel.h"
+
+#include "proto/checksum.h"
+
+/* Does ack acknowledge the SYN, and at most what the SYNs carried? */
+static bool acks_syn(const struct cold *c, uint32_t ack)
+{
+	uint32_t n = ack - (c->isn.v + 1);
+
+	return n <= seq_diff(c->syn_end, c->isn) - 1;
+}
+
+static void reset_answer(struct near *n, uint32_t f, uint32_t seq, unsigned more)
+{
+	n->cold[f].rst_seq = seq;
+	flow_owe(n, f, OWE_RST_ANSWER | more);
+}
+
+static void server_reset(struct near *n, const struct passing *in)
+{
+	const struct cold *c = &n->cold[in->flow];
+
+	if (!(in->v->flags & TCP_ACK) || !acks_syn(c, in->v->ack)) {
+		drop(n, R_WINDOW);
+		return;
+	}
+	drop(n, R_STATE);
+	if (c->state == FS_ABORTED)
+		flow_remove(n, in->flow);
+	else
+		break_promise(n, in->flow, "the server refused");
+}
+
+/* An ACK instead of a SYN-ACK: the server remembers an older connection (RFC 9293, 3.5.2). */
+static void server_challenge(struct near *n, const struct passing *in)
+{
+	struct cold *c = &n->cold[in->flow];
+
+	drop(n, R_STATE);
+	if (acks_syn(c, in->v->ack) || c->state == FS_ANSWERED)
+		return;
+	c->syn_at = n->now;
+	c->data_in_syn = 0;
+	reset_answer(n, in->flow, in->v->ack, 0);
+	if (c->state == FS_FORWARDED) {
+		flow_owe(n, in->flow, OWE_SYN);
+		timer_arm(n, in->flow);
+	}
+}
+
+static void learn_answer(struct near *n, const struct passing *in, const struct tcp_options *o)
+{
+	struct cold *c = &n->cold[in->flow];
+	struct server *s = server_of(n, in->flow);
+
+	learn_synack(s, c->offered, o, in->v->window, n->now);
+	count_event(&n->env, EV_LEARNT);
+	if (c->syn_tries == 1)
+		s->rtt = n->now - c->syn_at;
+	if (seq_diff(c->syn_end, c->isn) > 1 && (c->data_in_syn || in->v->ack != c->isn.v + 1)) {
+		bool took = in->v->ack != c->isn.v + 1;
+
+		s->takes_data = took ? TAKES_YES : TAKES_NO;
+		s->takes_until = n->now + n->cfg.learn_time;
+		if (took)
+			s->black_until = 0;
+		count_event(&n->env, took ? EV_MERGE_TAKEN : EV_MERGE_REFUSED);
+	}
+}
+
+/* What the halves agreed to, each with its own peer. */
+static void set_seam(struct cold *c, const struct passing *in, const struct tcp_options *o)
+{
+	bool scaled = c->promised & OPT_WSCALE;
+	bool real = scaled && o->present & OPT_WSCALE;
+	uint16_t mss_default = in->v->ip == 4 ? 536 : 1220;
+
+	c->seam = (struct seam){ .seq = { .known = 0 } };
+	seqmap_learn(&c->seam.seq, NEAR, c->isn, (sut_farseq){ c->isn.v });
+	seqmap_learn(&c->seam.seq, FAR, c->promise, (sut_farseq){ in->v->seq });
+	if (c->promised & OPT_TS)
+		c->seam.ts[FAR] = o->tsval - c->promise_tsval;
+	c->seam.near_scale[FAR] = scaled ? c->promised_scale : 0;
+	c->seam.near_scale[NEAR] = scaled ? c->client_scale : 0;
+	c->seam.far_scale[FAR] = real ? o->wscale : 0;
+	c->seam.far_scale[NEAR] = real ? c->client_scale : 0;
+	c->strip_sack = c->promised & OPT_SACK_PERMITTED && !(o->present & OPT_SACK_PERMITTED);
+	c->real_mss = o->present & OPT_MSS ? o->mss : mss_default;
+	if (c->real_mss < 64)
+		c->real_mss = 64;
+	c->far_isn = in->v->seq;
+	c->server_acked = (sut_seq){ in->v->ack };
+	c->synack_window = in->v->window;
+	c->synack_tsval[0] = c->synack_tsval[1] = o->tsval;
+}
+
+void flow_join(struct near *n, uint32_t f)
+{
+	struct cold *c = &n->cold[f];
+	bool took = c->server_acked.v != c->isn.v + 1;
+
+	hold_drop_before(n->store, &c->hold, c->server_acked);
+	if (seq_before(c->released, c->server_acked))
+		c->released = c->server_acked;
+	set_state(n, f, FS_OPEN, "joined");
+	pass_set_records(n, f);
+	count_event(&n->env, EV_PROMISE_KEPT);
+	flow_owe(n, f, (took ? OWE_ACK_CLIENT : 0u) |
+		       (c->hold.cells ? OWE_RELEASE : OWE_ACK_SERVER));
+}
+
+/* The same SYN-ACK again, while the client's ACK is still awaited. */
+static bool repeated(struct cold *c, const struct passing *in, const struct tcp_options *o)
+{
+	if (c->state != FS_ANSWERED || in->v->seq != c->far_isn)
+		return false;
+	if (c->promised & OPT_TS)
+		c->synack_tsval[1] = o->tsval;
+	return true;
+}
+
+static void server_synack(struct near *n, const struct passing *in)
+{
+	struct cold *c = &n->cold[in->flow];
+	struct tcp_options o;
+	enum reason why = view_options(in->p, in->v, &o);
+
+	if (why) {
+		drop(n, why);
+		return;
+	}
+	drop(n, R_SWALLOWED_SYNACK);
+	if (!acks_syn(c, in->v->ack)) {
+		reset_answer(n, in->flow, in->v->ack, 0);
+	} else if (c->state == FS_ABORTED) {
+		reset_answer(n, in->flow, in->v->ack, OWE_END);
+	} else if (!repeated(c, in, &o)) {
+		learn_answer(n, in, &o);
+		if (c->promised & OPT_TS && !(o.present & OPT_TS)) {
+			reset_answer(n, in->flow, in->v->ack, 0);
+			break_promise(n, in->flow, "the server has no timestamps any more");
+			return;
+		}
+		lane_learn(&c->server, in->p, in->v);
+		set_seam(c, in, &o);
+		set_state(n, in->flow, FS_ANSWERED, "SYN-ACK");
+		if (c->client_acked)
+			flow_join(n, in->flow);
+	}
+}
+
+void server_answer(struct near *n, const struct passing *in)
+{
+	const unsigned mask = TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN;
+	unsigned flags = in->v->flags & mask;
+
+	if (!csum_tcp_ok(in->p, in->v)) {
+		drop(n, R_TCP_CSUM);
+	} else if (flags & TCP_RST) {
+		server_reset(n, in);
+	} else if (flags == (TCP_SYN | TCP_ACK)) {
+		server_synack(n, in);
+	} else if (flags == TCP_SYN) {
+		/* A crossing SYN cannot be joined to the promised history. */
+		drop(n, R_STATE);
+		break_promise(n, in->flow, "simultaneous open");
+	} else if (flags & TCP_ACK) {
+		server_challenge(n, in);
+	} else {
+		drop(n, R_TCP_FLAGS);
+	}
+}
+
+void verify_answer(struct near *n, const struct passing *in)
+{
+	const struct cold *c = &n->cold[in->flow];
+	unsigned flags = in->v->flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN);
+	struct tcp_options o;
+
+	if (flags == (TCP_SYN | TCP_ACK) && acks_syn(c, in->v->ack) &&
+	    csum_tcp_ok(in->p, in->v) && view_options(in->p, in->v, &o) == R_NONE) {
+		learn_answer(n, in, &o);
+		flow_remove(n, in->flow);
+	} else if (flags & TCP_RST && flags & TCP_ACK && acks_syn(c, in->v->ack)) {
+		flow_remove(n, in->flow);
+	}
+	pass_on(n, in);
+}

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pass - segments of joined flows: translated in place and passed on.
+ *
+ * Ordinary segments of flows that need nothing but shifts take the hot path in near.c (FLOW_FAST); everything else
+ * comes here: SYN, FIN, RST, windows to be rescaled, SACK blocks that the server never agreed to, segments larger than the
+ * server's real MSS, and all until the server has left SYN-RECEIVED.
+ */
+#include "role/accel/accel.h"
+
+#include <string.h>
+
+#include "core/rewrite.h"
+#include "proto/icmp.h"
+#include "proto/ip.h"
+
+#define SYN_ACK_FLAGS (TCP_SYN | TCP_ACK)
+
+void pass_set_records(struct near *n, uint32_t f)
+{
+	const struct cold *c = &n->cold[f];
+	bool plain = c->server_heard && !c->strip_sack && c->real_mss >= c->promised_mss &&
+		     !seam_rescales(&c->seam, NEAR) && !seam_rescales(&c->seam, FAR);
+
+	for (enum sut_side s = NEAR; s < SUT_SIDES; s++) {
+		struct flow_rec *r = rec_of(n, f, s);
+		struct seam_add a = seam_add_of(&c->seam, s);
+
+		r->add_seq = a.seq;
+		r->add_ack = a.ack;
+		r->add_ts = s == NEAR ? a.tsecr : a.tsval;
+		r->flags = (plain && c->state == FS_OPEN ? FLOW_FAST : 0u) | FLOW_SEEN |
+			   (s == FAR ? FLOW_TS_VAL : 0u);
+	}
+}
+
+/* The server repeats its SYN-ACK: our acknowledgement was lost. */
+static bool synack_again(struct near *n, const struct passing *in)
+{
+	struct cold *c = &n->cold[in->flow];
+	struct tcp_options o;
+
+	if (in->port != ACCEL_SERVER || (in->v->flags & SYN_ACK_FLAGS) != SYN_ACK_FLAGS ||
+	    in->v->seq != c->far_isn)
+		return false;
+	drop(n, R_SWALLOWED_SYNACK);
+	if (view_options(in->p, in->v, &o) == R_NONE && o.present & OPT_TS && !c->server_heard)
+		c->synack_tsval[1] = o.tsval;
+	flow_owe(n, in->flow, OWE_ACK_SERVER);
+	return true;
+}
+
+static void note_server(struct near *n, const struct passing *in)
+{
+	struct cold *c = &n->cold[in->flow];
+
+	if (c->server_heard || in->v->flags & TCP_SYN)
+		return;
+	c->server_heard = 1;
+	pass_set_records(n, in->flow);
+	if (c->hold_ran_out && in->v->payload_len &&
+	    rec_of(n, in->flow, NEAR)->end.v == c->isn.v + 1) {
+		server_of(n, in->flow)->speaks_first = 1;
+		count_event(&n->env, EV_SPEAKS_FIRST);
+	}
+}
+
+/* Room for payload in a segment towards the server with the options of this one. */
+static uint32_t payload_room(const struct cold *c, const struct view *v)
+{
+	uint32_t opt = view_options_len(v);
+
+	return c->real_mss > opt ? c->real_mss - opt : 1;
+}
+
+/* A segment beyond the server's real MSS: a super-packet is cut smaller, a plain one's sender is told.  False: dropped. */
+static bool fit_mss(struct near *n, const struct passing *in)
+{
+	const struct cold *c = &n->cold[in->flow];
+	uint32_t room = payload_room(c, in->v);
+	uint32_t headers = in->v->ip == 4 ? 40 : 60;
+
+	if (in->port != ACCEL_CLIENT || in->v->payload_len <= room)
+		return true;
+	if (in->p->off.gso_type != GSO_NONE) {
+		if (in->p->off.gso_size > room)
+			in->p->off.gso_size = (uint16_t)room;
+		return true;
+	}
+	drop(n, R_OVERSIZE);
+	if (make_too_big(n->out, ACCEL_CLIENT, in->p, in->v, c->real_mss + headers)) {
+		count_event(&n->env, EV_ICMP_SENT);
+		count_event(&n->env, EV_MADE);
+	}
+	return false;
+}
+
+/* While the server is in SYN-RECEIVED it takes only TSecr between those of its SYN-ACKs. */
+static void clamp_tsecr(const struct cold *c, struct passing *in, const struct tcp_options *o)
+{
+	uint32_t lo = c->synack_tsval[0], hi = c->synack_tsval[1];
+	uint32_t ecr = o->tsecr + c->seam.ts[FAR], was = ecr;
+
+	if (c->server_heard || in->port != ACCEL_CLIENT || !(o->present & OPT_TS) ||
+	    !(in->v->flags & TCP_ACK))
+		return;
+	if ((int32_t)(ecr - lo) < 0)
+		ecr = lo;
+	else if ((int32_t)(ecr - hi) > 0)
+		ecr = hi;
+	if (ecr != was)
+		rewrite_ts(in->p, in->v, o, o->tsval, ecr);
+}
+
+static void translate(struct near *n, struct passing *in, struct tcp_options *o)
+{
+	const struct cold *c = &n->cold[in->flow];
+	enum sut_side sender = in->port == ACCEL_CLIENT ? NEAR : FAR;
+
+	if (seam_rescales(&c->seam, sender) && !(in->v->flags & TCP_SYN))
+		rewrite_window(in->p, in->v, seam_window_of(&c->seam, sender, in->v->window));
+	rewrite_shift(in->p, in->v, o, seam_add_of(&c->seam, sender));
+	if (sender == NEAR && c->strip_sack && o->present & OPT_SACK)
+		rewrite_sack_strip(in->p, in->v, o);
+	clamp_tsecr(c, in, o);
+	count_event(&n->env, EV_TRANSLATED);
+	pass_on(n, in);
+}
+
+/* The tracker's word on a segment; false if the flow is gone and the packet is seen to. */
+static bool follow(struct near *n, struct passing *in)
+{
+	struct cold *c = &n->cold[in->flow];
+	enum sut_side sender = in->port == ACCEL_CLIENT ? NEAR : FAR;
+	struct track_edges e[SUT_SIDES];
+	struct segment s;
+	enum track_verdict tv;
+
+	edges_of(n, in->flow, e);
+	segment_read(in->v, sender, sender, &c->seam.seq, &s);
+	tv = track_segment(&c->track, &s, e);
+	if (tv == TV_REOPEN) {
+		struct flow_key k = rec_of(n, in->flow, NEAR)->key;
+
+		count_event(&n->env, EV_FLOWS_REOPENED);
+		flow_remove(n, in->flow);
+		in->flow = FLOW_NONE;
+		if (sender == NEAR)
+			client_syn(n, in, &k);
+		else
+			pass_on(n, in);
+		return false;
+	}
+	if (tv == TV_INVALID)
+		count_pass(&n->env, R_STATE);
+	rec_of(n, in->flow, sender)->flags |= FLOW_SEEN;
+	return true;
+}
+
+static void note_end(struct near *n, uint32_t f)
+{
+	struct cold *c = &n->cold[f];
+
+	if (c->state != FS_OPEN ||
+	    (c->track.state != TRACK_TIME_WAIT && c->track.state != TRACK_CLOSED))
+		return;
+	set_state(n, f, FS_CLOSED, track_state_name((enum track_state)c->track.state));
+	pass_set_records(n, f);
+}
+
+void pass_open(struct near *n, struct passing *in)
+{
+	struct tcp_options o;
+
+	if (synack_again(n, in))
+		return;
+	if (view_options(in->p, in->v, &o) != R_NONE)
+		count_pass(&n->env, R_TCP_OPT);	/* what was read before the bad one is translated */
+	if (in->port == ACCEL_SERVER)
+		note_server(n, in);
+	else if (!fit_mss(n, in))
+		return;
+	if (!follow(n, in))
+		return;
+	if (in->port == ACCEL_CLIENT) {
+		n->cold[in->flow].client_window = in->v->window;
+		if (o.present & OPT_TS)
+			n->cold[in->flow].client_tsval = o.tsval;
+	}
+	note_end(n, in->flow);
+	translate(n, in, &o);
+}
+
+/* The key under which the packet that an error quotes came in. */
+static struct flow_key quoted_key(const struct passing *in, const struct icmp_error *e)
+{
+	unsigned from = in->port == ACCEL_CLIENT ? ACCEL_SERVER : ACCEL_CLIENT;
+	struct flow_key k = {
+		.sport = be16_of(e->sport), .dport = be16_of(e->dport),
+		.where = flow_key_where(in->v, from),
+	};
+
+	memcpy(k.src, e->src, sizeof k.src);
+	memcpy(k.dst, e->dst, sizeof k.dst);
+	return k;
+}
+
+/*
+ * An ICMP error.  From the client's side it quotes a segment of the server's in near numbers, which the server must
+ * read in its own.  From the server's side the quoted seq is the client's, the same in both.  An unreachable server
+ * ends a promise, if the quoted seq is the client's ISN (RFC 5927): the client would take the error for a passing one.
+ */
+void pass_icmp(struct near *n, const struct passing *in)
+{
+	struct icmp_error e;
+	enum reason bad = icmp_error_read(in->p, in->v, &e);
+	struct flow_key k;
+	uint32_t rec;
+	struct cold *c;
+
+	if (bad || e.kind == ICMP_OTHER) {
+		leave_alone(n, in, bad ? bad : R_NOT_TCP);
+		return;
+	}
+	k = quoted_key(in, &e);
+	rec = flows_find_one(n->flows, &k);
+	if (rec == FLOW_NONE) {
+		leave_alone(n, in, R_NO_FLOW);
+		return;
+	}
+	c = &n->cold[flow_of(rec)];
+	if (in->port == ACCEL_CLIENT && (c->state == FS_OPEN || c->state == FS_CLOSED)) {
+		icmp_error_set_seq(in->p, in->v, &e, e.seq + c->seam.seq.shift[FAR]);
+	} else if (in->port == ACCEL_SERVER && c->state == FS_FORWARDED &&
+		   e.kind == ICMP_UNREACHABLE && e.seq == c->isn.v) {
+		drop(n, R_STATE);
+		break_promise(n, flow_of(rec), "ICMP unreachable");
+		return;
+	}
+	pass_on(n, in);
+}

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * promise - a client's SYN: is it left alone, passed on to learn from, or promised?
+ *
+ * The promised SYN-ACK offers the server's own options, as learnt, as far as this client offered them, and the
+ * forwarded SYN offers exactly what was promised: an option that was not promised is taken out, so that the server
+ * cannot accept it.  What remains to be repaired is only what the server has changed since it was learnt.
+ */
+#include "role/accel/accel.h"
+
+#include <string.h>
+
+#include "base/hash.h"
+#include "core/rewrite.h"
+#include "proto/checksum.h"
+
+#define NEGOTIATED (OPT_WSCALE | OPT_SACK_PERMITTED | OPT_TS)
+#define FIRST_CONTACT_SCALE 7
+#define MSS_DEFAULT4 536	/* RFC 9293, 3.7.1: where a SYN-ACK names none */
+#define MSS_DEFAULT6 1220
+
+static bool in_ranges(const struct port_range *r, uint32_t n, uint16_t port)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		if (port >= r[i].first && port <= r[i].last)
+			return true;
+	}
+	return false;
+}
+
+uint32_t promised_isn(const struct near *n, const struct flow_key *k, uint32_t client_isn,
+		      uint32_t *ret_ts_base)
+{
+	struct {
+		struct flow_key key;
+		uint32_t isn;
+	} in = { *k, client_isn };
+	uint64_t h = siphash(n->env.secret, &in, sizeof in);
+
+	*ret_ts_base = (uint32_t)(h >> 32);
+	return n->cfg.isn_near_wrap ? 0xfffff000u | ((uint32_t)h & 0xfff) : (uint32_t)h;
+}
+
+/* Why this SYN is none of ours, or R_NONE. */
+static enum reason refusal(const struct near *n, const struct passing *in,
+			   const struct flow_key *k, struct tcp_options *ret_o)
+{
+	enum reason bad = view_options(in->p, in->v, ret_o);
+
+	if (bad)
+		return bad;
+	if (!in_ranges(n->cfg.ports, n->cfg.port_count, be16_get(k->dport)))
+		return R_MODE_BYPASS;
+	if (ret_o->present & (OPT_MD5 | OPT_AO))
+		return R_SYN_AUTH;
+	if (ret_o->present & OPT_TFO || (ret_o->present & OPT_EXP && ret_o->exid == TCP_EXID_TFO))
+		return R_SYN_TFO;
+	if (in->v->payload_len)
+		return R_SYN_DATA;
+	if (ret_o->present & OPT_MPTCP && ret_o->mptcp_subtype != MPTCP_CAPABLE)
+		return R_SYN_JOIN;
+	if (!csum_ip_ok(in->p, in->v))
+		return R_IP_CSUM;
+	return csum_tcp_ok(in->p, in->v) ? R_NONE : R_TCP_CSUM;
+}
+
+/* Why a server cannot be promised to this client, or R_NONE. */
+static enum reason doubt(const struct near *n, const struct server *s, const struct tcp_options *o)
+{
+	uint16_t asked = o->present & NEGOTIATED;
+
+	if (s && s->negative_until > n->now)
+		return R_SYN_NEGATIVE;
+	if (n->cfg.first_contact_promise)
+		return R_NONE;
+	if (!s || !s->learnt || n->now - s->learnt_at > n->cfg.learn_time || asked & ~s->offered)
+		return R_SYN_UNLEARNT;
+	return R_NONE;
+}
+
+/* Remembers how the client looks and what its SYN said. */
+static void note_syn(struct near *n, uint32_t f, const struct passing *in,
+		     const struct tcp_options *o)
+{
+	struct cold *c = &n->cold[f];
+
+	lane_learn(&c->client, in->p, in->v);
+	lane_reverse(&c->client, &c->server);
+	c->isn = (sut_seq){ in->v->seq };
+	c->syn_end = c->released = seq_add(c->isn, 1);
+	c->syn_window = in->v->window;
+	c->syn_tsval = c->client_tsval = o->present & OPT_TS ? o->tsval : 0;
+	c->client_scale = o->present & OPT_WSCALE ? o->wscale : 0;
+	c->syn_at = n->now;
+	c->syn_tries = 1;
+}
+
+static void verify(struct near *n, const struct passing *in, const struct flow_key *k,
+		   const struct tcp_options *o)
+{
+	uint32_t f = flow_enter(n, k);
+
+	if (f != FLOW_NONE) {
+		note_syn(n, f, in, o);
+		n->cold[f].offered = o->present & NEGOTIATED;
+		set_state(n, f, FS_VERIFYING, "SYN");
+	}
+	pass_on(n, in);
+}
+
+/* May the first data of this flow travel in its SYN? */
+static bool may_merge(const struct near *n, const struct server *s, uint16_t port)
+{
+	const struct accel_near_config *cfg = &n->cfg;
+
+	if (cfg->mode != ACCEL_MERGE &&
+	    (cfg->mode != ACCEL_AUTO ||
+	     !in_ranges(cfg->idempotent, cfg->idempotent_count, port)))
+		return false;
+	if (!s)
+		return true;
+	return !s->speaks_first && s->black_until <= n->now &&
+	       !(s->takes_data == TAKES_NO && s->takes_until > n->now);
+}
+
+/* What the promised SYN-ACK will say. */
+static void choose_promise(const struct near *n, const struct server *s, const struct passing *in,
+			   const struct tcp_options *o, struct cold *c)
+{
+	uint16_t asked = o->present & NEGOTIATED;
+	uint16_t early = (uint16_t)n->cfg.early_bytes;
+
+	if (s && s->learnt) {
+		c->promised = (uint16_t)((asked & s->has) | (s->has & OPT_MSS));
+		c->promised_mss = s->mss;
+		c->promised_scale = s->wscale;
+		c->promised_window = s->window < early ? s->window : early;
+	} else {
+		uint16_t mss = in->v->ip == 4 ? 1460 : 1440;
+
+		c->promised = (uint16_t)((asked & ~OPT_TS) | OPT_MSS);
+		c->promised_mss = o->present & OPT_MSS && o->mss < mss ? o->mss : mss;
+		c->promised_scale = FIRST_CONTACT_SCALE;
+		c->promised_window = early;
+	}
+	if (!(c->promised & OPT_MSS))
+		c->promised_mss = in->v->ip == 4 ? MSS_DEFAULT4 : MSS_DEFAULT6;
+	if (!(c->promised & OPT_WSCALE))
+		c->promised_scale = 0;
+	if (c->promised_window == 0)
+		c->promised_window = 1;
+	c->real_mss = c->promised_mss;
+	c->offered = c->promised & NEGOTIATED;
+}
+
+static uint16_t present_bit(uint8_t kind)
+{
+	switch (kind) {
+	case TCPOPT_WSCALE:
+		return OPT_WSCALE;
+	case TCPOPT_SACK_PERMITTED:
+		return OPT_SACK_PERMITTED;
+	case TCPOPT_TIMESTAMPS:
+		return OPT_TS;
+	default:
+		return 0;
+	}
+}
+
+/* Takes out of the SYN what was not promised, MPTCP, and ECN; keeps a copy of the options. */
+static void filter_syn(struct passing *in, struct cold *c)
+{
+	struct packet *p = in->p;
+	const uint8_t *opt = (const uint8_t *)(view_tcp(p, in->v) + 1);
+	size_t len = view_options_len(in->v), at = 0;
+	struct tcp_option o;
+
+	while (tcp_option_next(opt, len, &at, &o)) {
+		uint16_t bit = present_bit(o.kind);
+
+		if (o.kind == TCPOPT_MPTCP || (bit && !(c->promised & bit)))
+			rewrite_nop(p, in->v, (uint8_t)(sizeof(struct tcp_hdr) + o.off), o.len);
+	}
+	if (in->v->flags & (TCP_ECE | TCP_CWR))
+		rewrite_flags(p, in->v, TCP_SYN);
+	memcpy(c->syn_options, opt, len);
+	c->syn_options_len = (uint8_t)len;
+}
+
+/* Starts the tracker as the near half sees the promised handshake. */
+static void track_promise(struct near *n, uint32_t f)
+{
+	struct cold *c = &n->cold[f];
+	struct track_edges e[SUT_SIDES];
+	struct segment syn = { .sender = NEAR, .flags = TCP_SYN, .len = 1, .seq = c->isn };
+	struct segment synack = {
+		.sender = FAR, .flags = TCP_SYN | TCP_ACK, .len = 1,
+		.seq = c->promise, .ack = seq_add(c->isn, 1),
+	};
+
+	edges_of(n, f, e);
+	track_open(&c->track, &syn, e);
+	track_segment(&c->track, &synack, e);
+}
+
+static void promise(struct near *n, struct passing *in, const struct flow_key *k,
+		    const struct tcp_options *o)
+{
+	const struct server *s = learn_find(n->learn, k, n->now);
+	uint32_t f = flow_enter(n, k), ts_base;
+	struct cold *c;
+
+	if (f == FLOW_NONE) {
+		pass_on(n, in);
+		return;
+	}
+	c = &n->cold[f];
+	note_syn(n, f, in, o);
+	choose_promise(n, s, in, o, c);
+	c->promise = (sut_seq){ promised_isn(n, k, in->v->seq, &ts_base) };
+	c->promise_tsval = ts_base + (uint32_t)(n->now / SUT_MS(1));
+	c->promised_at = n->now;
+	c->merging = may_merge(n, s, be16_get(k->dport));
+	filter_syn(in, c);
+	track_promise(n, f);
+	if (c->merging) {
+		c->syn_tries = 0;
+		set_state(n, f, FS_KEPT, "promised, SYN kept back");
+	} else {
+		set_state(n, f, FS_FORWARDED, "promised, SYN forwarded");
+		pass_on(n, in);
+	}
+	flow_owe(n, f, OWE_PROMISE);
+}
+
+void client_syn(struct near *n, struct passing *in, const struct flow_key *k)
+{
+	struct tcp_options o;
+	enum reason why = refusal(n, in, k, &o);
+
+	if (why) {
+		leave_alone(n, in, why);
+		return;
+	}
+	why = doubt(n, learn_find(n->learn, k, n->now), &o);
+	if (why || n->cfg.mode == ACCEL_VERIFY) {
+		if (why)
+			count_pass(&n->env, why);
+		verify(n, in, k, &o);
+		return;
+	}
+	promise(n, in, k, &o);
+}
+
+void promise_again(struct near *n, const struct passing *in)
+{
+	drop(n, R_SWALLOWED_SYN);
+	flow_owe(n, in->flow, OWE_PROMISE);
+}

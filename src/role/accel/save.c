@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * save - joined flows and learnt servers as records, and back; and a flow as one line.
+ *
+ * Only joined flows are saved: a promise that the server has not answered yet cannot be kept by another box.
+ */
+#include "role/accel/accel.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define FLOW_VERSION 1
+
+static void put_lane(struct record *r, const struct lane *l)
+{
+	record_put(r, l->eth, sizeof l->eth);
+	record_put8(r, l->eth_len);
+	record_put8(r, l->ip);
+	record_put8(r, l->ttl);
+	record_put8(r, l->tos);
+	record_put32(r, l->flow_label);
+	record_put(r, l->src, sizeof l->src);
+	record_put(r, l->dst, sizeof l->dst);
+	record_put16(r, l->sport);
+	record_put16(r, l->dport);
+}
+
+static void take_lane(struct record_reader *rd, struct lane *l)
+{
+	record_take(rd, l->eth, sizeof l->eth);
+	l->eth_len = record_take8(rd);
+	l->ip = record_take8(rd);
+	l->ttl = record_take8(rd);
+	l->tos = record_take8(rd);
+	l->flow_label = record_take32(rd);
+	record_take(rd, l->src, sizeof l->src);
+	record_take(rd, l->dst, sizeof l->dst);
+	l->sport = record_take16(rd);
+	l->dport = record_take16(rd);
+}
+
+/* The fields of struct cold that a joined flow still uses, in one order for both ways. */
+static void put_cold(struct record *r, const struct cold *c)
+{
+	record_put8(r, c->server_heard);
+	record_put8(r, c->strip_sack);
+	record_put8(r, c->hold_ran_out);
+	record_put16(r, c->promised);
+	record_put16(r, c->promised_mss);
+	record_put16(r, c->real_mss);
+	record_put16(r, c->client_window);
+	record_put32(r, c->isn.v);
+	record_put32(r, c->promise.v);
+	record_put32(r, c->server_acked.v);
+	record_put32(r, c->client_tsval);
+	record_put32(r, c->promise_tsval);
+	record_put32(r, c->synack_tsval[0]);
+	record_put32(r, c->synack_tsval[1]);
+	record_put32(r, c->far_isn);
+	record_put32(r, c->seam.seq.shift[FAR]);
+	record_put32(r, c->seam.ts[FAR]);
+	record_put(r, c->seam.near_scale, sizeof c->seam.near_scale);
+	record_put(r, c->seam.far_scale, sizeof c->seam.far_scale);
+}
+
+static void take_cold(struct record_reader *rd, struct cold *c)
+{
+	c->server_heard = record_take8(rd);
+	c->strip_sack = record_take8(rd);
+	c->hold_ran_out = record_take8(rd);
+	c->promised = record_take16(rd);
+	c->promised_mss = record_take16(rd);
+	c->real_mss = record_take16(rd);
+	c->client_window = record_take16(rd);
+	c->isn.v = record_take32(rd);
+	c->promise.v = record_take32(rd);
+	c->server_acked.v = record_take32(rd);
+	c->client_tsval = record_take32(rd);
+	c->promise_tsval = record_take32(rd);
+	c->synack_tsval[0] = record_take32(rd);
+	c->synack_tsval[1] = record_take32(rd);
+	c->far_isn = record_take32(rd);
+	c->seam.seq.shift[FAR] = record_take32(rd);
+	c->seam.ts[FAR] = record_take32(rd);
+	record_take(rd, c->seam.near_scale, sizeof c->seam.near_scale);
+	record_take(rd, c->seam.far_scale, sizeof c->seam.far_scale);
+	c->seam.seq.known = 1u << NEAR | 1u << FAR;
+	c->client_acked = 1;
+}
+
+static void put_track(struct record *r, const struct track *t)
+{
+	record_put8(r, t->state);
+	record_put8(r, t->opener);
+	record_put8(r, t->fin_seen);
+	record_put8(r, t->fin_acked);
+	record_put8(r, t->edges_known);
+	for (enum sut_side s = NEAR; s < SUT_SIDES; s++) {
+		record_put32(r, t->isn[s].v);
+		record_put32(r, t->fin[s].v);
+	}
+}
+
+static void take_track(struct record_reader *rd, struct track *t)
+{
+	t->state = record_take8(rd);
+	t->opener = record_take8(rd);
+	t->fin_seen = record_take8(rd);
+	t->fin_acked = record_take8(rd);
+	t->edges_known = record_take8(rd);
+	for (enum sut_side s = NEAR; s < SUT_SIDES; s++) {
+		t->isn[s].v = record_take32(rd);
+		t->fin[s].v = record_take32(rd);
+	}
+}
+
+static void save_flow(struct near *n, uint32_t f, struct record *r)
+{
+	const struct flow_rec *a = rec_of(n, f, NEAR), *b = rec_of(n, f, FAR);
+	const struct cold *c = &n->cold[f];
+
+	record_begin(r, REC_ACCEL_FLOW, FLOW_VERSION);
+	record_put(r, &a->key, sizeof a->key);
+	record_put8(r, c->state);
+	record_put32(r, a->end.v);
+	record_put32(r, a->acked.v);
+	record_put32(r, b->end.v);
+	record_put32(r, b->acked.v);
+	put_cold(r, c);
+	put_track(r, &c->track);
+	put_lane(r, &c->client);
+	put_lane(r, &c->server);
+	record_end(r);
+}
+
+size_t near_save(const void *role, uint32_t *cursor, sut_time now, struct record *ret_record)
+{
+	/* rec_of wants a table it may change; nothing is changed here. */
+	struct near *n = (struct near *)(uintptr_t)role;
+	uint32_t flows = flows_max(n->flows), servers = learn_slots(n->learn);
+
+	for (; *cursor < flows; (*cursor)++) {
+		uint32_t f = *cursor;
+
+		if (flows_live(n->flows, f) &&
+		    (n->cold[f].state == FS_OPEN || n->cold[f].state == FS_CLOSED)) {
+			save_flow(n, f, ret_record);
+			(*cursor)++;
+			return ret_record->len;
+		}
+	}
+	for (; *cursor - flows < servers; (*cursor)++) {
+		const struct server *s = learn_at(n->learn, *cursor - flows);
+
+		if (s->used) {
+			learn_save(s, now, ret_record);
+			(*cursor)++;
+			return ret_record->len;
+		}
+	}
+	return 0;
+}
+
+static bool plausible(const struct cold *c)
+{
+	return (c->state == FS_OPEN || c->state == FS_CLOSED) &&
+	       c->track.state < TRACK_STATE_COUNT && c->track.opener < SUT_SIDES &&
+	       c->client.eth_len >= 14 && c->client.eth_len <= 22 &&
+	       c->server.eth_len >= 14 && c->server.eth_len <= 22 &&
+	       (c->client.ip == 4 || c->client.ip == 6) && c->client.ip == c->server.ip &&
+	       c->seam.near_scale[NEAR] <= 14 && c->seam.near_scale[FAR] <= 14 &&
+	       c->seam.far_scale[NEAR] <= 14 && c->seam.far_scale[FAR] <= 14 && c->real_mss;
+}
+
+static int restore_flow(struct near *n, struct record_reader *rd)
+{
+	struct flow_key key, back;
+	struct cold c = { .next = FLOW_NONE, .prev = FLOW_NONE };
+	uint32_t edge[4], f;
+	uint8_t state;
+	int err;
+
+	if (rd->version != FLOW_VERSION)
+		return -EPROTO;
+	record_take(rd, &key, sizeof key);
+	state = c.state = record_take8(rd);
+	for (unsigned i = 0; i < 4; i++)
+		edge[i] = record_take32(rd);
+	take_cold(rd, &c);
+	take_track(rd, &c.track);
+	take_lane(rd, &c.client);
+	take_lane(rd, &c.server);
+	if (rd->failed || rd->left || !plausible(&c))
+		return -EINVAL;
+	flow_key_reverse(&key, ACCEL_SERVER, &back);
+	err = flows_insert(n->flows, &key, &back, &f);
+	if (err)
+		return err == -EEXIST ? err : -ENOSPC;
+	c.state = FS_FREE;
+	n->cold[f] = c;
+	hold_init(&n->cold[f].hold);
+	rec_of(n, f, NEAR)->end.v = edge[0];
+	rec_of(n, f, NEAR)->acked.v = edge[1];
+	rec_of(n, f, FAR)->end.v = edge[2];
+	rec_of(n, f, FAR)->acked.v = edge[3];
+	set_state(n, f, (enum flow_state)state, "restored");
+	pass_set_records(n, f);
+	return 0;
+}
+
+int near_restore(void *role, const struct record *record, sut_time now)
+{
+	struct near *n = role;
+	struct record_reader rd;
+	int err = record_open(record, &rd);
+
+	if (err)
+		return err;
+	n->now = now;
+	if (rd.kind == REC_ACCEL_FLOW)
+		return restore_flow(n, &rd);
+	if (rd.kind == REC_ACCEL_SERVER)
+		return learn_restore(n->learn, &rd, now);
+	return -EINVAL;
+}
+
+bool accel_near_describe(const void *role, const struct flow_key *client_key, char *ret_s,
+			 size_t size)
+{
+	struct near *n = (struct near *)(uintptr_t)role;
+	uint32_t rec = flows_find_one(n->flows, client_key);
+	const struct cold *c;
+
+	if (rec == FLOW_NONE)
+		return false;
+	c = &n->cold[flow_of(rec)];
+	if (c->state == FS_OPEN || c->state == FS_CLOSED)
+		snprintf(ret_s, size, "%s %s shift far %u ts far %u",
+			 flow_state_name((enum flow_state)c->state),
+			 track_state_name((enum track_state)c->track.state),
+			 c->seam.seq.shift[FAR], c->seam.ts[FAR]);
+	else
+		snprintf(ret_s, size, "%s held %u",
+			 flow_state_name((enum flow_state)c->state), c->hold.bytes);
+	return true;
+}
