@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+#include "app/engine.h"
+#include "app/options.h"
+#include "cli/command.h"
+#include "port/offload.h"
+#include "role/wire/wire.h"
+
+#define UNSET64 UINT64_MAX
+#define UNSET32 UINT32_MAX
+
+/* One direction's flags, or those for both. */
+struct link_flags {
+	sut_time delay, jitter, reorder_by;
+	uint64_t rate;
+	uint32_t loss, dup, reorder;
+	uint32_t queue;
+	uint32_t nth[LINK_NTH_MAX];
+	uint32_t nth_count;
+};
+
+/* What is no part of a link. */
+struct wire_flags {
+	uint64_t seed, memory;
+	bool gso;
+};
+
+/* clang-format off */
+#define LINK(f) OPTION_FIELD(struct link_flags, f)
+#define WIRE(f) OPTION_FIELD(struct wire_flags, f)
+
+/* The same table three times: for both directions with defaults, and for each. */
+#define LINK_OPTIONS(to, def_0) { \
+	{ .name = "delay" to, .kind = OPTION_TIME, LINK(delay), .arg = "TIME", .def = def_0, \
+	  .max = 3600u * SUT_MS(1000), .help = "one-way delay" }, \
+	{ .name = "jitter" to, .kind = OPTION_TIME, LINK(jitter), .arg = "TIME", .def = def_0, \
+	  .max = 3600u * SUT_MS(1000), .help = "up to this much more delay, at random; order is kept" }, \
+	{ .name = "loss" to, .kind = OPTION_PPM, LINK(loss), .arg = "SHARE", .def = def_0, \
+	  .max = 1000000, .help = "lose this share of frames: 1%, 0.01%, 50ppm" }, \
+	{ .name = "dup" to, .kind = OPTION_PPM, LINK(dup), .arg = "SHARE", .def = def_0, \
+	  .max = 1000000, .help = "send this share of frames twice" }, \
+	{ .name = "reorder" to, .kind = OPTION_PPM, LINK(reorder), .arg = "SHARE", .def = def_0, \
+	  .max = 1000000, .help = "let others overtake this share of frames" }, \
+	{ .name = "reorder-by" to, .kind = OPTION_TIME, LINK(reorder_by), .arg = "TIME", .def = def_0, \
+	  .max = 3600u * SUT_MS(1000), .help = "how late those come; 0 for half the delay, or 1ms" }, \
+	{ .name = "rate" to, .kind = OPTION_RATE, LINK(rate), .arg = "RATE", .def = def_0, \
+	  .max = (uint64_t)1000000000000, .help = "bits per second: 100mbit; 0 for no limit" }, \
+	{ .name = "queue" to, .kind = OPTION_SIZE, LINK(queue), .arg = "BYTES", .def = def_0, \
+	  .max = UNSET32 - 1, .help = "what may wait for the rate: 256k; 0 for no limit" }, \
+	{ .name = "drop-nth" to, .kind = OPTION_LIST, LINK(nth), OPTION_COUNT(struct link_flags, nth_count), \
+	  .arg = "N[,N]...", .help = "drop these frames, counted from 1" }, \
+	{ .name = NULL }, \
+}
+
+static const struct option_desc both_table[] = LINK_OPTIONS("", "0");
+static const struct option_desc ab_table[] = LINK_OPTIONS("-ab", NULL);
+static const struct option_desc ba_table[] = LINK_OPTIONS("-ba", NULL);
+
+static const struct option_desc wire_table[] = {
+	{ .name = "seed", .kind = OPTION_NUMBER, WIRE(seed), .arg = "N", .def = "1",
+	  .max = UINT64_MAX / 4, .help = "the same seed gives the same frames the same fates" },
+	{ .name = "memory", .kind = OPTION_SIZE, WIRE(memory), .arg = "BYTES", .def = "64M",
+	  .help = "for frames on the way, per direction" },
+	{ .name = "gso", .kind = OPTION_FLAG, WIRE(gso),
+	  .help = "keep super-packets whole: fast; each has one fate, and counts as one for drop-nth" },
+	{ .name = NULL },
+};
+/* clang-format on */
+
+static const struct link_flags unset = {
+	.delay = UNSET64, .jitter = UNSET64, .reorder_by = UNSET64, .rate = UNSET64,
+	.loss = UNSET32, .dup = UNSET32, .reorder = UNSET32, .queue = UNSET32,
+	.nth_count = UNSET32,
+};
+
+static uint64_t pick64(uint64_t own, uint64_t both)
+{
+	return own == UNSET64 ? both : own;
+}
+
+static uint32_t pick32(uint32_t own, uint32_t both)
+{
+	return own == UNSET32 ? both : own;
+}
+
+/* A direction's own flags, and where there are none, those for both. */
+static struct link_config link_of(const struct link_flags *own, const struct link_flags *both)
+{
+	const struct link_flags *list = own->nth_count == UNSET32 ? both : own;
+	struct link_config c = {
+		.delay = pick64(own->delay, both->delay),
+		.jitter = pick64(own->jitter, both->jitter),
+		.reorder_by = pick64(own->reorder_by, both->reorder_by),
+		.rate_bps = pick64(own->rate, both->rate),
+		.loss_ppm = pick32(own->loss, both->loss),
+		.dup_ppm = pick32(own->dup, both->dup),
+		.reorder_ppm = pick32(own->reorder, both->reorder),
+		.queue_bytes = pick32(own->queue, both->queue),
+	};
+
+	for (uint32_t i = 0; i < list->nth_count && i < LINK_NTH_MAX; i++)
+		c.nth[i] = list->nth[i];
+	return c;
+}
+
+/* "eth0" means "if:eth0". */
+static void port_spec(const char *arg, char *ret_spec, size_t size)
+{
+	snprintf(ret_spec, size, "%s%s", strchr(arg, ':') ? "" : "if:", arg);
+}
+
+/* Turns the segmentation offloads of a device port off; what cannot be turned off is cut in software. */
+static void segments_only(const char *spec, struct offload_saved *ret_s)
+{
+	int err;
+
+	if (strncmp(spec, "if:", 3))
+		return;
+	err = offload_disable(spec + 3, ret_s);
+	if (err)
+		fprintf(stderr, "suture wire: %s: cannot turn all segmentation offloads off: %s\n",
+			spec, strerror(-err));
+}
+
+/* Runs with the devices' offloads as they should be, and puts them back; a signal in between waits for the engine. */
+static int run(struct engine_config *e, const struct wire_flags *flags)
+{
+	struct offload_saved saved[2] = { 0 };
+	sigset_t set;
+	int code;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
+	for (unsigned i = 0; i < 2 && !flags->gso; i++)
+		segments_only(e->spec[i], &saved[i]);
+	code = engine_run(e);
+	for (unsigned i = 2; i-- > 0;)
+		offload_restore(&saved[i]);
+	return code;
+}
+
+static void configure(const struct link_flags l[3], const struct wire_flags *flags,
+		      struct wire_config *ret_c)
+{
+	wire_defaults(ret_c);
+	for (unsigned i = 0; i < 2; i++) {
+		ret_c->link[i] = link_of(&l[1 + i], &l[0]);
+		ret_c->link[i].seed = flags->seed * 2 + i;
+	}
+	ret_c->ring_bytes = flags->memory;
+	ret_c->keep_gso = flags->gso;
+}
+
+int cmd_wire(int argc, char **argv)
+{
+	struct link_flags l[3] = { { 0 }, unset, unset };
+	struct wire_flags flags = { 0 };
+	struct engine_config e = { .ops = &wire_ops };
+	const struct option_group groups[] = {
+		{ "Both directions", both_table, &l[0] },
+		{ "From A to B only", ab_table, &l[1] },
+		{ "From B to A only", ba_table, &l[2] },
+		{ "The wire", wire_table, &flags },
+		{ NULL, engine_option_table, &e.opt },
+		{ NULL, NULL, NULL },
+	};
+	const struct option_usage usage = {
+		.command = "wire",
+		.synopsis = "A B [OPTION]...",
+		.about = "Joins the devices A and B by a modelled link: every frame that comes in at one leaves\n"
+			 "at the other, later or never.  A and B are interface names, or ports (if:eth0).\n"
+			 "Frames are counted, lost and delayed as the segments that a cable would carry.\n",
+		.groups = groups,
+		.min_args = 2,
+		.max_args = 2,
+	};
+	struct wire_config cfg;
+	struct option_args args;
+	char spec[2][128];
+	int code;
+
+	options_defaults(both_table, &l[0]);
+	options_defaults(wire_table, &flags);
+	options_defaults(engine_option_table, &e.opt);
+	code = options_run(&usage, argc, argv, &args);
+	if (code >= 0)
+		return code;
+	configure(l, &flags, &cfg);
+	if (wire_config_error(&cfg))
+		return options_complain(&usage, "--%s", wire_config_error(&cfg));
+	for (unsigned i = 0; i < 2; i++) {
+		port_spec(args.arg[i], spec[i], sizeof spec[i]);
+		e.spec[i] = spec[i];
+	}
+	e.role_config = &cfg;
+	return run(&e, &flags);
+}
