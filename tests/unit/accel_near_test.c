@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What scripts cannot show of accel-near: records, limits, and a full outbox.  Behaviour is in tests/pkt/accel-near.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "core/env.h"
+#include "core/make.h"
+#include "core/record.h"
+#include "proto/checksum.h"
+#include "role/accel/near.h"
+
+static const uint8_t client_addr[16] = { [10] = 0xff, 0xff, 192, 0, 2, 10 };
+static const uint8_t server_addr[16] = { [10] = 0xff, 0xff, 198, 51, 100, 1 };
+
+struct bench {
+	struct accel_near_config cfg;
+	struct counters counters;
+	void *block, *role;
+	struct outbox out, made;	/* what the role sends; where the ends' packets are made */
+	sut_time now;
+};
+
+static uint64_t always(void *ctx)
+{
+	(void)ctx;
+	return 0x9e3779b97f4a7c15u;
+}
+
+static struct role_env env_of(struct bench *b)
+{
+	return (struct role_env){ .secret = { 7 }, .random = always, .counters = &b->counters };
+}
+
+static void start(struct bench *b)
+{
+	struct role_env env = env_of(b);
+	size_t need = accel_near_ops.need(&b->cfg);
+
+	assert_true(need > 0);
+	b->block = aligned_alloc(64, (need + 63) & ~(size_t)63);
+	memset(b->block, 0, need);
+	b->role = accel_near_ops.init(b->block, &b->cfg, &env);
+}
+
+static int setup(void **state)
+{
+	struct bench *b = calloc(1, sizeof *b);
+
+	accel_near_defaults(&b->cfg);
+	b->cfg.max_flows = 128;
+	b->cfg.max_servers = 16;
+	b->cfg.hold_cells = 64;
+	b->cfg.first_contact_promise = true;
+	b->cfg.mode = ACCEL_HOLD;
+	b->now = SUT_MS(1000);
+	start(b);
+	*state = b;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct bench *b = *state;
+
+	free(b->block);
+	free(b);
+	return 0;
+}
+
+/* How one end's packets look; the client's port tells flows apart. */
+static struct lane lane(bool client, uint16_t port)
+{
+	struct lane l = {
+		.eth_len = 14, .ip = 4, .ttl = 64,
+		.sport = client ? port : 80, .dport = client ? 80 : port,
+	};
+
+	l.eth[5] = client ? 2 : 1;
+	l.eth[11] = client ? 1 : 2;
+	l.eth[12] = 8;
+	memcpy(l.src, client ? client_addr : server_addr, 16);
+	memcpy(l.dst, client ? server_addr : client_addr, 16);
+	return l;
+}
+
+/* Gives the role what was made since the last time, all of one port. */
+static void give(struct bench *b, unsigned port)
+{
+	struct burst in = { b->made.pkt, b->made.n, (uint16_t)port, b->now };
+
+	outbox_clear(&b->out);
+	accel_near_ops.input(b->role, &in, &b->out);
+}
+
+static void send_one(struct bench *b, unsigned port, uint16_t client_port, const struct make_tcp *m)
+{
+	struct lane l = lane(port == ACCEL_CLIENT, client_port);
+
+	outbox_clear(&b->made);
+	assert_true(make_tcp(&b->made, port, &l, m));
+	give(b, port);
+}
+
+/* The i-th packet that the role sent. */
+static struct view sent(struct bench *b, unsigned i, unsigned port)
+{
+	struct view v;
+
+	assert_true(i < b->out.n);
+	assert_int_equal(b->out.port[i], port);
+	assert_int_equal(view_parse(b->out.pkt[i], &v), R_NONE);
+	assert_true(csum_tcp_ok(b->out.pkt[i], &v));
+	assert_true(csum_ip_ok(b->out.pkt[i], &v));
+	return v;
+}
+
+/* Opens a flow: the client's ISN is 1000, the server's 9000; returns the promised ISN. */
+static uint32_t open_flow(struct bench *b, uint16_t port)
+{
+	struct make_tcp m = { .seq = 1000, .flags = TCP_SYN, .window = 64240 };
+	uint32_t promise;
+
+	send_one(b, ACCEL_CLIENT, port, &m);
+	assert_int_equal(b->out.n, 2);
+	promise = sent(b, 1, ACCEL_CLIENT).seq;
+	m = (struct make_tcp){ .seq = 1001, .ack = promise + 1, .flags = TCP_ACK, .window = 500 };
+	send_one(b, ACCEL_CLIENT, port, &m);
+	assert_int_equal(b->out.n, 0);
+	m = (struct make_tcp){ .seq = 9000, .ack = 1001, .flags = TCP_SYN | TCP_ACK, .window = 60000 };
+	send_one(b, ACCEL_SERVER, port, &m);
+	assert_int_equal(b->out.n, 1);
+	assert_int_equal(sent(b, 0, ACCEL_SERVER).ack, 9001);
+	return promise;
+}
+
+static void check_translates(struct bench *b, uint16_t port, uint32_t promise)
+{
+	struct make_tcp m = {
+		.seq = 9001, .ack = 1001, .flags = TCP_ACK, .window = 60000,
+		.payload = (const uint8_t *)"hello", .payload_len = 5,
+	};
+
+	send_one(b, ACCEL_SERVER, port, &m);
+	assert_int_equal(b->out.n, 1);
+	assert_int_equal(sent(b, 0, ACCEL_CLIENT).seq, promise + 1);
+	m = (struct make_tcp){ .seq = 1001, .ack = promise + 6, .flags = TCP_ACK, .window = 500 };
+	send_one(b, ACCEL_CLIENT, port, &m);
+	assert_int_equal(b->out.n, 1);
+	assert_int_equal(sent(b, 0, ACCEL_SERVER).ack, 9006);
+}
+
+static void records_carry_flows_to_another_box(void **state)
+{
+	struct bench *b = *state;
+	uint32_t promise[3], cursor = 0;
+	struct record records[8];
+	unsigned n = 0;
+
+	for (uint16_t i = 0; i < 3; i++)
+		promise[i] = open_flow(b, (uint16_t)(40000 + i));
+	check_translates(b, 40001, promise[1]);
+	while (n < 8 && accel_near_ops.save(b->role, &cursor, b->now, &records[n]))
+		n++;
+	assert_int_equal(n, 4);	/* three flows and one server */
+
+	free(b->block);
+	start(b);
+	for (unsigned i = 0; i < n; i++)
+		assert_int_equal(accel_near_ops.restore(b->role, &records[i], b->now), 0);
+	for (uint16_t i = 0; i < 3; i++)
+		check_translates(b, (uint16_t)(40000 + i), promise[i]);
+	assert_int_equal(accel_near_ops.restore(b->role, &records[0], b->now), -EEXIST);
+	records[0].bytes[20] ^= 1;
+	assert_int_equal(accel_near_ops.restore(b->role, &records[0], b->now), -EINVAL);
+}
+
+static void full_table_passes_syns_unpromised(void **state)
+{
+	struct bench *b = *state;
+
+	for (uint16_t i = 0; i < 200; i++) {
+		struct make_tcp m = { .seq = 5, .flags = TCP_SYN, .window = 1000 };
+
+		send_one(b, ACCEL_CLIENT, (uint16_t)(1000 + i), &m);
+		assert_int_equal(b->out.n, i < 128 ? 2 : 1);
+		assert_int_equal(sent(b, 0, ACCEL_SERVER).flags, TCP_SYN);
+	}
+	assert_int_equal(b->counters.passed[R_FLOWS_FULL] + b->counters.passed[R_BUCKETS_FULL],
+			 200 - 128);
+}
+
+/* A burst of 64 SYNs whose time runs out together: every reset is sent, in as many calls as it takes. */
+static void owed_packets_survive_a_full_outbox(void **state)
+{
+	struct bench *b = *state;
+	unsigned resets = 0, calls = 0;
+
+	for (uint16_t i = 0; i < 128; i++) {
+		struct make_tcp m = { .seq = 5, .flags = TCP_SYN, .window = 1000 };
+
+		send_one(b, ACCEL_CLIENT, (uint16_t)(1000 + i), &m);
+	}
+	b->now += SUT_MS(61000);
+	while (accel_near_ops.deadline(b->role) <= b->now && calls++ < 1000) {
+		outbox_clear(&b->out);
+		/* All but three places are taken: what does not fit stays owed. */
+		b->out.made = OUTBOX_MADE - 3;
+		accel_near_ops.expire(b->role, b->now, &b->out);
+		for (unsigned i = 0; i < b->out.n; i++)
+			resets += b->out.port[i] == ACCEL_CLIENT;
+	}
+	assert_int_equal(resets, 128);
+	assert_true(calls > 30);
+	assert_int_equal(accel_near_ops.deadline(b->role), SUT_NEVER);
+}
+
+static void bad_settings_are_named(void **state)
+{
+	struct bench *b = *state;
+	struct accel_near_config c = b->cfg;
+
+	assert_null(accel_near_config_error(&c));
+	c.early_bytes = 65536;
+	assert_non_null(strstr(accel_near_config_error(&c), "early-bytes"));
+	assert_int_equal(accel_near_ops.need(&c), 0);
+	c = b->cfg;
+	c.max_flows = 0;
+	assert_non_null(strstr(accel_near_config_error(&c), "max-flows"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(records_carry_flows_to_another_box, setup, teardown),
+		cmocka_unit_test_setup_teardown(full_table_passes_syns_unpromised, setup, teardown),
+		cmocka_unit_test_setup_teardown(owed_packets_survive_a_full_outbox, setup, teardown),
+		cmocka_unit_test_setup_teardown(bad_settings_are_named, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
