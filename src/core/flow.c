@@ -395,6 +395,15 @@ uint32_t flows_rekeyed(const struct flows *t)
 	return t->rekeyed;
 }
 
+uint32_t flows_away(const struct flows *t)
+{
+	uint32_t sum = 0;
+
+	for (uint32_t i = 0; i < t->buckets; i++)
+		sum += bucket_at(t, i)->away;
+	return sum;
+}
+
 bool flows_live(const struct flows *t, uint32_t f)
 {
 	assert(f < t->max);

@@ -85,6 +85,9 @@ uint32_t flows_max(const struct flows *t);
 /* How often the table was re-keyed. */
 uint32_t flows_rekeyed(const struct flows *t);
 
+/* Records outside their home bucket: less than 1 % of a full table, or the hash is bad.  Walks the buckets. */
+uint32_t flows_away(const struct flows *t);
+
 /* Is f (below flows_max) in?  For walks. */
 bool flows_live(const struct flows *t, uint32_t f);
 
