@@ -96,6 +96,7 @@ lab_down() {
 		ip netns del "sut$$-$lab_n" 2>/dev/null
 	done
 	[ -n "${LAB_KEEP:-}" ] || rm -rf "$LAB"
+	trap - HUP INT TERM
 }
 
 lab_sysctl() {

@@ -71,7 +71,7 @@ licence() {
 # Hosts that may be named are those of documentation; paths of one machine may not be named at all.
 names() {
 	files | grep -v '\.pcap$' | xargs grep -nIE 'https?://|(^|[^A-Za-z0-9_.>/-])[a-z0-9-]+(\.[a-z0-9-]+)*\.(org|com|io)([^a-z0-9_(=;.-]|$)' 2>/dev/null |
-	grep -vE '(^|[^a-z0-9.-])(www\.)?(example\.(org|com|net)|rfc-editor\.org)|https?://(\$|\[?%|192\.0\.2\.|198\.51\.100\.|203\.0\.113\.|\[2001:db8|127\.0\.0\.1|localhost)|^tools/lint\.sh:' |
+	grep -vE '(^|[^a-z0-9-])(example\.(org|com|net)|rfc-editor\.org)|https?://(\[?[$%%]|192\.0\.2\.|198\.51\.100\.|203\.0\.113\.|\[2001:db8|127\.0\.0\.1|localhost)|^tools/lint\.sh:' |
 	sed 's/$/  <- names a host outside of documentation/'
 	files | xargs grep -nIE '(^|[^A-Za-z0-9_.])/(work|root|home)/[a-z]|\.\./shared' 2>/dev/null | grep -v '^tools/lint\.sh:' |
 	sed 's/$/  <- a path of one machine/'
