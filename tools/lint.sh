@@ -70,10 +70,13 @@ licence() {
 
 # Hosts that may be named are those of documentation; paths of one machine may not be named at all.
 names() {
-	files | grep -v '\.pcap$' | xargs grep -nIE 'https?://|(^|[^A-Za-z0-9_.>/-])[a-z0-9-]+(\.[a-z0-9-]+)*\.(org|com|io)([^a-z0-9_(=;.-]|$)' 2>/dev/null |
-	grep -vE '(^|[^a-z0-9-])(example\.(org|com|net)|rfc-editor\.org)|https?://(\[?[$%%]|192\.0\.2\.|198\.51\.100\.|203\.0\.113\.|\[2001:db8|127\.0\.0\.1|localhost)|^tools/lint\.sh:' |
+	host='https?://|(^|[^A-Za-z0-9_.>/-])[a-z0-9-]+(\.[a-z0-9-]+)*\.(org|com|io)([^a-z0-9_(=;.-]|$)'
+	files | grep -vE '\.pcap$|^tools/lint\.sh$' | xargs grep -nHIE "$host" 2>/dev/null |
+	sed -E 's/([a-z0-9-]+\.)*(example\.(org|com|net)|rfc-editor\.org)/DOC/g
+		s#https?://(DOC|\[?[$%]|192\.0\.2\.|198\.51\.100\.|203\.0\.113\.|\[2001:db8|127\.0\.0\.1|localhost)#DOC#g' |
+	grep -E "^[^:]*:[0-9]+:(.*[^A-Za-z0-9_.>/-]|)($host)" |
 	sed 's/$/  <- names a host outside of documentation/'
-	files | xargs grep -nIE '(^|[^A-Za-z0-9_.])/(work|root|home)/[a-z]|\.\./shared' 2>/dev/null | grep -v '^tools/lint\.sh:' |
+	files | grep -v '^tools/lint\.sh$' | xargs grep -nIE '(^|[^A-Za-z0-9_.])/(work|root|home)/[a-z]|\.\./shared' 2>/dev/null |
 	sed 's/$/  <- a path of one machine/'
 }
 
