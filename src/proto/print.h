@@ -24,7 +24,7 @@
 struct packet;
 struct view;
 
-#define PRINT_MAX 640	/* longest line, NUL included */
+#define PRINT_MAX 512	/* longest line, NUL included */
 
 /*
  * The segment without addresses and without [marks] ("S 1000:1000(0) win ..."), as packet scripts have it.
