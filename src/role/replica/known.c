@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: MIT */
+#include "role/replica/known.h"
+
+#include <string.h>
+
+#include "core/outbox.h"
+#include "core/rewrite.h"
+#include "core/segment.h"
+#include "proto/icmp.h"
+#include "role/replica/half.h"
+
+/*
+ * Theory of operation
+ *
+ * Towards the secondary: ack and SACK edges += shift, TSecr += clock; from it: seq -= shift, TSval -= clock.  The
+ * client's own stream needs no shift, both servers hear the same bytes.
+ *
+ * The primary may be ahead: then the client acknowledges bytes that the secondary has not sent.  TCP drops a segment
+ * with such an ack, its payload too, so the ack is lowered to the secondary's highest byte, SACK blocks
+ * beyond are taken out, and the rest of the acknowledgement is *withheld*: each time the secondary sends more, a pure ACK made in the
+ * client's name follows it up to there, until nothing is withheld.  The tracker sees what the secondary was told, so
+ * that a FIN counts as acknowledged when the secondary knows.
+ *
+ * The hot path is for segments with ACK alone (PSH, URG, ECE, CWR allowed), whose options can hide nothing: none, or the
+ * aligned timestamps; numbers near to those seen; an ack that neither goes back nor beyond.  All others take the slow
+ * path, which does the same and more.
+ */
+
+#define NOP_NOP_TS 0x0101080au
+#define TS_ALIGNED 12u
+#define FAR_OUTSIDE 0x40000000u		/* as the tracker's */
+#define OVERTAKEN_MAX (1u << 24)	/* how many bytes a server may have said before the first ACK */
+
+static bool plain_options(const struct packet *p, const struct view *v)
+{
+	uint32_t len = view_options_len(v);
+
+	return len == 0 ||
+	       (len == TS_ALIGNED && load_be32(p->head + v->l4 + sizeof(struct tcp_hdr)) == NOP_NOP_TS);
+}
+
+static bool near_to(uint32_t a, sut_seq b)
+{
+	return a - b.v + FAR_OUTSIDE < 2 * FAR_OUTSIDE;
+}
+
+bool known_fast(struct turn *t, uint32_t rec, struct packet *p, struct view *v)
+{
+	struct flow_rec *me = flows_rec(t->r->flows, rec);
+	const struct flow_rec *peer = flows_rec(t->r->flows, rec ^ 1);
+	uint32_t seq = v->seq + me->add_seq;
+	bool far = flow_sender(rec) == FAR;
+
+	if (!(me->flags & FLOW_FAST) ||
+	    (v->flags & (TCP_ACK | TCP_SYN | TCP_FIN | TCP_RST)) != TCP_ACK ||
+	    !plain_options(p, v) || !near_to(seq, me->end) || !near_to(v->ack, me->acked))
+		return false;
+	if (!far && (seq_before(peer->end, (sut_seq){ v->ack }) ||
+		     seq_before((sut_seq){ v->ack }, me->acked)))
+		return false;
+	flow_rec_seen(me, seq + v->payload_len, v->ack);
+	(void)rewrite_fast(p, v, me->add_seq, me->add_ack, me->add_ts, far);
+	count_event(t->r->env, EV_TRANSLATED);
+	return true;
+}
+
+void known_learn_clock(struct pair *c, const struct view *v, const struct tcp_options *o)
+{
+	if (!c->far_has_ts || !(o->present & OPT_TS) || !(v->flags & TCP_ACK))
+		return;
+	c->seam.ts[FAR] = c->far_tsval - o->tsecr;
+	c->ts_known = true;
+}
+
+/* Keeps s's ack, whose rest the secondary is to hear of later. */
+static void withhold(struct turn *t, uint32_t f, const struct packet *p, const struct view *v,
+		     const struct tcp_options *o)
+{
+	struct pair *c = pair_of(t, f);
+	struct withheld *w = &c->withheld;
+
+	if (w->any && seq_before((sut_seq){ v->ack }, w->ack))
+		return;
+	*w = (struct withheld){
+		.any = true,
+		.has_ts = o->present & OPT_TS,
+		.window = v->window,
+		.ack = { v->ack },
+		.tsval = o->present & OPT_TS ? o->tsval : 0,
+		.tsecr = o->present & OPT_TS ? o->tsecr : 0,
+	};
+	lane_learn(&c->lane, p, v);
+	pair_refresh(t, f);
+}
+
+/* Keeps ack and SACK edges of a segment of the client within what the secondary has sent. */
+static void clamp(struct turn *t, uint32_t f, struct packet *p, struct view *v,
+		  struct tcp_options *o)
+{
+	sut_seq limit = pair_rec(t, f, FAR)->end;
+
+	if (seq_before(limit, (sut_seq){ v->ack }) && near_to(v->ack, limit)) {
+		if (!(v->flags & TCP_RST))
+			withhold(t, f, p, v, o);
+		rewrite_ack(p, v, limit.v);
+		count_pass(t->r->env, R_ACK_HELD);
+	}
+	rewrite_sack_clamp(p, v, o, limit.v);
+}
+
+void known_release(struct turn *t, uint32_t f)
+{
+	struct pair *c = pair_of(t, f);
+	struct withheld *w = &c->withheld;
+	sut_seq to = pair_rec(t, f, FAR)->end;
+	struct segment s = { .sender = NEAR, .flags = TCP_ACK, .window = w->window };
+	struct make_tcp m = { .flags = TCP_ACK, .window = w->window };
+	uint8_t ts[12];
+
+	if (!w->any)
+		return;
+	if (!seq_before(to, w->ack))
+		to = w->ack;
+	if (seq_before(pair_rec(t, f, NEAR)->acked, to)) {
+		s.seq = pair_rec(t, f, NEAR)->end;
+		s.ack = to;
+		m.seq = seqmap_to_far(&c->seam.seq, NEAR, s.seq).v;
+		m.ack = seqmap_to_far(&c->seam.seq, FAR, to).v;
+		make_ts_option(ts, w->tsval, w->tsecr + c->seam.ts[FAR]);
+		m.options = ts;
+		m.options_len = w->has_ts ? sizeof ts : 0;
+		if (!make_tcp(t->out, REPLICA_SECONDARY, &c->lane, &m)) {
+			pair_set_ready(t, f, true);
+			return;
+		}
+		count_event(t->r->env, EV_MADE);
+		count_event(t->r->env, EV_REBUILT);
+		(void)pair_track(t, f, &s, "withheld acknowledgement sent");
+	}
+	if (seq_before(to, w->ack))
+		return;
+	w->any = false;
+	pair_refresh(t, f);
+}
+
+/* How far behind the true start of the server's stream ours lies, as a first ACK that was overtaken shows; 0: it does not. */
+static uint32_t overtaken(const struct pair *c, const struct view *v, const struct tcp_options *o)
+{
+	uint32_t by = c->track.isn[FAR].v + 1 - v->ack;
+
+	if (by == 0 || by >= OVERTAKEN_MAX || (o->present & OPT_SACK) ||
+	    v->seq != c->track.isn[NEAR].v + 1 || track_event_of(v->flags) != TE_ACK ||
+	    c->track.state != TRACK_ESTABLISHED)
+		return 0;
+	return by;
+}
+
+/*
+ * The segment that taught was not the client's first: v is.  All that was read through the wrong shift moves; what the client has
+ * acknowledged beyond what the secondary could be told is owed to it.
+ */
+static void correct(struct turn *t, uint32_t f, uint32_t by, const struct packet *p,
+		    const struct view *v, const struct tcp_options *o)
+{
+	struct pair *c = pair_of(t, f);
+	struct flow_rec *near = pair_rec(t, f, NEAR), *far = pair_rec(t, f, FAR);
+	sut_seq isn = { c->track.isn[FAR].v - by };
+	bool owed = c->withheld.any;
+
+	c->seam.seq.known &= (uint8_t)~(1u << FAR);
+	(void)seqmap_learn(&c->seam.seq, FAR, isn, c->far_isn);
+	known_learn_clock(c, v, o);
+	c->track.isn[FAR] = isn;
+	far->end.v -= by;
+	if (!owed) {
+		withhold(t, f, p, v, o);
+		c->withheld.ack = near->acked;
+	}
+	near->acked.v -= by;
+	pair_refresh(t, f);
+}
+
+/* A SYN without ACK of the client: never moves a living flow by itself. */
+static void near_syn(struct turn *t, uint32_t f, const struct segment *s)
+{
+	struct pair *c = pair_of(t, f);
+
+	if (pair_track(t, f, s, "SYN from the client") == TV_REOPEN && pair_is_closed(c)) {
+		pair_reopen(t, f, s);
+	} else if (s->seq.v != c->track.isn[NEAR].v) {
+		c->pending = true;
+		c->pending_isn = s->seq;
+	}
+}
+
+static void shift(struct turn *t, uint32_t f, enum sut_side side, struct packet *p,
+		  struct view *v, const struct tcp_options *o)
+{
+	rewrite_shift(p, v, o, seam_add_of(&pair_of(t, f)->seam, side));
+	count_event(t->r->env, EV_TRANSLATED);
+}
+
+static void near_segment(struct turn *t, uint32_t f, struct packet *p, struct view *v,
+			 struct tcp_options *o)
+{
+	struct pair *c = pair_of(t, f);
+	struct segment s;
+	uint32_t by;
+
+	if (v->flags & TCP_ACK) {
+		by = overtaken(c, v, o);
+		if (by != 0)
+			correct(t, f, by, p, v, o);
+		else if (!c->ts_known)
+			known_learn_clock(c, v, o);
+		clamp(t, f, p, v, o);
+	}
+	(void)segment_read(v, NEAR, NEAR, &c->seam.seq, &s);
+	if (track_event_of(v->flags) == TE_SYN) {
+		near_syn(t, f, &s);
+		return;
+	}
+	shift(t, f, NEAR, p, v, o);
+	if (pair_track(t, f, &s, "segment of the client") == TV_INVALID)
+		count_pass(t->r->env, R_STATE);
+	pair_refresh(t, f);
+	known_release(t, f);
+}
+
+static void far_segment(struct turn *t, uint32_t f, struct packet *p, struct view *v,
+			const struct tcp_options *o)
+{
+	struct pair *c = pair_of(t, f);
+	struct segment s;
+
+	if (half_answers_pending(c, v)) {
+		half_restart(t, f, p, v);
+		return;
+	}
+	if (track_event_of(v->flags) == TE_SYN && pair_is_closed(c)) {
+		count_pass(t->r->env, R_NOT_CLIENT);
+		pair_end(t, f, EV_FLOWS_CLOSED, "ports used again by the guest");
+		return;
+	}
+	(void)segment_read(v, FAR, FAR, &c->seam.seq, &s);
+	shift(t, f, FAR, p, v, o);
+	if (pair_track(t, f, &s, "segment of the secondary") == TV_INVALID)
+		count_pass(t->r->env, R_STATE);
+	known_release(t, f);
+}
+
+void known_segment(struct turn *t, uint32_t f, enum sut_side side, struct packet *p,
+		   struct view *v)
+{
+	struct tcp_options o;
+
+	/* A receiver reads up to a malformed option as we do, and takes the segment. */
+	if (view_options(p, v, &o) != R_NONE)
+		count_pass(t->r->env, R_TCP_OPT);
+	if (side == NEAR)
+		near_segment(t, f, p, v, &o);
+	else
+		far_segment(t, f, p, v, &o);
+}
+
+/* The key of the client's packets, from what an error quotes of the primary's. */
+static struct flow_key client_key(const struct view *v, const struct icmp_error *e)
+{
+	struct flow_key k = {
+		.sport = be16_of(e->dport),
+		.dport = be16_of(e->sport),
+		.where = (uint32_t)REPLICA_PRIMARY << 24 | (v->vlan[0] & 0xfffu) << 12 |
+			 (v->vlan[1] & 0xfffu),
+	};
+
+	memcpy(k.src, e->dst, sizeof k.src);
+	memcpy(k.dst, e->src, sizeof k.dst);
+	return k;
+}
+
+void known_icmp(struct turn *t, struct packet *p, const struct view *v)
+{
+	struct icmp_error e;
+	struct flow_key k;
+	uint32_t rec;
+	const struct pair *c;
+
+	if (icmp_error_read(p, v, &e) != R_NONE || e.kind == ICMP_OTHER)
+		return;
+	k = client_key(v, &e);
+	rec = flows_find_one(t->r->flows, &k);
+	if (rec == FLOW_NONE)
+		return;
+	c = pair_of(t, flow_of(rec));
+	if (c->phase != PAIR_KNOWN)
+		return;
+	icmp_error_set_seq(p, v, &e,
+			   seqmap_to_far(&c->seam.seq, FAR, (sut_seq){ e.seq }).v);
+	count_event(t->r->env, EV_TRANSLATED);
+}

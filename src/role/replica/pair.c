@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: MIT */
+#include "role/replica/pair.h"
+
+#include <errno.h>
+#include <stddef.h>
+
+#include "core/outbox.h"
+
+/*
+ * Theory of operation
+ *
+ * A flow is in the table from the client's SYN until one of: its timer, eviction, a refusal, or the proof that its
+ * numbers cannot be known.  Its timer is a function of phase and state:
+ *
+ *     HALF                          half_open_time from the SYN; 1 s once what is held can only be given up
+ *     ESTABLISHED, FIN_*            idle_time without a packet    (lazy: a packet only sets FLOW_SEEN)
+ *     CLOSING                       time_wait without a packet    (lazy)
+ *     TIME_WAIT, CLOSED             time_wait from then on, whatever comes
+ *
+ * Half-open and closed flows stand in one chain in the order in which they became so.  A full table gives up the
+ * first of them: a flood of SYNs recycles its own flows, one of short connections recycles closed ones, and an
+ * established flow is never given up.
+ *
+ * Invariants: FLOW_FAST only in KNOWN and ESTABLISHED with nothing held, and towards the client only with no ACK
+ * withheld; seam and records agree; opened = in the table + closed + evicted.
+ */
+
+#define GIVE_UP_TIME SUT_MS(1000)
+
+/* The links of flow f that lie at this offset in its pair. */
+static struct links *links_at(const struct turn *t, uint32_t f, size_t where)
+{
+	return (struct links *)(void *)((uint8_t *)pair_of(t, f) + where);
+}
+
+static void enchain(struct turn *t, struct chain *ch, uint32_t f, size_t where)
+{
+	struct links *l = links_at(t, f, where);
+
+	if (l->in)
+		return;
+	*l = (struct links){ .prev = ch->last, .next = FLOW_NONE, .in = true };
+	if (ch->last == FLOW_NONE)
+		ch->first = f;
+	else
+		links_at(t, ch->last, where)->next = f;
+	ch->last = f;
+}
+
+static void unchain(struct turn *t, struct chain *ch, uint32_t f, size_t where)
+{
+	struct links *l = links_at(t, f, where);
+
+	if (!l->in)
+		return;
+	if (l->prev == FLOW_NONE)
+		ch->first = l->next;
+	else
+		links_at(t, l->prev, where)->next = l->next;
+	if (l->next == FLOW_NONE)
+		ch->last = l->prev;
+	else
+		links_at(t, l->next, where)->prev = l->prev;
+	l->in = false;
+}
+
+void pair_set_ready(struct turn *t, uint32_t f, bool on)
+{
+	if (on)
+		enchain(t, &t->r->ready, f, offsetof(struct pair, ready));
+	else
+		unchain(t, &t->r->ready, f, offsetof(struct pair, ready));
+}
+
+static void set_evictable(struct turn *t, uint32_t f, bool on)
+{
+	if (on)
+		enchain(t, &t->r->evictable, f, offsetof(struct pair, evict));
+	else
+		unchain(t, &t->r->evictable, f, offsetof(struct pair, evict));
+}
+
+bool pair_is_closed(const struct pair *c)
+{
+	return c->track.state == TRACK_TIME_WAIT || c->track.state == TRACK_CLOSED;
+}
+
+static sut_time later(sut_time now, sut_time by)
+{
+	return by > SUT_NEVER - now ? SUT_NEVER : now + by;
+}
+
+void pair_half_timer(struct turn *t, uint32_t f)
+{
+	const struct pair *c = pair_of(t, f);
+	sut_time at = later(c->since, t->r->cfg.half_open_time);
+	sut_time give_up = later(t->now, GIVE_UP_TIME);
+
+	if (c->doomed && give_up < at)
+		at = give_up;
+	wheel_arm(t->r->wheel, f, at);
+}
+
+/* How long a flow in this state stays without a packet. */
+static sut_time stays(const struct rewrite *r, const struct pair *c)
+{
+	return pair_is_closed(c) || c->track.state == TRACK_CLOSING ? r->cfg.time_wait :
+								      r->cfg.idle_time;
+}
+
+static void known_timer(struct turn *t, uint32_t f)
+{
+	for (enum sut_side s = NEAR; s < SUT_SIDES; s++)
+		pair_rec(t, f, s)->flags &= ~(uint32_t)FLOW_SEEN;
+	wheel_arm(t->r->wheel, f, later(t->now, stays(t->r, pair_of(t, f))));
+}
+
+bool pair_still_used(struct turn *t, uint32_t f)
+{
+	uint32_t seen = pair_rec(t, f, NEAR)->flags | pair_rec(t, f, FAR)->flags;
+
+	if (!(seen & FLOW_SEEN) || pair_is_closed(pair_of(t, f)))
+		return false;
+	known_timer(t, f);
+	return true;
+}
+
+void pair_refresh(struct turn *t, uint32_t f)
+{
+	const struct pair *c = pair_of(t, f);
+	bool fast = c->phase == PAIR_KNOWN && c->track.state == TRACK_ESTABLISHED &&
+		    c->held.first == HELD_NONE && (c->ts_known || !c->far_has_ts);
+	struct flow_rec *near = pair_rec(t, f, NEAR), *far = pair_rec(t, f, FAR);
+	struct seam_add a = seam_add_of(&c->seam, NEAR), b = seam_add_of(&c->seam, FAR);
+
+	near->add_seq = a.seq;
+	near->add_ack = a.ack;
+	near->add_ts = a.tsecr;
+	far->add_seq = b.seq;
+	far->add_ack = b.ack;
+	far->add_ts = b.tsval;
+	near->flags = (near->flags & FLOW_SEEN) | (fast ? FLOW_FAST : 0);
+	far->flags = (far->flags & FLOW_SEEN) | FLOW_TS_VAL |
+		     (fast && !c->withheld.any ? FLOW_FAST : 0);
+}
+
+static void tell(struct turn *t, uint32_t f, uint8_t from, uint8_t to, const char *why)
+{
+	const struct role_env *env = t->r->env;
+	struct trace_event ev = {
+		.now = t->now,
+		.key = &pair_rec(t, f, NEAR)->key,
+		.from = track_state_name(from),
+		.to = track_state_name(to),
+		.why = why,
+	};
+
+	if (env->trace)
+		env->trace(env->trace_ctx, &ev);
+}
+
+/* The one place where what follows from a state is done: trace, timer, eviction, fast path. */
+static void entered(struct turn *t, uint32_t f, uint8_t from, const char *why)
+{
+	const struct pair *c = pair_of(t, f);
+
+	tell(t, f, from, c->track.state, why);
+	set_evictable(t, f, c->phase == PAIR_HALF || pair_is_closed(c));
+	if (c->phase == PAIR_HALF)
+		pair_half_timer(t, f);
+	else
+		known_timer(t, f);
+	pair_refresh(t, f);
+}
+
+static void edges_of(struct turn *t, uint32_t f, struct track_edges ret_e[SUT_SIDES])
+{
+	for (enum sut_side s = NEAR; s < SUT_SIDES; s++) {
+		struct flow_rec *r = pair_rec(t, f, s);
+
+		ret_e[s] = (struct track_edges){ &r->end, &r->acked };
+	}
+}
+
+enum track_verdict pair_track(struct turn *t, uint32_t f, const struct segment *s, const char *why)
+{
+	struct pair *c = pair_of(t, f);
+	struct track_edges e[SUT_SIDES];
+	uint8_t from = c->track.state;
+	enum track_verdict v;
+
+	edges_of(t, f, e);
+	v = track_segment(&c->track, s, e);
+	pair_rec(t, f, s->sender)->flags |= FLOW_SEEN;
+	if (c->track.state != from)
+		entered(t, f, from, why);
+	return v;
+}
+
+/* Cold state and records as of a connection of which only this SYN was seen; held frames stay. */
+static void begin(struct turn *t, uint32_t f, const struct segment *syn)
+{
+	struct pair *c = pair_of(t, f), old = *c;
+	struct track_edges e[SUT_SIDES];
+
+	*c = (struct pair){
+		.phase = PAIR_HALF,
+		.since = t->now,
+		.early = syn->payload_len,
+		.evict = old.evict,
+		.ready = old.ready,
+		.held = old.held,
+	};
+	set_evictable(t, f, false);
+	for (enum sut_side s = NEAR; s < SUT_SIDES; s++) {
+		struct flow_rec *r = pair_rec(t, f, s);
+
+		*r = (struct flow_rec){ .key = r->key };
+	}
+	edges_of(t, f, e);
+	track_open(&c->track, syn, e);
+}
+
+/* Makes room for one flow: false if no flow may be given up. */
+static bool evict(struct turn *t)
+{
+	if (t->r->evictable.first == FLOW_NONE)
+		return false;
+	pair_end(t, t->r->evictable.first, EV_FLOWS_EVICTED, "evicted");
+	return true;
+}
+
+static int insert(struct turn *t, const struct flow_key *near, uint32_t *ret_flow)
+{
+	uint32_t rekeyed = flows_rekeyed(t->r->flows);
+	int err = pair_adopt(t, near, ret_flow);
+
+	if (err == -ENOSPC && evict(t))
+		err = pair_adopt(t, near, ret_flow);
+	t->r->env->counters->event[EV_REKEYED] += flows_rekeyed(t->r->flows) - rekeyed;
+	return err;
+}
+
+enum reason pair_open(struct turn *t, const struct flow_key *near, const struct segment *syn,
+		      uint32_t *ret_flow)
+{
+	uint32_t f;
+
+	switch (insert(t, near, &f)) {
+	case 0:
+		break;
+	case -ENOSPC:
+		return R_FLOWS_FULL;
+	case -ENOBUFS:
+		return R_BUCKETS_FULL;
+	default:
+		return R_STATE;
+	}
+	*pair_of(t, f) = (struct pair){ 0 };
+	held_queue_init(&pair_of(t, f)->held);
+	begin(t, f, syn);
+	entered(t, f, TRACK_CLOSED, "SYN from the client");
+	count_event(t->r->env, EV_FLOWS_OPENED);
+	*ret_flow = f;
+	return R_NONE;
+}
+
+void pair_reopen(struct turn *t, uint32_t f, const struct segment *syn)
+{
+	uint8_t from = pair_of(t, f)->track.state;
+
+	begin(t, f, syn);
+	entered(t, f, from, "ports used again");
+	count_event(t->r->env, EV_FLOWS_REOPENED);
+}
+
+void pair_end(struct turn *t, uint32_t f, enum event as, const char *why)
+{
+	struct pair *c = pair_of(t, f);
+
+	tell(t, f, c->track.state, TRACK_CLOSED, why);
+	t->r->env->counters->dropped[R_UNKNOWN_SHIFT] += held_clear(t->r->held, &c->held);
+	wheel_cancel(t->r->wheel, f);
+	set_evictable(t, f, false);
+	pair_set_ready(t, f, false);
+	flows_remove(t->r->flows, f);
+	count_event(t->r->env, as);
+}
+
+void pair_known(struct turn *t, uint32_t f)
+{
+	struct pair *c = pair_of(t, f);
+	struct segment synack = {
+		.sender = FAR,
+		.flags = TCP_SYN | TCP_ACK,
+		.len = 1,
+		.seq = seqmap_to_near(&c->seam.seq, FAR, c->far_isn),
+		.ack = seq_add(c->track.isn[NEAR], 1),
+	};
+
+	c->phase = PAIR_KNOWN;
+	c->doomed = false;
+	if (pair_track(t, f, &synack, "both numberings of the server's ISN are known") != TV_OK)
+		pair_refresh(t, f);
+}
+
+int pair_adopt(struct turn *t, const struct flow_key *near, uint32_t *ret_flow)
+{
+	struct flow_key far;
+	int err;
+
+	flow_key_reverse(near, REPLICA_SECONDARY, &far);
+	err = flows_insert(t->r->flows, near, &far, ret_flow);
+	if (err == -ENOBUFS)
+		err = flows_insert(t->r->flows, near, &far, ret_flow);
+	return err;
+}
+
+void pair_resume(struct turn *t, uint32_t f, const struct pair *c)
+{
+	*pair_of(t, f) = *c;
+	held_queue_init(&pair_of(t, f)->held);
+	entered(t, f, TRACK_CLOSED, "restored");
+	count_event(t->r->env, EV_FLOWS_OPENED);
+	if (c->withheld.any)
+		pair_set_ready(t, f, true);
+}
