@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+#include "pass.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/packet.h"
+#include "core/env.h"
+#include "core/outbox.h"
+#include "core/record.h"
+
+#define KEEP_MAX 32
+#define KEEP_BYTES 1600
+
+struct kept {
+	sut_time at;
+	uint16_t port, len;
+	struct offload off;
+	uint8_t b[KEEP_BYTES];
+};
+
+struct pass {
+	struct pass_config cfg;
+	const struct role_env *env;
+	uint32_t count;
+	unsigned first, n;		/* ring of kept packets; times never decrease */
+	struct kept kept[KEEP_MAX];
+};
+
+static const struct port_desc ports[] = {
+	{ "a", PORT_FRAMES }, { "b", PORT_FRAMES }, { NULL, PORT_FRAMES },
+};
+
+static size_t need(const void *config)
+{
+	(void)config;
+	return sizeof(struct pass);
+}
+
+static void *init(void *block, const void *config, const struct role_env *env)
+{
+	struct pass *r = block;
+
+	memcpy(&r->cfg, config, sizeof r->cfg);
+	r->env = env;
+	return r;
+}
+
+static void spoil(const struct pass *r, struct packet *p)
+{
+	if (r->cfg.spoil == SPOIL_SEQ && p->head_len > 41)
+		p->head[41]++;
+	if (r->cfg.spoil == SPOIL_PAYLOAD && p->head_len > 60) {
+		p->head[p->head_len - 1]++;
+		p->head[p->head_len - 3]--;
+	}
+}
+
+static void keep(struct pass *r, const struct packet *p, unsigned port,
+		 sut_time now)
+{
+	struct kept *k = &r->kept[(r->first + r->n) % KEEP_MAX];
+
+	if (r->n == KEEP_MAX || p->head_len > KEEP_BYTES) {
+		count_drop(r->env, R_STORE_FULL);
+		return;
+	}
+	r->n++;
+	k->at = now + r->cfg.delay + (r->cfg.spoil == SPOIL_LATE ? SUT_MS(1) : 0);
+	k->port = (uint16_t)port;
+	k->len = (uint16_t)p->head_len;
+	k->off = p->off;
+	memcpy(k->b, p->head, p->head_len);
+}
+
+static void input(void *role, const struct burst *in, struct outbox *out)
+{
+	struct pass *r = role;
+
+	for (unsigned i = 0; i < in->n; i++) {
+		r->count++;
+		if (r->cfg.spoil == SPOIL_DROP || (r->cfg.spoil == SPOIL_BURST && i > 0)) {
+			count_drop(r->env, R_WIRE_LOSS);
+			continue;
+		}
+		spoil(r, in->pkts[i]);
+		if (r->cfg.delay != 0) {
+			keep(r, in->pkts[i], !in->port, in->now);
+			continue;
+		}
+		outbox_put(out, !in->port, in->pkts[i]);
+		if (r->cfg.spoil == SPOIL_TWICE)
+			outbox_put(out, !in->port, in->pkts[i]);
+	}
+}
+
+static void expire(void *role, sut_time now, struct outbox *out)
+{
+	struct pass *r = role;
+
+	while (r->n > 0 && r->kept[r->first].at <= now) {
+		const struct kept *k = &r->kept[r->first];
+		struct packet *p = outbox_make(out, k->port, k->len);
+
+		if (!p)
+			return;
+		memcpy(p->head, k->b, k->len);
+		p->off = k->off;
+		r->first = (r->first + 1) % KEEP_MAX;
+		r->n--;
+	}
+}
+
+static sut_time deadline(const void *role)
+{
+	const struct pass *r = role;
+
+	if (r->cfg.spoil == SPOIL_SPIN)
+		return 0;
+	return r->n > 0 ? r->kept[r->first].at : SUT_NEVER;
+}
+
+static size_t save(const void *role, uint32_t *cursor, sut_time now,
+		   struct record *ret_record)
+{
+	const struct pass *r = role;
+
+	(void)now;
+	if ((*cursor)++ > 0)
+		return 0;
+	memcpy(ret_record->bytes, &r->count, sizeof r->count);
+	return ret_record->len = sizeof r->count;
+}
+
+static int restore(void *role, const struct record *record, sut_time now)
+{
+	struct pass *r = role;
+
+	(void)now;
+	memcpy(&r->count, record->bytes, sizeof r->count);
+	return 0;
+}
+
+const struct role_ops pass_ops = {
+	"pass", ports, need, init, input, expire, deadline, save, restore,
+};
+
+bool pass_describe(const void *role, const struct flow_key *near_key,
+		   char *ret_s, size_t size)
+{
+	const struct pass *r = role;
+
+	(void)near_key;
+	snprintf(ret_s, size, "PASS count %u", r->count);
+	return r->count > 0;
+}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+#include "roles.h"
+
+#include <string.h>
+
+#include "lex.h"
+#include "pass.h"
+#ifdef HAVE_ACCEL_NEAR
+#include "role/accel/near.h"
+#endif
+#ifdef HAVE_REPLICA_REWRITE
+#include "role/replica/rewrite_role.h"
+#endif
+
+static void pass_defaults(void *c)
+{
+	*(struct pass_config *)c = (struct pass_config){ 0 };
+}
+
+static const struct setting pass_settings[] = {
+	{ "delay", SET_TIME, offsetof(struct pass_config, delay), 0 },
+	{ "spoil", SET_U32, offsetof(struct pass_config, spoil), 0 },
+	{ NULL, SET_U32, 0, 0 },
+};
+
+#ifdef HAVE_ACCEL_NEAR
+static void accel_defaults(void *c)
+{
+	accel_near_defaults(c);
+}
+
+static const char *accel_error(const void *c)
+{
+	return accel_near_config_error(c);
+}
+
+#define AT(member) offsetof(struct accel_near_config, member)
+static const struct setting accel_settings[] = {
+	{ "mode", SET_MODE, AT(mode), 0 },
+	{ "ports", SET_PORTS, AT(ports), AT(port_count) },
+	{ "idempotent", SET_PORTS, AT(idempotent), AT(idempotent_count) },
+	{ "first-contact-promise", SET_BOOL, AT(first_contact_promise), 0 },
+	{ "isn-near-wrap", SET_BOOL, AT(isn_near_wrap), 0 },
+	{ "max-flows", SET_U32, AT(max_flows), 0 },
+	{ "max-servers", SET_U32, AT(max_servers), 0 },
+	{ "hold-cells", SET_U32, AT(hold_cells), 0 },
+	{ "early-bytes", SET_U32, AT(early_bytes), 0 },
+	{ "merge-hold", SET_TIME, AT(merge_hold), 0 },
+	{ "syn-timeout", SET_TIME, AT(syn_timeout), 0 },
+	{ "negative-time", SET_TIME, AT(negative_time), 0 },
+	{ "learn-time", SET_TIME, AT(learn_time), 0 },
+	{ "idle-time", SET_TIME, AT(idle_time), 0 },
+	{ NULL, SET_U32, 0, 0 },
+};
+#undef AT
+#endif
+
+#ifdef HAVE_REPLICA_REWRITE
+static void replica_defaults(void *c)
+{
+	replica_rewrite_defaults(c);
+}
+
+static const char *replica_error(const void *c)
+{
+	return replica_rewrite_config_error(c);
+}
+
+#define AT(member) offsetof(struct replica_rewrite_config, member)
+static const struct setting replica_settings[] = {
+	{ "max-flows", SET_U32, AT(max_flows), 0 },
+	{ "hold-cells", SET_U32, AT(hold_cells), 0 },
+	{ "time-wait", SET_TIME, AT(time_wait), 0 },
+	{ "half-open-time", SET_TIME, AT(half_open_time), 0 },
+	{ "idle-time", SET_TIME, AT(idle_time), 0 },
+	{ NULL, SET_U32, 0, 0 },
+};
+#undef AT
+#endif
+
+static const struct role_kind kinds[] = {
+	{ "pass", &pass_ops, sizeof(struct pass_config), pass_settings,
+	  pass_defaults, NULL, pass_describe },
+#ifdef HAVE_ACCEL_NEAR
+	{ "accel-near", &accel_near_ops, sizeof(struct accel_near_config),
+	  accel_settings, accel_defaults, accel_error, accel_near_describe },
+#endif
+#ifdef HAVE_REPLICA_REWRITE
+	{ "replica-rewrite", &replica_rewrite_ops,
+	  sizeof(struct replica_rewrite_config), replica_settings,
+	  replica_defaults, replica_error, replica_rewrite_describe },
+#endif
+};
+
+const struct role_kind *role_find(const char *name)
+{
+	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+		if (strcmp(kinds[i].name, name) == 0)
+			return &kinds[i];
+	return NULL;
+}
+
+static bool set_bool(struct lex *l, bool *ret_b)
+{
+	bool yes = lex_word(l, "yes");
+
+	*ret_b = yes;
+	return yes || lex_word(l, "no");
+}
+
+#ifdef HAVE_ACCEL_NEAR
+static bool set_mode(struct lex *l, void *ret_mode)
+{
+	static const char *const names[] = {
+#define X(id, name, text) name,
+		ACCEL_MODES(X)
+#undef X
+	};
+
+	for (unsigned i = 0; i < ACCEL_MODE_COUNT; i++)
+		if (lex_word(l, names[i])) {
+			*(enum accel_mode *)ret_mode = (enum accel_mode)i;
+			return true;
+		}
+	return false;
+}
+
+/* "80,443,8000-8080" or "none" */
+static bool set_ports(struct lex *l, struct port_range *ret_r, uint32_t *ret_n)
+{
+	uint64_t a, b;
+	uint32_t n = 0;
+
+	*ret_n = 0;
+	if (lex_word(l, "none"))
+		return true;
+	do {
+		if (n == ACCEL_PORTS_MAX || !lex_num_max(l, 65535, &a))
+			return false;
+		b = a;
+		if (lex_sym(l, "-") && (!lex_num_max(l, 65535, &b) || b < a))
+			return false;
+		ret_r[n++] = (struct port_range){ (uint16_t)a, (uint16_t)b };
+	} while (lex_sym(l, ","));
+	*ret_n = n;
+	return true;
+}
+#else
+static bool set_mode(struct lex *l, void *ret_mode)
+{
+	(void)l, (void)ret_mode;
+	return false;
+}
+
+static bool set_ports(struct lex *l, void *ret_r, uint32_t *ret_n)
+{
+	(void)l, (void)ret_r, (void)ret_n;
+	return false;
+}
+#endif
+
+static bool set_one(const struct setting *s, char *config, struct lex *l)
+{
+	uint64_t n;
+	bool ok = false;
+
+	switch (s->kind) {
+	case SET_U32:
+		ok = lex_num_max(l, UINT32_MAX, &n);
+		if (ok)
+			*(uint32_t *)(void *)(config + s->off) = (uint32_t)n;
+		break;
+	case SET_TIME:
+		ok = lex_time(l, (sut_time *)(void *)(config + s->off));
+		break;
+	case SET_BOOL:
+		ok = set_bool(l, (bool *)(config + s->off));
+		break;
+	case SET_PORTS:
+		ok = set_ports(l, (void *)(config + s->off),
+			       (uint32_t *)(void *)(config + s->count_off));
+		break;
+	case SET_MODE:
+		ok = set_mode(l, config + s->off);
+		break;
+	}
+	return ok && lex_end(l);
+}
+
+bool role_set(const struct role_kind *r, void *config, const char *key,
+	      const char *text, struct fault *f)
+{
+	struct lex l = { text };
+	const struct setting *s = r->settings;
+
+	while (s->key && strcmp(s->key, key) != 0)
+		s++;
+	if (!s->key)
+		return fault_say(f, "role %s has no setting \"%s\"", r->name, key);
+	return set_one(s, config, &l) ||
+	       fault_say(f, "bad value \"%s\" for %s", text, key);
+}
