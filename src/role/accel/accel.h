@@ -23,6 +23,8 @@
 #include "role/accel/learn.h"
 #include "role/accel/near.h"
 
+#define MSS_LEAST 64u	/* a smaller MSS is taken for this one: segments have to get somewhere */
+
 /* clang-format off */
 #define FLOW_STATES(X) \
 	X(FREE,      "no flow") \

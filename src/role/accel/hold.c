@@ -157,10 +157,18 @@ static void note_client(struct near *n, const struct passing *in, const struct t
 		track_segment(&c->track, &s, e);
 }
 
+/* Payload bytes of a cell: a segment's worth, as far as the server's MSS is known. */
+static uint32_t piece_of(const struct cold *c)
+{
+	uint32_t ts = c->promised & OPT_TS ? 12 : 0;
+	uint32_t piece = c->promised_mss > ts + MSS_LEAST ? c->promised_mss - ts : MSS_LEAST;
+
+	return piece < STORE_CELL_BYTES ? piece : STORE_CELL_BYTES;
+}
+
 static void take(struct near *n, const struct passing *in, const struct tcp_options *o)
 {
 	struct cold *c = &n->cold[in->flow];
-	uint32_t piece = c->promised_mss - (c->promised & OPT_TS ? 12u : 0u);
 	uint32_t had = c->hold.bytes;
 	enum reason r;
 
@@ -169,7 +177,7 @@ static void take(struct near *n, const struct passing *in, const struct tcp_opti
 		return;
 	}
 	r = hold_insert(n->store, &c->hold, in->p, in->v, (sut_seq){ in->v->seq },
-			o->present & OPT_TS, o->tsval, piece, n->max_cells);
+			o->present & OPT_TS, o->tsval, piece_of(c), n->max_cells);
 	if (r)
 		drop(n, r);
 	n->env.counters->event[EV_HELD_BYTES] += c->hold.bytes - had;

@@ -93,8 +93,8 @@ static void set_seam(struct cold *c, const struct passing *in, const struct tcp_
 	c->seam.far_scale[NEAR] = real ? c->client_scale : 0;
 	c->strip_sack = c->promised & OPT_SACK_PERMITTED && !(o->present & OPT_SACK_PERMITTED);
 	c->real_mss = o->present & OPT_MSS ? o->mss : mss_default;
-	if (c->real_mss < 64)
-		c->real_mss = 64;
+	if (c->real_mss < MSS_LEAST)
+		c->real_mss = MSS_LEAST;
 	c->far_isn = in->v->seq;
 	c->server_acked = (sut_seq){ in->v->ack };
 	c->synack_window = in->v->window;

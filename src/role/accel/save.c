@@ -96,6 +96,7 @@ static void put_track(struct record *r, const struct track *t)
 	record_put8(r, t->fin_seen);
 	record_put8(r, t->fin_acked);
 	record_put8(r, t->edges_known);
+	record_put8(r, t->isn_known);
 	for (enum sut_side s = NEAR; s < SUT_SIDES; s++) {
 		record_put32(r, t->isn[s].v);
 		record_put32(r, t->fin[s].v);
@@ -109,6 +110,7 @@ static void take_track(struct record_reader *rd, struct track *t)
 	t->fin_seen = record_take8(rd);
 	t->fin_acked = record_take8(rd);
 	t->edges_known = record_take8(rd);
+	t->isn_known = record_take8(rd);
 	for (enum sut_side s = NEAR; s < SUT_SIDES; s++) {
 		t->isn[s].v = record_take32(rd);
 		t->fin[s].v = record_take32(rd);
