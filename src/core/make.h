@@ -53,7 +53,7 @@ void make_ts_option(uint8_t ret_opt[12], uint32_t tsval, uint32_t tsecr);
 /*
  * Queues at port, to the sender of v, an ICMP "fragmentation needed" or ICMPv6 "packet too big"
  * for mtu bytes of IP packet, quoting p as it is now (28 or 48 bytes of headers and more, as much
- * as the RFCs ask within 576 or 1280). In the name of the packet's destination.  False if the
+ * as the RFCs ask within 576 or 1280).  In the name of the packet's destination.  False if the
  * outbox has no room.
  */
 bool make_too_big(struct outbox *o, unsigned port, const struct packet *p,

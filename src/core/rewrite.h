@@ -19,7 +19,7 @@
 /*
  * Adds a to seq, ack, SACK edges, TSval and TSecr.  ack, SACK and TSecr only where the ACK flag is
  * set (TSecr of a segment without ACK means nothing, RFC 7323, 3.2).  A RST|ACK with seq 0 keeps
- * its seq: see seam_keeps_seq(). The options must have been found well-formed by view_options(); o
+ * its seq: see seam_keeps_seq().  The options must have been found well-formed by view_options(); o
  * is its result.
  */
 void rewrite_shift(struct packet *p, struct view *v,
@@ -27,7 +27,7 @@ void rewrite_shift(struct packet *p, struct view *v,
 
 /*
  * The hot path of rewrite_shift: add_ts goes to TSval if ts_is_val, else to TSecr, and options are
- * read here. Returns R_NONE, or R_TCP_OPT: nothing was changed.
+ * read here.  Returns R_NONE, or R_TCP_OPT: nothing was changed.
  */
 enum reason rewrite_fast(struct packet *p, struct view *v, uint32_t add_seq,
 			 uint32_t add_ack, uint32_t add_ts, bool ts_is_val);

@@ -5,8 +5,8 @@
  * seam - everything that two halves of one connection disagree about, as numbers; pure arithmetic.
  *
  * Owns:     the shifts of both streams (seqmap), of both timestamp clocks, and the window scales
- * of both halves. Does not: touch bytes (rewrite.h).  No pointers, no loops: a BPF program may
- * include this file.
+ *           of both halves.
+ * Does not: touch bytes (rewrite.h).  No pointers, no loops: a BPF program may include this file.
  *
  *     near -> far   seq += shift[NEAR]  ack, SACK += shift[FAR]   TSval += ts[NEAR]  TSecr += ts[FAR]
  *     far  -> near  seq -= shift[FAR]   ack, SACK -= shift[NEAR]  TSval -= ts[FAR]   TSecr -= ts[NEAR]

@@ -28,7 +28,7 @@ struct segment {
 /*
  * Reads v, which sender sent in the numbers of `half` (NEAR: near numbers already).  A far half's
  * seq needs shift[sender], its ack shift[!sender]: returns R_NONE, or R_UNKNOWN_SHIFT (ret_s
- * untouched). A RST|ACK with seq 0 has seq 0 in both numberings (seam_keeps_seq) and needs no
+ * untouched).  A RST|ACK with seq 0 has seq 0 in both numberings (seam_keeps_seq) and needs no
  * shift[sender].
  */
 enum reason segment_read(const struct view *v, enum sut_side sender,

@@ -5,10 +5,10 @@
  * store - held bytes in a pool of 2 KB cells, with a quota for each user and in all.
  *
  * Owns:     the cells.  A queue of held segments is a chain of cells, each with up to
- * STORE_CELL_BYTES of payload and the
- *           header facts needed to send it again.  Cells hold near numbers.
- * Does not: order or judge: hold_insert keeps the *first* copy of every byte, in seq order, and
- * drops duplicates.
+ *           STORE_CELL_BYTES of payload and the header facts needed to send it again.  Cells hold
+ *           near numbers.
+ * Does not: judge: hold_insert keeps the *first* copy of every byte, in seq order, and drops
+ *           duplicates.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -63,7 +63,7 @@ void hold_init(struct hold *h);
  * STORE_CELL_BYTES).  seq is the near number of the payload's first byte (a SYN's seq + 1); tsval
  * is the segment's timestamp, has_ts whether there is one. max_cells is the flow's quota.  PSH
  * goes to the last new piece; so does FIN if that piece ends the segment, else a new FIN gets a
- * cell of its own with len 0. Returns R_NONE; R_DUP_HELD if nothing was new; R_QUOTA, R_STORE_FULL:
+ * cell of its own with len 0.  Returns R_NONE; R_DUP_HELD if nothing was new; R_QUOTA, R_STORE_FULL:
  * nothing was kept.
  */
 enum reason hold_insert(struct store *s, struct hold *h, const struct packet *p,

@@ -6,13 +6,12 @@
  * [side][event][state].
  *
  * Owns:     the state of one flow, who opened it, its FINs.  The edges (highest end and ack) lie
- * in the two
- *           flow records, where the hot path keeps them up to date.
+ *           in the two flow records, where the hot path keeps them up to date.
  * Does not: translate, time, or drop: it says what a segment means, its user decides.
  *
  * Works with one direction visible, and with flows that were picked up in mid-stream (they begin
- * as ESTABLISHED). Where one half is invisible its FIN is too: such a flow never reaches CLOSING,
- * and ends by idle time. All numbers are near numbers.
+ * as ESTABLISHED).  Where one half is invisible its FIN is too: such a flow never reaches CLOSING,
+ * and ends by idle time.  All numbers are near numbers.
  */
 #include <stdbool.h>
 #include <stdint.h>
