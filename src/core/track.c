@@ -68,7 +68,7 @@ static const uint8_t table[2][TE_COUNT][TRACK_STATE_COUNT] = {
 		[TE_SYNACK] =  { M_OLD,    sr,           M_SYN_DUP,    M_OLD,      M_OLD,      M_OLD,      M_OLD,      M_OLD },
 		/*
 		 * An ACK of the opener in SYN_SENT answers a SYN-ACK that we cannot see.  It ends
-		 * the handshake. After its own FIN it acknowledges the other's data; in CLOSING it
+		 * the handshake.  After its own FIN it acknowledges the other's data; in CLOSING it
 		 * may be the last ACK (see follow()); in TIME_WAIT it is that ACK again.  After a
 		 * reset it is a stray, challenge ACKs among them.
 		 */
@@ -89,7 +89,7 @@ static const uint8_t table[2][TE_COUNT][TRACK_STATE_COUNT] = {
 	[OTHER] = {
 		/*
 		 * A SYN that meets the opener's is a simultaneous open; again with the same ISN it
-		 * is retransmitted. In the closing states the ports may be used again from this
+		 * is retransmitted.  In the closing states the ports may be used again from this
 		 * end too.
 		 */
 		[TE_SYN] =     { M_REOPEN, sr,           M_SYN_DUP,    M_OLD,      M_SYN_LATE, M_SYN_LATE, M_SYN_LATE, M_SYN_LATE },
@@ -344,7 +344,7 @@ static bool rst_exact(const struct track *t, const struct segment *s,
 	if (!end_known(t, me))
 		return false;
 	return s->seq.v == e[me].end->v ||
-	       (!acked_known(t, peer) && seq_diff(s->seq, *e[me].end) < RST_BLIND);
+	       (!end_known(t, peer) && seq_diff(s->seq, *e[me].end) < RST_BLIND);
 }
 
 static enum track_verdict close_if(struct track *t, bool right)
