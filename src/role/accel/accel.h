@@ -102,7 +102,6 @@ struct cold {
 	sut_time promised_at;
 	sut_time syn_at;		/* when the last SYN went out */
 	sut_time syn_wait;		/* how long data in the SYN may stay unanswered */
-	sut_time lan_rtt;
 };
 
 /* A list of flows by index, oldest first. */
@@ -163,8 +162,7 @@ void promise_again(struct near *n, const struct passing *in);
 void client_held(struct near *n, struct passing *in);
 void hold_expired(struct near *n, uint32_t f);
 void syn_unanswered(struct near *n, uint32_t f);
-sut_time syn_retry_at(const struct near *n, const struct cold *c);
-sut_time hold_until(const struct near *n, const struct cold *c);
+sut_time syn_retry_at(const struct cold *c);
 
 /* join.c */
 void server_answer(struct near *n, const struct passing *in);

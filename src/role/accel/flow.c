@@ -115,9 +115,9 @@ static sut_time due_at(const struct near *n, const struct cold *c)
 	case FS_ABORTED:
 		return c->since + n->cfg.syn_timeout;
 	case FS_KEPT:
-		return hold_until(n, c);
+		return c->promised_at + n->cfg.merge_hold;
 	case FS_FORWARDED: {
-		sut_time retry = syn_retry_at(n, c);
+		sut_time retry = syn_retry_at(c);
 		sut_time end = c->promised_at + n->cfg.syn_timeout;
 
 		return retry < end ? retry : end;

@@ -14,23 +14,10 @@
 #define SYN_RETRIES_DOUBLED 6
 #define DATA_SYN_GRACE SUT_MS(250)
 
-sut_time hold_until(const struct near *n, const struct cold *c)
-{
-	sut_time most = n->cfg.merge_hold, lan = 4 * c->lan_rtt;
-
-	/* Never less than half: the client's program needs a moment after connect(), however near it is. */
-	if (lan == 0 || lan > most)
-		lan = most;
-	else if (lan < most / 2)
-		lan = most / 2;
-	return c->promised_at + lan;
-}
-
-sut_time syn_retry_at(const struct near *n, const struct cold *c)
+sut_time syn_retry_at(const struct cold *c)
 {
 	unsigned doubled = c->syn_tries > 1 ? c->syn_tries - 1u : 0;
 
-	(void)n;
 	if (c->data_in_syn)
 		return c->syn_at + c->syn_wait;
 	if (doubled > SYN_RETRIES_DOUBLED)
@@ -99,12 +86,11 @@ static void data_came(struct near *n, uint32_t f)
 }
 
 /* Why a segment is not part of the promised connection, or R_NONE. */
-static enum reason unfit(const struct near *n, const struct cold *c, const struct passing *in)
+static enum reason unfit(const struct cold *c, const struct passing *in)
 {
 	const struct view *v = in->v;
 	uint32_t at = v->seq - (c->isn.v + 1);
 
-	(void)n;
 	if (!csum_tcp_ok(in->p, v))
 		return R_TCP_CSUM;
 	if (v->flags & TCP_ACK && v->ack != c->promise.v + 1)
@@ -143,12 +129,7 @@ static void note_client(struct near *n, const struct passing *in, const struct t
 	struct track_edges e[SUT_SIDES];
 	struct segment s;
 
-	if (!c->client_acked) {
-		c->client_acked = 1;
-		c->lan_rtt = n->now - c->promised_at;
-		if (c->state == FS_KEPT)
-			timer_arm(n, in->flow);
-	}
+	c->client_acked = 1;
 	c->client_window = in->v->window;
 	if (o->present & OPT_TS && (int32_t)(o->tsval - c->client_tsval) > 0)
 		c->client_tsval = o->tsval;
@@ -209,7 +190,7 @@ void client_held(struct near *n, struct passing *in)
 	}
 	why = view_options(in->p, in->v, &o);
 	if (why == R_NONE)
-		why = c->state == FS_ABORTED ? R_CLIENT_GONE : unfit(n, c, in);
+		why = c->state == FS_ABORTED ? R_CLIENT_GONE : unfit(c, in);
 	if (why) {
 		drop(n, why);
 		return;
