@@ -284,8 +284,7 @@ static void far_segment(struct turn *t, uint32_t f, struct packet *p, struct vie
 		give_up(t, f, R_NO_FLOW);
 }
 
-void half_segment(struct turn *t, uint32_t f, enum sut_side side, struct packet *p,
-		  struct view *v)
+void half_segment(struct turn *t, uint32_t f, enum sut_side side, struct packet *p, struct view *v)
 {
 	if (side == NEAR)
 		near_segment(t, f, p, v);

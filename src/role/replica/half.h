@@ -17,8 +17,7 @@
 enum reason half_open(struct turn *t, const struct flow_key *key, const struct view *v);
 
 /* A packet from the port of side for flow f in phase HALF: sent on, translated if it told the shift, or held. */
-void half_segment(struct turn *t, uint32_t f, enum sut_side side, struct packet *p,
-		  struct view *v);
+void half_segment(struct turn *t, uint32_t f, enum sut_side side, struct packet *p, struct view *v);
 
 /* Is v the secondary's answer to the SYN that contradicts flow f (pair.pending)? */
 bool half_answers_pending(const struct pair *c, const struct view *v);

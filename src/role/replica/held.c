@@ -12,23 +12,23 @@
  * the lowest word that may have a free bit; a full word costs one step.
  */
 
-#define HEADER 64u			/* of a frame's first cell; headroom and bytes follow */
+#define HEADER 64u /* of a frame's first cell; headroom and bytes follow */
 #define BYTES (HEADER + PACKET_HEADROOM)
 
 /* At the start of a frame's first cell. */
 struct frame {
-	uint32_t next;			/* in the flow's queue, or among the taken */
+	uint32_t next; /* in the flow's queue, or among the taken */
 	uint32_t cells;
-	uint32_t len;			/* bytes */
+	uint32_t len; /* bytes */
 	uint32_t port;
 	struct offload off;
 };
 
 struct held {
 	uint32_t cells, free;
-	uint32_t taken;			/* first of the frames that wait for held_sweep() */
-	uint32_t low;			/* no word of the bitmap before this one has a free bit */
-	uint64_t cells_off;		/* where the cells begin, from this struct */
+	uint32_t taken; /* first of the frames that wait for held_sweep() */
+	uint32_t low; /* no word of the bitmap before this one has a free bit */
+	uint64_t cells_off; /* where the cells begin, from this struct */
 	uint64_t used[];
 };
 

@@ -19,13 +19,13 @@
 #define HELD_NONE UINT32_MAX
 #define HELD_CELL 2048u
 #define HELD_CELLS_MAX (1u << 20)
-#define HELD_FLOW_CELLS 80u	/* a flow's share: two super-packets of 64 KB, or 80 frames */
+#define HELD_FLOW_CELLS 80u /* a flow's share: two super-packets of 64 KB, or 80 frames */
 
 struct held;
 
 /* The frames of one flow in order of arrival. */
 struct held_queue {
-	uint32_t first, last;	/* cells; HELD_NONE where empty */
+	uint32_t first, last; /* cells; HELD_NONE where empty */
 	uint32_t cells;
 };
 

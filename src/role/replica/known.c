@@ -28,15 +28,15 @@
 
 #define NOP_NOP_TS 0x0101080au
 #define TS_ALIGNED 12u
-#define FAR_OUTSIDE 0x40000000u		/* as the tracker's */
-#define OVERTAKEN_MAX (1u << 24)	/* how many bytes a server may have said before the first ACK */
+#define FAR_OUTSIDE 0x40000000u /* as the tracker's */
+#define OVERTAKEN_MAX (1u << 24) /* how many bytes a server may have said before the first ACK */
 
 static bool plain_options(const struct packet *p, const struct view *v)
 {
 	uint32_t len = view_options_len(v);
 
-	return len == 0 ||
-	       (len == TS_ALIGNED && load_be32(p->head + v->l4 + sizeof(struct tcp_hdr)) == NOP_NOP_TS);
+	return len == 0 || (len == TS_ALIGNED &&
+			    load_be32(p->head + v->l4 + sizeof(struct tcp_hdr)) == NOP_NOP_TS);
 }
 
 static bool near_to(uint32_t a, sut_seq b)
@@ -167,7 +167,7 @@ static void correct(struct turn *t, uint32_t f, uint32_t by, const struct packet
 	sut_seq isn = { c->track.isn[FAR].v - by };
 	bool owed = c->withheld.any;
 
-	c->seam.seq.known &= (uint8_t)~(1u << FAR);
+	c->seam.seq.known &= (uint8_t) ~(1u << FAR);
 	(void)seqmap_learn(&c->seam.seq, FAR, isn, c->far_isn);
 	known_learn_clock(c, v, o);
 	c->track.isn[FAR] = isn;
@@ -193,8 +193,8 @@ static void near_syn(struct turn *t, uint32_t f, const struct segment *s)
 	}
 }
 
-static void shift(struct turn *t, uint32_t f, enum sut_side side, struct packet *p,
-		  struct view *v, const struct tcp_options *o)
+static void shift(struct turn *t, uint32_t f, enum sut_side side, struct packet *p, struct view *v,
+		  const struct tcp_options *o)
 {
 	rewrite_shift(p, v, o, seam_add_of(&pair_of(t, f)->seam, side));
 	count_event(t->r->env, EV_TRANSLATED);
@@ -249,8 +249,7 @@ static void far_segment(struct turn *t, uint32_t f, struct packet *p, struct vie
 	known_release(t, f);
 }
 
-void known_segment(struct turn *t, uint32_t f, enum sut_side side, struct packet *p,
-		   struct view *v)
+void known_segment(struct turn *t, uint32_t f, enum sut_side side, struct packet *p, struct view *v)
 {
 	struct tcp_options o;
 
@@ -294,7 +293,6 @@ void known_icmp(struct turn *t, struct packet *p, const struct view *v)
 	c = pair_of(t, flow_of(rec));
 	if (c->phase != PAIR_KNOWN)
 		return;
-	icmp_error_set_seq(p, v, &e,
-			   seqmap_to_far(&c->seam.seq, FAR, (sut_seq){ e.seq }).v);
+	icmp_error_set_seq(p, v, &e, seqmap_to_far(&c->seam.seq, FAR, (sut_seq){ e.seq }).v);
 	count_event(t->r->env, EV_TRANSLATED);
 }

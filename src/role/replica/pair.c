@@ -104,8 +104,8 @@ void pair_half_timer(struct turn *t, uint32_t f)
 /* How long a flow in this state stays without a packet. */
 static sut_time stays(const struct rewrite *r, const struct pair *c)
 {
-	return pair_is_closed(c) || c->track.state == TRACK_CLOSING ? r->cfg.time_wait :
-								      r->cfg.idle_time;
+	return pair_is_closed(c) || c->track.state == TRACK_CLOSING ? r->cfg.time_wait
+								    : r->cfg.idle_time;
 }
 
 static void known_timer(struct turn *t, uint32_t f)

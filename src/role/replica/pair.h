@@ -52,38 +52,38 @@ struct links {
 struct pair {
 	struct track track;
 	struct seam seam;
-	uint8_t phase;			/* enum pair_phase */
-	uint8_t why;			/* enum reason; GIVEN_UP */
-	bool far_isn_known;		/* the secondary's SYN was seen: far_isn; */
-	bool far_has_ts;		/* it had timestamps: far_tsval, that of the first one */
-	bool ts_known;			/* seam.ts[FAR] is learnt */
-	bool teacher_held;		/* among the held is the segment that tells the primary's ISN */
-	bool doomed;			/* HALF: the timer is the one that gives up */
-	bool pending;			/* a SYN with another ISN came: pending_isn; the secondary's answer decides */
+	uint8_t phase; /* enum pair_phase */
+	uint8_t why; /* enum reason; GIVEN_UP */
+	bool far_isn_known; /* the secondary's SYN was seen: far_isn; */
+	bool far_has_ts; /* it had timestamps: far_tsval, that of the first one */
+	bool ts_known; /* seam.ts[FAR] is learnt */
+	bool teacher_held; /* among the held is the segment that tells the primary's ISN */
+	bool doomed; /* HALF: the timer is the one that gives up */
+	bool pending; /* a SYN with another ISN came: pending_isn; the secondary's answer decides */
 	sut_seq pending_isn;
-	uint32_t early;			/* payload bytes of the client's SYN (TCP Fast Open) */
-	sut_farseq far_isn;		/* half of what is to be learnt: the one far number that is kept */
+	uint32_t early; /* payload bytes of the client's SYN (TCP Fast Open) */
+	sut_farseq far_isn; /* half of what is to be learnt: the one far number that is kept */
 	uint32_t far_tsval;
-	sut_time since;			/* when the flow was opened */
+	sut_time since; /* when the flow was opened */
 	struct links evict, ready;
 	struct held_queue held;
 	struct withheld withheld;
-	struct lane lane;		/* of the client's packets; valid where withheld.any */
+	struct lane lane; /* of the client's packets; valid where withheld.any */
 };
 
 struct chain {
-	uint32_t first, last;		/* flows; FLOW_NONE where empty */
+	uint32_t first, last; /* flows; FLOW_NONE where empty */
 };
 
 struct rewrite {
 	struct replica_rewrite_config cfg;
 	const struct role_env *env;
 	struct flows *flows;
-	struct pair *pairs;		/* by flow */
-	struct wheel *wheel;		/* by flow */
+	struct pair *pairs; /* by flow */
+	struct wheel *wheel; /* by flow */
 	struct held *held;
-	struct chain evictable;		/* half-open and closed ones, the longest so first */
-	struct chain ready;		/* those that found no room in the outbox */
+	struct chain evictable; /* half-open and closed ones, the longest so first */
+	struct chain ready; /* those that found no room in the outbox */
 };
 
 /* One call into the role. */

@@ -15,8 +15,12 @@
 #define VERSION 1
 
 enum {
-	SAVED_FAR_ISN = 1, SAVED_FAR_TS = 2, SAVED_TS = 4, SAVED_PENDING = 8,
-	SAVED_WITHHELD = 16, SAVED_WITHHELD_TS = 32,
+	SAVED_FAR_ISN = 1,
+	SAVED_FAR_TS = 2,
+	SAVED_TS = 4,
+	SAVED_PENDING = 8,
+	SAVED_WITHHELD = 16,
+	SAVED_WITHHELD_TS = 32,
 };
 
 static uint8_t flags_of(const struct pair *c)

@@ -114,7 +114,7 @@ struct stages {
 	struct view v[FLOW_BURST];
 	struct flow_key key[FLOW_BURST];
 	uint32_t rec[FLOW_BURST];
-	bool skip[FLOW_BURST];		/* is no TCP segment; passed */
+	bool skip[FLOW_BURST]; /* is no TCP segment; passed */
 	enum reason why[FLOW_BURST];
 };
 
@@ -171,7 +171,7 @@ static void segment(struct turn *t, uint32_t rec, struct packet *p, struct view 
 	if (c->phase == PAIR_HALF) {
 		half_segment(t, f, side, p, v);
 	} else if (c->held.first != HELD_NONE) {
-		half_hold(t, f, side, p);	/* behind those that found no room yet */
+		half_hold(t, f, side, p); /* behind those that found no room yet */
 	} else {
 		outbox_put(t->out, !side, p);
 		known_segment(t, f, side, p, v);
@@ -275,8 +275,7 @@ bool replica_rewrite_describe(const void *role, const struct flow_key *client_ke
 	c = &r->pairs[flow_of(rec)];
 	n = snprintf(ret_s, size, "%s", track_state_name((enum track_state)c->track.state));
 	if (n >= 0 && (size_t)n < size && seqmap_knows(&c->seam.seq, FAR))
-		n += snprintf(ret_s + n, size - (size_t)n, " shift far %u",
-			      c->seam.seq.shift[FAR]);
+		n += snprintf(ret_s + n, size - (size_t)n, " shift far %u", c->seam.seq.shift[FAR]);
 	if (n >= 0 && (size_t)n < size && c->ts_known)
 		(void)snprintf(ret_s + n, size - (size_t)n, " ts far %u", c->seam.ts[FAR]);
 	return true;

@@ -13,14 +13,14 @@
 #include "base/time.h"
 #include "role/role.h"
 
-enum { REPLICA_PRIMARY, REPLICA_SECONDARY };	/* port indexes */
+enum { REPLICA_PRIMARY, REPLICA_SECONDARY }; /* port indexes */
 
 struct replica_rewrite_config {
-	uint32_t max_flows;		/* 65536 */
-	uint32_t hold_cells;		/* 2 KB cells for segments held until a shift is known: 4096 */
-	sut_time time_wait;		/* closed flows stay for: 60 s */
-	sut_time half_open_time;	/* flows without a finished handshake: 60 s */
-	sut_time idle_time;		/* established ones without a packet: 2 h */
+	uint32_t max_flows; /* 65536 */
+	uint32_t hold_cells; /* 2 KB cells for segments held until a shift is known: 4096 */
+	sut_time time_wait; /* closed flows stay for: 60 s */
+	sut_time half_open_time; /* flows without a finished handshake: 60 s */
+	sut_time idle_time; /* established ones without a packet: 2 h */
 };
 
 void replica_rewrite_defaults(struct replica_rewrite_config *ret_c);
@@ -32,6 +32,6 @@ extern const struct role_ops replica_rewrite_ops;
 
 /* For listings and scripts: the flow of this client-to-server key at the primary port ("ESTABLISHED shift far 4000 ts far 400"). */
 struct flow_key;
-bool replica_rewrite_describe(const void *role, const struct flow_key *client_key,
-			      char *ret_s, size_t size);
+bool replica_rewrite_describe(const void *role, const struct flow_key *client_key, char *ret_s,
+			      size_t size);
 #endif
