@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SUT_SIM_SCENARIO_H
+#define SUT_SIM_SCENARIO_H
+/* scenario - what a seed means: links, servers, connections, and the role's settings. */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/link.h"
+#include "peer.h"
+#include "role/accel/near.h"
+#include "role/wire/wire.h"
+
+#define CONNS_MAX 6
+#define LINKS 4		/* client to box, box to client, box to server, server to box */
+#define FIRST SUT_MS(1000000)	/* the time at which a run begins */
+
+struct sim_role {
+	const char *name;
+	const struct role_ops *ops;
+	bool promises;		/* answers SYNs in the server's name */
+};
+
+extern const struct sim_role sim_roles[];	/* ends with a NULL name; the first one is the default */
+
+struct conn_plan {
+	struct peer_config client, server;
+	sut_time start;
+	int reuses;		/* an earlier connection whose ports it uses again after `start` from its end; -1: none */
+};
+
+struct scenario {
+	uint64_t seed;
+	const struct sim_role *role;
+	union {
+		struct accel_near_config near;
+		struct wire_config wire;
+	} config;
+	struct link_config link[LINKS];
+	uint32_t cut_pct;	/* of frames: their tail is cut off on a link */
+	bool lossy;
+	unsigned conns;
+	struct conn_plan conn[CONNS_MAX];
+};
+
+void scenario_draw(uint64_t seed, const struct sim_role *role, struct scenario *ret_s);
+
+/* Prints it, a line for each part. */
+void scenario_print(const struct scenario *s);
+#endif
