@@ -118,6 +118,18 @@ static void every_flipped_bit_is_damage(void **state)
 	assert_int_equal(record_open(&r, &rd), 0);
 }
 
+static void a_reserved_byte_is_damage(void **state)
+{
+	struct record r;
+	struct record_reader rd;
+
+	(void)state;
+	record_begin(&r, REC_ACCEL_FLOW, 1);
+	r.bytes[3] = 1;
+	record_end(&r);			/* the CRC is right */
+	assert_int_equal(record_open(&r, &rd), -EINVAL);
+}
+
 static void every_other_length_is_damage(void **state)
 {
 	struct record r;
@@ -191,6 +203,7 @@ int main(void)
 		cmocka_unit_test(reads_what_was_written),
 		cmocka_unit_test(past_the_end_are_zeroes),
 		cmocka_unit_test(every_flipped_bit_is_damage),
+		cmocka_unit_test(a_reserved_byte_is_damage),
 		cmocka_unit_test(every_other_length_is_damage),
 		cmocka_unit_test(the_longest_record_fits),
 		cmocka_unit_test(any_bytes_are_safe),

@@ -336,6 +336,10 @@ static void picks_up_in_mid_stream(void **state)
 		assert_int_equal(r.end[NEAR].v, r.isn[O] + 510);
 		assert_int_equal(r.acked[NEAR].v, r.isn[T] + 700);
 
+		/* Whose SYN-ACK this is cannot be told. */
+		s = segment_of(&r, &(struct seg){ T, SA, 600, 510, 0 });
+		assert_int_equal(track_segment(&r.t, &s, r.e), TV_OLD);
+
 		/* The unseen side is measured by what the seen one acknowledged. */
 		s = segment_of(&r, &(struct seg){ T, A, 700 + G30, 510, 0 });
 		assert_int_equal(track_segment(&r.t, &s, r.e), TV_INVALID);
