@@ -50,8 +50,8 @@ enum {
 	OWE_SYN = 2,		/* plain SYN to the server */
 	OWE_SYN_DATA = 4,	/* SYN with the first held data to the server */
 	OWE_ACK_CLIENT = 8,	/* the server's acknowledgement of data in SYN, to the client */
-	OWE_RELEASE = 16,	/* the handshake's ACK and the held data to the server */
-	OWE_ACK_SERVER = 32,	/* the handshake's ACK alone */
+	OWE_ACK_SERVER = 16,	/* the handshake's ACK to the server */
+	OWE_RELEASE = 32,	/* the held data to the server */
 	OWE_RST_CLIENT = 64,
 	OWE_RST_SERVER = 128,
 	OWE_RST_ANSWER = 256,	/* RST with seq = the ack that the server just sent (cold.rst_seq) */
@@ -87,6 +87,7 @@ struct cold {
 	sut_seq syn_end;		/* just behind what the SYN carried */
 	sut_seq server_acked;		/* ack of the real SYN-ACK */
 	sut_seq released;		/* held data before it has been sent */
+	uint32_t released_tsval;	/* newest TSval that left with what the box sent: none goes back behind it (PAWS) */
 	uint32_t syn_tsval;		/* the client's TSval in its SYN */
 	uint32_t client_tsval;		/* the client's last TSval */
 	uint32_t promise_tsval;		/* TSval of the promised SYN-ACK */

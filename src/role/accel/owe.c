@@ -109,25 +109,37 @@ static bool pay_ack_client(struct near *n, struct cold *c)
 	return send_to(n, ACCEL_CLIENT, &c->server, &m);
 }
 
-/* To the server: a segment of the client's, which the box speaks for. */
+/*
+ * To the server: a segment of the client's, which the box speaks for.  A TSval is the first copy's, but never older than one
+ * that left before it, or the server would drop the segment (RFC 7323, 5).
+ */
 static bool pay_segment(struct near *n, struct cold *c, struct make_tcp *m, uint32_t tsval,
 			uint32_t tsecr)
 {
 	uint8_t opt[DATA_TS_LEN];
 
+	if ((int32_t)(tsval - c->released_tsval) < 0)
+		tsval = c->released_tsval;
 	m->ack = c->far_isn + 1;
 	m->window = seam_window_of(&c->seam, NEAR, c->client_window);
 	m->options = opt;
 	m->options_len = has_ts(c) ? DATA_TS_LEN : 0;
 	make_ts_option(opt, tsval, tsecr);
-	return send_to(n, ACCEL_SERVER, &c->client, m);
+	if (!send_to(n, ACCEL_SERVER, &c->client, m))
+		return false;
+	c->released_tsval = tsval;
+	return true;
 }
 
+/* In front of held data the ACK carries the TSval of the first of it. */
 static bool pay_ack_server(struct near *n, struct cold *c)
 {
 	struct make_tcp m = { .seq = c->server_acked.v, .flags = TCP_ACK };
+	uint32_t tsval = c->client_tsval;
 
-	return pay_segment(n, c, &m, c->client_tsval, c->synack_tsval[1]);
+	if (c->hold.first != STORE_NONE && store_cell_const(n->store, c->hold.first)->has_ts)
+		tsval = store_cell_const(n->store, c->hold.first)->tsval;
+	return pay_segment(n, c, &m, tsval, c->synack_tsval[1]);
 }
 
 /* One piece of held data; *at is where it begins, and moves behind it. */
@@ -207,10 +219,10 @@ static bool pay_one(struct near *n, uint32_t f, unsigned what)
 		return pay_syn(n, c, true);
 	case OWE_ACK_CLIENT:
 		return pay_ack_client(n, c);
-	case OWE_RELEASE:
-		return pay_release(n, c);
 	case OWE_ACK_SERVER:
 		return pay_ack_server(n, c);
+	case OWE_RELEASE:
+		return pay_release(n, c);
 	case OWE_RST_CLIENT:
 		return pay_rst_client(n, f, c);
 	case OWE_RST_SERVER:

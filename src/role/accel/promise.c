@@ -89,7 +89,8 @@ static void note_syn(struct near *n, uint32_t f, const struct passing *in,
 	c->isn = (sut_seq){ in->v->seq };
 	c->syn_end = c->released = seq_add(c->isn, 1);
 	c->syn_window = in->v->window;
-	c->syn_tsval = c->client_tsval = o->present & OPT_TS ? o->tsval : 0;
+	c->syn_tsval = o->present & OPT_TS ? o->tsval : 0;
+	c->client_tsval = c->released_tsval = c->syn_tsval;
 	c->client_scale = o->present & OPT_WSCALE ? o->wscale : 0;
 	c->syn_at = n->now;
 	c->syn_tries = 1;

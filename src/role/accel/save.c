@@ -238,10 +238,9 @@ bool accel_near_describe(const void *role, const struct flow_key *client_key, ch
 		return false;
 	c = &n->cold[flow_of(rec)];
 	if (c->state == FS_OPEN || c->state == FS_CLOSED)
-		snprintf(ret_s, size, "%s %s shift far %u ts far %u",
-			 flow_state_name((enum flow_state)c->state),
-			 track_state_name((enum track_state)c->track.state),
-			 c->seam.seq.shift[FAR], c->seam.ts[FAR]);
+		snprintf(ret_s, size, "%s shift far %u ts far %u %s",
+			 flow_state_name((enum flow_state)c->state), c->seam.seq.shift[FAR],
+			 c->seam.ts[FAR], track_state_name((enum track_state)c->track.state));
 	else
 		snprintf(ret_s, size, "%s held %u",
 			 flow_state_name((enum flow_state)c->state), c->hold.bytes);
