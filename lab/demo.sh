@@ -44,7 +44,7 @@ near() {
 
 # counted NAME: from the counters that suture printed when it ended.
 counted() {
-	awk -v n="$1" '{ for (i = 1; i < NF; i++) if ($i == n || $i == n ":") { print $(i + 1); exit } }' "$LAB/box.out"
+	awk -v n="$1" '$1 == n { print $2; exit }' "$LAB/box.out"
 }
 
 failed=0
@@ -78,6 +78,6 @@ hold   connect() returns at once: the box answers for the server.  The first byt
        for the server's handshake all the same.
 merge  the client's first data travels in the SYN, which nginx here takes (listen ... fastopen; TCP Fast Open without a
        cookie): the first byte comes one round trip earlier.  A server that takes no data in SYN gains nothing.
-       Data in SYN that the server took: $(counted merge_taken) of $(counted merged) connections.
+       Data in SYN that the server took: $(($(counted merge_taken) + 0)) of $(($(counted merged) + 0)) connections.
 EOF
 exit $failed

@@ -63,7 +63,7 @@ accel() {
 
 # counter NAME: of the suture that ran last in the box; it must have ended.
 counter() {
-	awk -v n="$1" '{ for (i = 1; i < NF; i++) if ($i == n || $i == n ":") { print $(i + 1); exit } }' "$LAB/box.out"
+	awk -v n="$1" '$1 == n { print $2; exit }' "$LAB/box.out"
 }
 
 lab_said() {
