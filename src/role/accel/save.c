@@ -227,6 +227,13 @@ int near_restore(void *role, const struct record *record, sut_time now)
 	return -EINVAL;
 }
 
+/* The tracker's state, where it says more than the flow's. */
+static const char *track_word(const struct cold *c)
+{
+	return c->track.state == TRACK_ESTABLISHED ? "" :
+	       track_state_name((enum track_state)c->track.state);
+}
+
 bool accel_near_describe(const void *role, const struct flow_key *client_key, char *ret_s,
 			 size_t size)
 {
@@ -238,9 +245,9 @@ bool accel_near_describe(const void *role, const struct flow_key *client_key, ch
 		return false;
 	c = &n->cold[flow_of(rec)];
 	if (c->state == FS_OPEN || c->state == FS_CLOSED)
-		snprintf(ret_s, size, "%s shift far %u ts far %u %s",
+		snprintf(ret_s, size, "%s shift far %u ts far %u%s%s",
 			 flow_state_name((enum flow_state)c->state), c->seam.seq.shift[FAR],
-			 c->seam.ts[FAR], track_state_name((enum track_state)c->track.state));
+			 c->seam.ts[FAR], *track_word(c) ? " " : "", track_word(c));
 	else
 		snprintf(ret_s, size, "%s held %u",
 			 flow_state_name((enum flow_state)c->state), c->hold.bytes);
