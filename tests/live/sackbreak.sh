@@ -23,7 +23,10 @@ broken_suture() {
 discards() {
 	down http://$SERVER4 20
 	echo "TCPSACKDiscard: $(kernel server TCPSACKDiscard), TCPSackRecovery: $(kernel server TCPSackRecovery)"
-	[ "$(kernel server TCPSACKDiscard)" "$1" 0 ]
+	case $1 in
+	none) [ "$(kernel server TCPSACKDiscard)" = 0 ] ;;
+	some) [ "$(kernel server TCPSACKDiscard)" != 0 ] ;;
+	esac
 }
 
 one() {
@@ -39,10 +42,10 @@ lab_unbridge wire
 big 20
 lab_nginx
 lab_wire --delay 2ms --loss 0.5% --seed 3
-one 'whole' 'SACK blocks are understood' -eq
+one 'whole' 'SACK blocks are understood' none
 if broken_suture "$LAB/broken" >"$LAB/broken.log" 2>&1; then
 	SUTURE=$LAB/broken/tree/build/src/cli/suture
-	one 'SACK not translated' 'is noticed' -gt
+	one 'SACK not translated' 'is noticed' some
 else
 	tail -n 20 "$LAB/broken.log"
 	echo 'not ok sackbreak # the broken copy does not build'
