@@ -93,7 +93,7 @@ SUT_INLINE int aligned_blocks(const uint8_t *opt, uint32_t len)
 	return (int)n;
 }
 
-static enum reason fast_general(struct packet *p, struct view *v, struct seam_add a)
+static SUT_NOINLINE enum reason fast_general(struct packet *p, struct view *v, struct seam_add a)
 {
 	struct tcp_options o;
 	enum reason r = view_options(p, v, &o);

@@ -45,9 +45,8 @@ SUT_INLINE void csum_swap16(struct csum_delta *d, uint16_t old, uint16_t new)
 SUT_INLINE void csum_swap32(struct csum_delta *d, uint32_t old, uint32_t new,
 			    bool odd)
 {
-	uint64_t s = (uint64_t)(uint32_t)~old + new;
+	uint64_t s = (uint64_t)(uint32_t)~old + new;	/* folded once, by csum_apply */
 
-	s = (s & 0xffff) + ((s >> 16) & 0xffff) + (s >> 32);
 	d->sum += odd ? s << 8 : s;	/* a swap of bytes is a rotation by 8 in one's complement */
 }
 
