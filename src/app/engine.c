@@ -1,8 +1,32 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * Theory of operation
+ *
+ * One thread, one role, its ports in one epoll set (level-triggered).  A turn: wait for a port, the role's deadline, or a signal; expire;
+ * one burst from each ready port, by index; what each call put in the outbox is sent at once.  So a busy port gets one burst
+ * a turn and cannot starve another, and a packet's bytes live until it was sent: no new burst is read before.
+ *
+ * Ports without a descriptor (captures) are always ready.  A port whose device is down is asked every DOWN_RETRY whether it is back.
+ * When every port has ended (captures only), timers run for DRAIN more, and the run ends.
+ */
 #include "app/engine.h"
 
-#include <stddef.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
+#include "app/clock.h"
+#include "app/loop.h"
+#include "app/notify.h"
+#include "app/ports.h"
+#include "app/report.h"
+#include "app/runner.h"
+#include "proto/print.h"
+
+#define DOWN_RETRY SUT_MS(500)
+#define DRAIN SUT_MS(1000)
+#define EXPIRE_ROUNDS 64u	/* a turn gives up after that many; the next one goes on */
 
 /* clang-format off */
 #define FIELD(f) OPTION_FIELD(struct engine_options, f)
@@ -17,15 +41,362 @@ const struct option_desc engine_option_table[] = {
 	{ .name = "stats", .kind = OPTION_FLAG, FIELD(stats), .help = "print counters at the end" },
 	{ .name = "stats-interval", .kind = OPTION_TIME, FIELD(stats_interval), .arg = "TIME", .def = "0",
 	  .help = "print counters every so often; 0 for never" },
-	{ .name = "json", .kind = OPTION_FLAG, FIELD(json), .help = "print counters as one JSON object" },
+	{ .name = "json", .kind = OPTION_FLAG, FIELD(json),
+	  .help = "print counters on standard output, a JSON object a line" },
 	{ .name = "trace-pcap", .kind = OPTION_STRING, FIELD(trace_pcap), .arg = "PATH",
 	  .help = "record all frames: a file, or a directory for a file per port" },
 	{ .name = NULL },
 };
 /* clang-format on */
 
+_Static_assert(PORTS_MAX == ENGINE_PORTS_MAX, "one limit");
+_Static_assert(OUTBOX_PKTS <= 256, "a slot's queue holds a full outbox");
+
+struct engine {
+	const struct engine_config *cfg;
+	struct log log;
+	struct loop loop;
+	struct ports ports;
+	struct runner runner;
+	sut_time now;
+	sut_time wall_offset;
+	sut_time next_report;		/* SUT_NEVER: none */
+	sut_time next_retry;		/* of ports that are down; SUT_NEVER: none is */
+	sut_time end;			/* when to stop after the last capture; SUT_NEVER: not yet */
+	uint32_t always_ready;		/* ports without a descriptor */
+	bool failed;
+};
+
+static uint64_t engine_random(void *ctx)
+{
+	uint64_t v = 0;
+
+	(void)ctx;
+	random_bytes(&v, sizeof v);
+	return v;
+}
+
+static void engine_trace(void *ctx, const struct trace_event *ev)
+{
+	const struct engine *e = ctx;
+	char src[46], dst[46];
+
+	print_addr(ev->key->src, src, sizeof src);
+	print_addr(ev->key->dst, dst, sizeof dst);
+	log_line(&e->log, LOG_DEBUG, "%s.%u > %s.%u: %s -> %s: %s", src,
+		 be16_get(ev->key->sport), dst, be16_get(ev->key->dport), ev->from, ev->to,
+		 ev->why);
+}
+
+static void tick(struct engine *e)
+{
+	e->now = clock_now();
+	e->ports.wall = e->now + e->wall_offset;
+}
+
+/* Counters as asked for: text on stderr, JSON on stdout. */
+static void report(struct engine *e)
+{
+	struct report_port ports[PORTS_MAX];
+	struct report r = {
+		.ops = e->cfg->ops,
+		.counters = &e->runner.counters,
+		.ports = ports,
+	};
+
+	for (unsigned i = 0; i < e->ports.n; i++) {
+		struct port *p = e->ports.slot[i].port;
+
+		if (!p)
+			continue;
+		ports[r.port_count] = (struct report_port){ .name = e->ports.slot[i].name,
+							    .spec = p->name };
+		p->ops->stats(p, &ports[r.port_count++].stats);
+	}
+	if (e->cfg->opt.json) {
+		report_json(&r, stdout);
+		fflush(stdout);
+	} else {
+		report_text(&r, stderr);
+	}
+}
+
+/* Sends all that is in the outbox, each port's packets together and in order. */
+static void flush(struct engine *e)
+{
+	struct outbox *o = &e->runner.out;
+
+	for (unsigned i = 0; i < o->n; i++) {
+		struct port_slot *s = &e->ports.slot[o->port[i]];
+
+		if (o->port[i] < e->ports.n && s->port)
+			s->queue[s->queued++] = o->pkt[i];
+	}
+	for (unsigned i = 0; i < e->ports.n; i++) {
+		struct port_slot *s = &e->ports.slot[i];
+
+		if (!s->queued)
+			continue;
+		e->runner.counters.dropped[R_PORT_REFUSED] += ports_flush(&e->ports, i);
+		for (unsigned j = 0; j < s->queued; j++)
+			if (s->queue[j])
+				runner_count_out(&e->runner, s->queue[j]);
+		s->queued = 0;
+	}
+	outbox_clear(o);
+}
+
+static void expire(struct engine *e)
+{
+	for (unsigned i = 0; i < EXPIRE_ROUNDS && runner_deadline(&e->runner) <= e->now; i++) {
+		runner_expire(&e->runner, e->now);
+		flush(e);
+	}
+}
+
+/* A device that goes or comes is worth one line each time. */
+static void watch_state(struct engine *e, struct port_slot *s)
+{
+	if (s->port->down == s->was_down)
+		return;
+	s->was_down = s->port->down;
+	log_line(&e->log, LOG_NOTICE, "%s: %s", s->port->name,
+		 s->was_down ? "is down or gone: waiting for it" : "is back");
+}
+
+static bool all_ended(const struct engine *e)
+{
+	for (unsigned i = 0; i < e->ports.n; i++)
+		if (e->ports.slot[i].port && !e->ports.slot[i].ended)
+			return false;
+	return true;
+}
+
+static void port_ended(struct engine *e, unsigned i)
+{
+	struct port *p = e->ports.slot[i].port;
+	int fd = p->ops->fd(p);
+
+	e->ports.slot[i].ended = true;
+	e->always_ready &= ~((uint32_t)1 << i);
+	if (fd >= 0)
+		loop_unwatch(&e->loop, fd);
+	if (all_ended(e))
+		e->end = e->now + DRAIN;
+}
+
+static void port_failed(struct engine *e, unsigned i, int err)
+{
+	const struct port *p = e->ports.slot[i].port;
+
+	log_line(&e->log, LOG_ERROR, "%s: %s", p->name, *p->error ? p->error : strerror(-err));
+	e->failed = true;
+}
+
+/* One burst of port i through the role. */
+static void read_port(struct engine *e, unsigned i)
+{
+	struct port *p = e->ports.slot[i].port;
+	struct packet *pkts[PORT_BURST];
+	int n = p->ops->recv(p, pkts, PORT_BURST);
+
+	tick(e);
+	if (n > 0) {
+		runner_input(&e->runner, i, pkts, (unsigned)n, e->now);
+		flush(e);
+	} else if (n == -ENODATA) {
+		port_ended(e, i);
+	} else if (n < 0 && n != -ENETDOWN) {
+		port_failed(e, i, n);
+	}
+}
+
+static void read_ports(struct engine *e, uint32_t ready)
+{
+	bool retry = e->now >= e->next_retry, any_down = false;
+
+	for (unsigned i = 0; i < e->ports.n; i++) {
+		struct port_slot *s = &e->ports.slot[i];
+
+		if (!s->port || s->ended)
+			continue;
+		if ((ready >> i & 1) || (retry && s->port->down))
+			read_port(e, i);
+	}
+	for (unsigned i = 0; i < e->ports.n; i++) {
+		if (!e->ports.slot[i].port)
+			continue;
+		watch_state(e, &e->ports.slot[i]);
+		any_down |= e->ports.slot[i].port->down;
+	}
+	if (!any_down)
+		e->next_retry = SUT_NEVER;
+	else if (retry || e->next_retry == SUT_NEVER)
+		e->next_retry = e->now + DOWN_RETRY;
+}
+
+static sut_time earlier(sut_time a, sut_time b)
+{
+	return a < b ? a : b;
+}
+
+/* The next thing to wake up for; 0 if a port is ready without being waited for. */
+static sut_time next_deadline(const struct engine *e)
+{
+	sut_time t = runner_deadline(&e->runner);
+
+	if (e->always_ready)
+		return 0;
+	t = earlier(t, e->next_report);
+	return earlier(earlier(t, e->next_retry), e->end);
+}
+
+static void report_if_due(struct engine *e, bool asked)
+{
+	if (e->now >= e->next_report) {
+		e->next_report = e->now + e->cfg->opt.stats_interval;
+		asked = true;
+	}
+	if (asked)
+		report(e);
+}
+
+static bool has_drained(const struct engine *e)
+{
+	return e->end != SUT_NEVER &&
+	       (e->now >= e->end || runner_deadline(&e->runner) >= e->end);
+}
+
+static int run(struct engine *e)
+{
+	while (!e->failed && !has_drained(e)) {
+		struct loop_events ev;
+		int err = loop_wait(&e->loop, e->now, next_deadline(e), &ev);
+
+		if (err) {
+			log_line(&e->log, LOG_ERROR, "waiting: %s", strerror(-err));
+			return 1;
+		}
+		tick(e);
+		if (ev.terminate)
+			break;
+		expire(e);
+		read_ports(e, ev.ready | e->always_ready);
+		report_if_due(e, ev.report);
+	}
+	return e->failed ? 1 : 0;
+}
+
+static void announce(const struct engine *e)
+{
+	char line[700];
+	int n = snprintf(line, sizeof line, "ready: %s", e->cfg->ops->name);
+
+	for (unsigned i = 0; i < e->ports.n && n < (int)sizeof line; i++) {
+		const struct port_slot *s = &e->ports.slot[i];
+
+		if (s->port)
+			n += snprintf(line + n, sizeof line - (size_t)n, " %s=%s", s->name,
+				      s->port->name);
+	}
+	log_line(&e->log, LOG_NOTICE, "%s", line);
+	notify_manager("READY=1");
+}
+
+/* Puts the ports' descriptors in the loop. */
+static int watch_ports(struct engine *e)
+{
+	for (unsigned i = 0; i < e->ports.n; i++) {
+		struct port *p = e->ports.slot[i].port;
+		int fd = p ? p->ops->fd(p) : -1, err = 0;
+
+		if (p && fd < 0)
+			e->always_ready |= (uint32_t)1 << i;
+		else if (p)
+			err = loop_watch(&e->loop, fd, i);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int open_runner(struct engine *e)
+{
+	struct role_env env = { .random = engine_random };
+	int err = random_bytes(env.secret, sizeof env.secret);
+
+	if (e->cfg->opt.debug) {
+		env.trace = engine_trace;
+		env.trace_ctx = e;
+	}
+	if (err == 0)
+		err = runner_open(&e->runner, e->cfg->ops, e->cfg->role_config, &env);
+	if (err)
+		log_line(&e->log, LOG_ERROR, "%s: %s", e->cfg->ops->name,
+			 err == -EINVAL && e->cfg->role_error ? e->cfg->role_error :
+			 err == -EINVAL			      ? "impossible settings" :
+								strerror(-err));
+	return err;
+}
+
+/* With everything open: 0 to 1 as the exit code. */
+static int run_opened(struct engine *e)
+{
+	int err = loop_open(&e->loop), code = 1;
+
+	if (err) {
+		log_line(&e->log, LOG_ERROR, "event loop: %s", strerror(-err));
+		return 1;
+	}
+	err = watch_ports(e);
+	if (err) {
+		log_line(&e->log, LOG_ERROR, "event loop: %s", strerror(-err));
+		goto out;
+	}
+	tick(e);
+	if (e->cfg->opt.stats_interval)
+		e->next_report = e->now + e->cfg->opt.stats_interval;
+	announce(e);
+	code = run(e);
+	notify_manager("STOPPING=1");
+	if (e->cfg->opt.stats || e->cfg->opt.verbose || e->cfg->opt.json)
+		report(e);
+out:
+	loop_close(&e->loop);
+	return code;
+}
+
+static enum log_level level_of(const struct engine_options *o)
+{
+	if (o->quiet)
+		return LOG_ERROR;
+	return o->debug ? LOG_DEBUG : o->verbose ? LOG_INFO : LOG_NOTICE;
+}
+
 int engine_run(const struct engine_config *cfg)
 {
-	(void)cfg;
-	return 1;
+	struct engine *e = calloc(1, sizeof *e);
+	char why[500];
+	int code = 1;
+
+	if (!e)
+		return 1;
+	e->cfg = cfg;
+	e->log = (struct log){ .level = level_of(&cfg->opt), .time = cfg->opt.log_time };
+	e->next_report = e->next_retry = e->end = SUT_NEVER;
+	e->wall_offset = clock_wall_offset();
+	if (open_runner(e) != 0)
+		goto out;
+	if (ports_open(&e->ports, cfg->ops, cfg->spec, cfg->port, cfg->opt.trace_pcap, why,
+		       sizeof why) != 0) {
+		log_line(&e->log, LOG_ERROR, "%s", why);
+		goto out_runner;
+	}
+	code = run_opened(e);
+	ports_close(&e->ports, &e->log);
+out_runner:
+	runner_close(&e->runner);
+out:
+	free(e);
+	return code;
 }

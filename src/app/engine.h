@@ -25,7 +25,7 @@ struct port;
 /* Options that every long-running command has: engine_option_table fills them. */
 struct engine_options {
 	bool verbose, debug, quiet;
-	bool json;			/* counters as JSON, one object */
+	bool json;			/* counters as JSON, one object, on standard output */
 	bool stats;			/* counters at the end */
 	bool log_time;
 	sut_time stats_interval;	/* counters every so often; 0: never */
@@ -40,8 +40,8 @@ struct engine_config {
 	const char *role_error;		/* why need() would return 0; NULL: asked by the caller already */
 
 	/*
-	 * By index into ops->ports: what to open ("if:eth0").  port[i], where not NULL, is used instead and is closed at the
-	 * end (tests).  Each port of frames needs one of the two.
+	 * By index into ops->ports: what to open ("if:eth0").  port[i], where not NULL, is used instead, and stays the
+	 * caller's (tests).  Each port of frames needs one of the two.
 	 */
 	const char *spec[ENGINE_PORTS_MAX];
 	struct port *port[ENGINE_PORTS_MAX];
@@ -51,7 +51,8 @@ struct engine_config {
 
 /*
  * Opens, announces readiness ("suture: ready: accel-near client=if:a server=if:b" and the service manager's datagram), runs.
- * Returns the exit code: 0 after a signal or when all captures have ended; 1 if something failed (said on stderr).
+ * Returns the exit code: 0 after a signal or when all captures have ended (timers due within a second after that still
+ * fire); 1 if something failed (said on stderr).
  */
 int engine_run(const struct engine_config *cfg);
 #endif

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+#include "app/ports.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include <sys/stat.h>
+
+#include "app/clock.h"
+#include "app/runner.h"
+#include "port/capture.h"
+#include "port/trace.h"
+
+#define PATIENCE SUT_MS(10)	/* how long a full device is tried again */
+#define PAUSE_NS 50000		/* between tries */
+
+static bool is_directory(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* Puts a trace around slot i: into a file of its own if path is a directory, else into the shared one. */
+static int add_trace(struct ports *s, unsigned i, const char *path, char *ret_err, size_t err_size)
+{
+	struct port_slot *p = &s->slot[i];
+	struct capture_writer **w = is_directory(path) ? &p->writer : &s->shared;
+	char file[512];
+	struct port *wrapped;
+	int err = 0;
+
+	if (w == &p->writer) {
+		snprintf(file, sizeof file, "%s/%s.pcap", path, p->name);
+		path = file;
+	}
+	if (!*w)
+		err = capture_create(path, w, ret_err, err_size);
+	if (err)
+		return err;
+	wrapped = trace_wrap(p->port, *w, &s->wall);
+	if (!wrapped) {
+		snprintf(ret_err, err_size, "%s: out of memory", path);
+		return -ENOMEM;
+	}
+	p->port = wrapped;
+	return 0;
+}
+
+static int open_one(struct ports *s, unsigned i, const char *spec, struct port *given,
+		    char *ret_err, size_t err_size)
+{
+	struct port_slot *p = &s->slot[i];
+
+	p->given = given;
+	if (given) {
+		p->port = given;
+		return 0;
+	}
+	if (!spec) {
+		snprintf(ret_err, err_size, "port %s: nothing is given for it", p->name);
+		return -EINVAL;
+	}
+	for (unsigned j = 0; j < i; j++) {
+		if (s->slot[j].port && strcmp(s->slot[j].port->name, spec) == 0) {
+			snprintf(ret_err, err_size, "%s: cannot be both %s and %s", spec,
+				 s->slot[j].name, p->name);
+			return -EINVAL;
+		}
+	}
+	return port_open(spec, &s->arena, &p->port, ret_err, err_size);
+}
+
+int ports_open(struct ports *s, const struct role_ops *ops, const char *const *spec,
+	       struct port *const *given, const char *trace, char *ret_err, size_t err_size)
+{
+	static const struct log silent = { .level = LOG_ERROR };
+	int err;
+
+	memset(s, 0, sizeof *s);
+	s->n = role_port_count(ops);
+	err = arena_open(&s->arena);
+	if (err) {
+		snprintf(ret_err, err_size, "packet buffers: %s", strerror(-err));
+		return err;
+	}
+	for (unsigned i = 0; i < s->n && err == 0; i++) {
+		s->slot[i].name = ops->ports[i].name;
+		if (ops->ports[i].kind != PORT_FRAMES)
+			continue;
+		err = open_one(s, i, spec[i], given[i], ret_err, err_size);
+		if (err == 0 && trace)
+			err = add_trace(s, i, trace, ret_err, err_size);
+	}
+	if (err)
+		ports_close(s, &silent);
+	return err;
+}
+
+static void finish(struct capture_writer *w, const struct log *log)
+{
+	char why[400];
+
+	if (w && capture_finish(w, why, sizeof why) != 0)
+		log_line(log, LOG_ERROR, "trace: %s", why);
+}
+
+void ports_close(struct ports *s, const struct log *log)
+{
+	for (unsigned i = 0; i < s->n; i++) {
+		struct port_slot *p = &s->slot[i];
+
+		if (p->port && !p->given)
+			p->port->ops->close(p->port);
+		finish(p->writer, log);
+	}
+	finish(s->shared, log);
+	arena_close(&s->arena);
+}
+
+/* Waits a moment: false once the patience is used up. */
+static bool wait_a_moment(sut_time *until)
+{
+	const struct timespec pause = { .tv_nsec = PAUSE_NS };
+	sut_time now = clock_now();
+
+	if (*until == SUT_NEVER)
+		*until = now + PATIENCE;
+	if (now >= *until)
+		return false;
+	nanosleep(&pause, NULL);
+	return true;
+}
+
+unsigned ports_flush(struct ports *s, unsigned i)
+{
+	struct port_slot *slot = &s->slot[i];
+	sut_time until = SUT_NEVER;
+	unsigned done = 0, dropped = 0;
+
+	while (done < slot->queued) {
+		int taken = slot->port->ops->send(slot->port, slot->queue + done,
+						  slot->queued - done);
+
+		if (taken <= 0 && !wait_a_moment(&until)) {
+			slot->queue[done++] = NULL;
+			dropped++;
+		} else if (taken > 0) {
+			done += (unsigned)taken;
+		}
+	}
+	return dropped;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SUT_APP_PORTS_H
+#define SUT_APP_PORTS_H
+/*
+ * ports - the opened ports of one engine, by index into the role's list: opening, tracing, sending with patience, closing.
+ *
+ * Owns:     the arena, the traces' writers, and all ports but those that were given opened.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "app/log.h"
+#include "port/arena.h"
+#include "port/port.h"
+#include "role/role.h"
+
+#define PORTS_MAX 8
+
+struct capture_writer;
+
+struct port_slot {
+	struct port *port;		/* NULL: a port of messages, or unused */
+	const char *name;		/* "client" */
+	struct port *given;		/* not ours to close */
+	struct capture_writer *writer;	/* of its own trace; NULL if shared or none */
+	bool was_down;			/* said so already */
+	bool ended;			/* -ENODATA was met */
+	unsigned queued;
+	struct packet *queue[256];	/* OUTBOX_PKTS: what the outbox has for it, in order */
+};
+
+struct ports {
+	struct arena arena;
+	unsigned n;
+	struct port_slot slot[PORTS_MAX];
+	struct capture_writer *shared;	/* one trace of all ports; NULL: none */
+	sut_time wall;			/* the time that traces write */
+};
+
+/*
+ * Opens what spec[i] says for each port of frames of ops, or takes given[i].  trace: NULL, a file, or a directory.
+ * 0, or -errno with a sentence in ret_err; nothing is open then.
+ */
+int ports_open(struct ports *s, const struct role_ops *ops, const char *const *spec,
+	       struct port *const *given, const char *trace, char *ret_err, size_t err_size);
+
+/* Ends traces (a failure is logged) and closes the ports. */
+void ports_close(struct ports *s, const struct log *log);
+
+/*
+ * Sends what slot i has queued, and leaves it there for the caller to look at.  A device that is full is tried again for 10 ms in all; what it
+ * refuses then is dropped: its entry becomes NULL.  Returns how many were dropped.
+ */
+unsigned ports_flush(struct ports *s, unsigned i);
+#endif

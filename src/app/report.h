@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SUT_APP_REPORT_H
+#define SUT_APP_REPORT_H
+/* report - counters as text or as one JSON object on a line; zeroes are left out. */
+#include <stdio.h>
+
+#include "base/counters.h"
+#include "port/port.h"
+#include "role/role.h"
+
+/* One port's part of a report. */
+struct report_port {
+	const char *name;		/* of the role's port: "client" */
+	const char *spec;		/* what is there: "if:eth0" */
+	struct port_stats stats;
+};
+
+struct report {
+	const struct role_ops *ops;
+	const struct counters *counters;
+	const struct report_port *ports;
+	unsigned port_count;
+};
+
+/* Lines of name, number, meaning. */
+void report_text(const struct report *r, FILE *f);
+
+/* {"role":...,"events":{},"dropped":{},"passed":{},"ports":{}} and a newline. */
+void report_json(const struct report *r, FILE *f);
+
+/* Writes s as a JSON string with its quotes. */
+void json_string(const char *s, FILE *f);
+#endif

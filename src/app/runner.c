@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+#include "app/runner.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <sys/mman.h>
+
+int runner_open(struct runner *r, const struct role_ops *ops, const void *config,
+		const struct role_env *env)
+{
+	size_t need = ops->need(config);
+	void *block;
+
+	if (need == 0)
+		return -EINVAL;
+	block = mmap(NULL, need, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (block == MAP_FAILED)
+		return -errno;
+	memset(&r->counters, 0, sizeof r->counters);
+	outbox_clear(&r->out);
+	r->ops = ops;
+	r->block = block;
+	r->block_bytes = need;
+	r->env = *env;
+	r->env.counters = &r->counters;
+	r->role = ops->init(block, config, &r->env);
+	return 0;
+}
+
+void runner_close(struct runner *r)
+{
+	munmap(r->block, r->block_bytes);
+}
+
+void runner_input(struct runner *r, unsigned port, struct packet **pkts, unsigned n, sut_time now)
+{
+	const struct burst in = {
+		.pkts = pkts,
+		.n = (uint16_t)n,
+		.port = (uint16_t)port,
+		.now = now,
+	};
+
+	r->counters.event[EV_PKTS_IN] += n;
+	for (unsigned i = 0; i < n; i++)
+		r->counters.event[EV_BYTES_IN] += packet_len(pkts[i]);
+	r->ops->input(r->role, &in, &r->out);
+}
+
+void runner_expire(struct runner *r, sut_time now)
+{
+	r->ops->expire(r->role, now, &r->out);
+}
+
+unsigned role_port_count(const struct role_ops *ops)
+{
+	unsigned n = 0;
+
+	while (ops->ports[n].name)
+		n++;
+	return n;
+}
+
+int role_port_index(const struct role_ops *ops, const char *name, size_t len)
+{
+	for (int i = 0; ops->ports[i].name; i++)
+		if (strlen(ops->ports[i].name) == len && memcmp(ops->ports[i].name, name, len) == 0)
+			return i;
+	return -1;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SUT_APP_RUNNER_H
+#define SUT_APP_RUNNER_H
+/*
+ * runner - a role in its memory, with counters and an outbox: what live runs and replays have in common.
+ *
+ * Owns:     the role's block, mapped without reserving it, and the counters of packets and bytes in and out.
+ * Does not: know where packets come from or go to: the caller empties the outbox after every call.
+ */
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/counters.h"
+#include "core/env.h"
+#include "core/outbox.h"
+#include "role/role.h"
+
+struct runner {
+	const struct role_ops *ops;
+	void *role;
+	void *block;
+	size_t block_bytes;
+	struct counters counters;
+	struct role_env env;
+	struct outbox out;
+};
+
+/*
+ * Lays the role out; env gives secret, random source and trace (its counters are replaced by the runner's own).
+ * 0; -EINVAL if the role takes no such configuration; -ENOMEM.
+ */
+int runner_open(struct runner *r, const struct role_ops *ops, const void *config,
+		const struct role_env *env);
+void runner_close(struct runner *r);
+
+/* One burst into the role; counts what came in. */
+void runner_input(struct runner *r, unsigned port, struct packet **pkts, unsigned n, sut_time now);
+
+/* Fires timers once: the caller empties the outbox and calls again while the role's deadline is due. */
+void runner_expire(struct runner *r, sut_time now);
+
+static inline sut_time runner_deadline(const struct runner *r)
+{
+	return r->ops->deadline(r->role);
+}
+
+/* Counts a packet that went out. */
+static inline void runner_count_out(struct runner *r, const struct packet *p)
+{
+	r->counters.event[EV_PKTS_OUT]++;
+	r->counters.event[EV_BYTES_OUT] += packet_len(p);
+}
+
+/* How many ports the role has, and which has this name (-1: none). */
+unsigned role_port_count(const struct role_ops *ops);
+int role_port_index(const struct role_ops *ops, const char *name, size_t len);
+#endif
