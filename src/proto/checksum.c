@@ -49,11 +49,31 @@ static uint16_t native_to_be(uint16_t folded)
 	return load_be16(b);
 }
 
+/* The last 0 to 7 bytes; an odd one is the first half of a word. */
+SUT_INLINE uint64_t sum_tail(const uint8_t *b, size_t len)
+{
+	uint8_t last[2] = { 0, 0 };
+	uint32_t w4 = 0;
+	uint16_t w2 = 0, w1;
+
+	if (len & 4) {
+		memcpy(&w4, b, sizeof w4);
+		b += 4;
+	}
+	if (len & 2) {
+		memcpy(&w2, b, sizeof w2);
+		b += 2;
+	}
+	if (len & 1)
+		last[0] = b[0];
+	memcpy(&w1, last, sizeof w1);
+	return (uint64_t)w4 + w2 + w1;
+}
+
 uint64_t csum_add(uint64_t sum, const void *p, size_t len)
 {
 	struct carry_sum s = { { 0, 0 }, { 0, 0 } };
 	const uint8_t *b = p;
-	uint8_t tail[8] = { 0 };
 
 	for (; len >= 32; b += 32, len -= 32) {
 		add_word(&s, 0, b);
@@ -63,11 +83,7 @@ uint64_t csum_add(uint64_t sum, const void *p, size_t len)
 	}
 	for (; len >= 8; b += 8, len -= 8)
 		add_word(&s, 0, b);
-	if (len) {
-		memcpy(tail, b, len);
-		add_word(&s, 1, tail);
-	}
-	return sum + native_to_be(csum_fold(carry_total(&s)));
+	return sum + native_to_be(csum_fold(carry_total(&s) + sum_tail(b, len)));
 }
 
 /* The sum of len bytes of p from offset from on; from lies in head, the bytes may go on in body. */

@@ -303,6 +303,11 @@ static void what_is_no_tcp_is_well_formed(void **state)
 		assert_int_equal(view_parse(frame_end(&f), &v), R_NONE);
 		assert_true(v.ip == 0 && !v.tcp && v.vlans == 1 && v.vlan[0] == 5);
 	}
+	/* 0x9100 is a tag outside only */
+	frame_eth(&f, (const uint32_t[]){ 0x81000005, 0x91000006, 0 }, 0x0800);
+	frame_payload(&f, 46);
+	assert_int_equal(view_parse(frame_end(&f), &v), R_NONE);
+	assert_true(v.ip == 0 && v.vlans == 1 && v.vlan[0] == 5 && v.l3 == 18);
 	frame_eth(&f, NULL, 0x0800);
 	frame_ip4(&f, 17, 0);
 	frame_payload(&f, 5);
