@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "role/replica/half.h"
 
+#include <string.h>
+
 #include "core/outbox.h"
 #include "core/segment.h"
 #include "role/replica/known.h"
@@ -8,24 +10,29 @@
 /*
  * Theory of operation
  *
- * Three numbers make a shift: C and S, the ISNs of the client and of the secondary, are in their SYNs; P, the
- * primary's, is not visible here, but the client's first segment acknowledges it.  C is known when a flow is entered;
- * S and P come in either order.
+ * Three numbers make a shift: C and S, the ISNs of the client and of the secondary, are in
+ * their SYNs; P, the primary's, is not visible here, but the client's first segment
+ * acknowledges it.  C is known when a flow is entered; S and P come in either order.
  *
- * A segment *teaches* if its ack must be P + 1: it is the client's first (seq C + 1), and has no SACK, which would tell
- * that the primary has spoken.  What comes before the teacher waits, from both sides, in order; a SYN always passes, as
- * it came while P is unknown.  The rest that can be known:
+ * A segment *teaches* if its ack must be P + 1: it is the client's first (seq C + 1), and has
+ * no SACK, which would tell that the primary has spoken.  What comes before the teacher waits,
+ * from both sides, in order; a SYN always passes, as it came while P is unknown.  The rest that
+ * can be known:
  *
  *  - The teacher comes before the secondary's SYN: it waits, and the SYN then leaves translated.
- *  - The first segment to be seen is not the first that was sent (seq behind C + 1): it waits 1 s for one that was overtaken, then
- *    the flow is given up: a wrong shift would corrupt data after a takeover, an untouched flow only ends.
- *  - Data in the client's SYN that the primary took: the ack may cover its answer as well, so the flow is given up.
- *  - The secondary sends what is no SYN before its SYN: it lives in an older connection that we have not seen, the
- *    client's SYN was a duplicate.  Given up.
- *  - A lost first ACK whose successor also has seq C + 1, after the primary spoke first, looks like the first.  If the lost one was
- *    only overtaken it comes yet, and known.c puts P right; else nothing here can tell.
+ *  - The first segment to be seen is not the first that was sent (seq behind C + 1): it waits 1
+ *    s for one that was overtaken, then the flow is given up: a wrong shift would corrupt data
+ *    after a takeover, an untouched flow only ends.
+ *  - Data in the client's SYN that the primary took: the ack may cover its answer as well, so
+ *    the flow is given up.
+ *  - The secondary sends what is no SYN before its SYN: it lives in an older connection that we
+ *    have not seen, the client's SYN was a duplicate.  Given up.
+ *  - A lost first ACK whose successor also has seq C + 1, after the primary spoke first, looks
+ *    like the first.  If the lost one was only overtaken it comes yet, and known.c puts P
+ *    right; else nothing here can tell.
  *
- * A SYN with another ISN only becomes `pending`: if the secondary answers it by a SYN-ACK, it was a new connection.
+ * A SYN with another ISN only becomes `pending`: if the secondary answers it by a SYN-ACK, it
+ * was a new connection.
  */
 
 /* Where the client's first segment begins. */
@@ -63,7 +70,10 @@ static bool teaches(const struct pair *c, const struct packet *p, const struct v
 	return !(o.present & OPT_SACK);
 }
 
-/* Both ISNs are there: the shift, and the difference of the clocks if the teacher has timestamps. */
+/*
+ * Both ISNs are there: the shift, and the difference of the clocks if the teacher has
+ * timestamps.
+ */
 static void learn(struct turn *t, uint32_t f, const struct packet *p, const struct view *v)
 {
 	struct pair *c = pair_of(t, f);
@@ -88,26 +98,49 @@ void half_hold(struct turn *t, uint32_t f, enum sut_side side, const struct pack
 		count_drop(t->r->env, r);
 }
 
+/*
+ * Puts the first held frame of f into the outbox, which has room for it; one that fits is
+ * copied, so that its cell is free.
+ */
+static struct packet *put_first(struct turn *t, uint32_t f, enum sut_side *ret_side)
+{
+	struct held_queue *q = &pair_of(t, f)->held;
+	struct packet *p, was;
+	unsigned side;
+	bool fits;
+
+	(void)held_look(t->r->held, q->first, &side, &was);
+	fits = was.head_len <= OUTBOX_SLOT - PACKET_HEADROOM;
+	p = outbox_make(t->out, !side, fits ? was.head_len : 0);
+	if (fits) {
+		memcpy(p->head, was.head, was.head_len);
+		p->off = was.off;
+		held_drop(t->r->held, q);
+	} else {
+		held_take(t->r->held, q, &side, p);
+	}
+	*ret_side = (enum sut_side)side;
+	return p;
+}
+
 void half_release(struct turn *t, uint32_t f)
 {
 	struct pair *c = pair_of(t, f);
 
 	while (c->held.first != HELD_NONE) {
-		unsigned side;
-		struct packet *p, was;
+		enum sut_side side;
+		struct packet *p;
 		struct view v;
 
 		if (outbox_room_made(t->out) == 0) {
 			pair_set_ready(t, f, true);
 			return;
 		}
-		(void)held_look(t->r->held, c->held.first, &side, &was);
-		p = outbox_make(t->out, !side, 0);
-		held_take(t->r->held, &c->held, &side, p);
+		p = put_first(t, f, &side);
 		if (c->phase == PAIR_GIVEN_UP)
 			count_pass(t->r->env, (enum reason)c->why);
 		else if (view_parse(p, &v) == R_NONE && v.tcp)
-			known_segment(t, f, (enum sut_side)side, p, &v);
+			known_segment(t, f, side, p, &v);
 	}
 	if (c->phase == PAIR_GIVEN_UP)
 		pair_end(t, f, EV_FLOWS_CLOSED, "given up");
@@ -152,7 +185,10 @@ static void near_syn(struct turn *t, uint32_t f, const struct view *v)
 	}
 }
 
-/* A reset by the client that needs no translation: it ends the flow if its seq is one that the client has reached. */
+/*
+ * A reset by the client that needs no translation: it ends the flow if its seq is one that
+ * the client has reached.
+ */
 static void near_reset(struct turn *t, uint32_t f, const struct view *v)
 {
 	const struct pair *c = pair_of(t, f);
@@ -211,7 +247,10 @@ static bool acks_syn(const struct turn *t, uint32_t f, const struct view *v)
 	return v->ack == first_seq(pair_of(t, f)).v || v->ack == pair_rec(t, f, NEAR)->end.v;
 }
 
-/* The secondary's ISN and the clock of its first SYN: later ones repeat it, unless the listener began anew. */
+/*
+ * The secondary's ISN and the clock of its first SYN: later ones repeat it, unless the
+ * listener began anew.
+ */
 static void take_far_syn(struct turn *t, uint32_t f, const struct packet *p, const struct view *v)
 {
 	struct pair *c = pair_of(t, f);

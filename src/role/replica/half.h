@@ -2,7 +2,8 @@
 #ifndef SUT_ROLE_REPLICA_HALF_H
 #define SUT_ROLE_REPLICA_HALF_H
 /*
- * half - connections whose shift is not known yet: what tells the numbers, what passes, and what must wait.
+ * half - connections whose shift is not known yet: what tells the numbers, what passes, and
+ * what must wait.
  *
  * Does not: translate (known.h), keep the flow's life (pair.h).
  */
@@ -13,22 +14,34 @@
 #include "proto/view.h"
 #include "role/replica/pair.h"
 
-/* A client's SYN of no flow came in under this key: enters it, or says why it passes untouched. */
+/*
+ * A client's SYN of no flow came in under this key: enters it, or says why it passes
+ * untouched.
+ */
 enum reason half_open(struct turn *t, const struct flow_key *key, const struct view *v);
 
-/* A packet from the port of side for flow f in phase HALF: sent on, translated if it told the shift, or held. */
+/*
+ * A packet from the port of side for flow f in phase HALF: sent on, translated if it told the
+ * shift, or held.
+ */
 void half_segment(struct turn *t, uint32_t f, enum sut_side side, struct packet *p, struct view *v);
 
 /* Is v the secondary's answer to the SYN that contradicts flow f (pair.pending)? */
 bool half_answers_pending(const struct pair *c, const struct view *v);
 
-/* Starts f anew at the SYN that the secondary's SYN-ACK v answers; v has told the secondary's ISN. */
+/*
+ * Starts f anew at the SYN that the secondary's SYN-ACK v answers; v has told the secondary's
+ * ISN.
+ */
 void half_restart(struct turn *t, uint32_t f, const struct packet *p, const struct view *v);
 
 /* Holds p, or counts why it is dropped. */
 void half_hold(struct turn *t, uint32_t f, enum sut_side side, const struct packet *p);
 
-/* Sends what f holds, in order: translated in phase KNOWN, as it came in GIVEN_UP (which then ends the flow). */
+/*
+ * Sends what f holds, in order: translated in phase KNOWN, as it came in GIVEN_UP (which then
+ * ends the flow).
+ */
 void half_release(struct turn *t, uint32_t f);
 
 /* The timer of f fired in phase HALF. */

@@ -8,8 +8,8 @@
 #include "base/compiler.h"
 
 /*
- * The block: struct held, a bitmap with a bit for each cell that is in use, the cells.  A run is found first-fit from
- * the lowest word that may have a free bit; a full word costs one step.
+ * The block: struct held, a bitmap with a bit for each cell that is in use, the cells.  A run
+ * is found first-fit from the lowest word that may have a free bit; a full word costs one step.
  */
 
 #define HEADER 64u /* of a frame's first cell; headroom and bytes follow */
@@ -183,15 +183,19 @@ void held_take(struct held *h, struct held_queue *q, unsigned *ret_port, struct 
 	h->taken = i;
 }
 
+void held_drop(struct held *h, struct held_queue *q)
+{
+	uint32_t i = unlink_first(h, q);
+
+	mark(h, i, frame(h, i)->cells, false);
+}
+
 unsigned held_clear(struct held *h, struct held_queue *q)
 {
 	unsigned n = 0;
 
-	for (; q->first != HELD_NONE; n++) {
-		uint32_t i = unlink_first(h, q);
-
-		mark(h, i, frame(h, i)->cells, false);
-	}
+	for (; q->first != HELD_NONE; n++)
+		held_drop(h, q);
 	return n;
 }
 

@@ -2,10 +2,11 @@
 #ifndef SUT_ROLE_REPLICA_HELD_H
 #define SUT_ROLE_REPLICA_HELD_H
 /*
- * held - whole frames that wait until the numbers of their flow are known, in a pool of 2 KB cells.
+ * held - whole frames that wait until the numbers of their flow are known, in a pool of 2 KB
+ * cells.
  *
- * Owns:     the cells, and which are free.  A frame lies in one run of neighbouring cells, with PACKET_HEADROOM in
- *           front, so that a held one goes out from where it lies.
+ * Owns:     the cells, and which are free.  A frame lies in one run of neighbouring cells, with
+ *           PACKET_HEADROOM in front, so that a held one goes out from where it lies.
  * Does not: look into frames, or know what they wait for.
  *
  * A frame that was taken out stays valid until held_sweep(): the outbox still points at it.
@@ -38,19 +39,25 @@ struct held *held_init(void *block, uint32_t cells);
 void held_queue_init(struct held_queue *q);
 
 /*
- * Copies p, which came in at port, behind the others of q.  R_NONE; R_QUOTA: the flow's share is used up;
- * R_STORE_FULL: no run of cells is free.
+ * Copies p, which came in at port, behind the others of q.  R_NONE; R_QUOTA: the flow's share
+ * is used up; R_STORE_FULL: no run of cells is free.
  */
 enum reason held_put(struct held *h, struct held_queue *q, unsigned port, const struct packet *p);
 
 /*
- * Walks a queue: at is q->first, then what the last call returned, until HELD_NONE.  The packet describes the held
- * bytes; they may be changed.
+ * Walks a queue: at is q->first, then what the last call returned, until HELD_NONE.  The packet
+ * describes the held bytes; they may be changed.
  */
 uint32_t held_look(struct held *h, uint32_t at, unsigned *ret_port, struct packet *ret_p);
 
-/* Takes the first frame of q out (there must be one): *ret_p as held_look() gives it, valid until held_sweep(). */
+/*
+ * Takes the first frame of q out (there must be one): *ret_p as held_look() gives it, valid
+ * until held_sweep().
+ */
 void held_take(struct held *h, struct held_queue *q, unsigned *ret_port, struct packet *ret_p);
+
+/* Drops the first frame of q (there must be one): its cells are free at once. */
+void held_drop(struct held *h, struct held_queue *q);
 
 /* Drops all frames of q.  Returns how many there were. */
 unsigned held_clear(struct held *h, struct held_queue *q);

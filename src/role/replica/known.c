@@ -12,18 +12,19 @@
 /*
  * Theory of operation
  *
- * Towards the secondary: ack and SACK edges += shift, TSecr += clock; from it: seq -= shift, TSval -= clock.  The
- * client's own stream needs no shift, both servers hear the same bytes.
+ * Towards the secondary: ack and SACK edges += shift, TSecr += clock; from it: seq -= shift,
+ * TSval -= clock.  The client's own stream needs no shift, both servers hear the same bytes.
  *
- * The primary may be ahead: then the client acknowledges bytes that the secondary has not sent.  TCP drops a segment
- * with such an ack, its payload too, so the ack is lowered to the secondary's highest byte, SACK blocks
- * beyond are taken out, and the rest of the acknowledgement is *withheld*: each time the secondary sends more, a pure ACK made in the
- * client's name follows it up to there, until nothing is withheld.  The tracker sees what the secondary was told, so
- * that a FIN counts as acknowledged when the secondary knows.
+ * The primary may be ahead: then the client acknowledges bytes that the secondary has not sent.
+ *  TCP drops a segment with such an ack, its payload too, so the ack is lowered to the
+ * secondary's highest byte, SACK blocks beyond are taken out, and the rest of the
+ * acknowledgement is *withheld*: each time the secondary sends more, a pure ACK made in the
+ * client's name follows it up to there, until nothing is withheld.  The tracker sees what the
+ * secondary was told, so that a FIN counts as acknowledged when the secondary knows.
  *
- * The hot path is for segments with ACK alone (PSH, URG, ECE, CWR allowed), whose options can hide nothing: none, or the
- * aligned timestamps; numbers near to those seen; an ack that neither goes back nor beyond.  All others take the slow
- * path, which does the same and more.
+ * The hot path is for segments with ACK alone (PSH, URG, ECE, CWR allowed), whose options can
+ * hide nothing: none, or the aligned timestamps; numbers near to those seen; an ack that
+ * neither goes back nor beyond.  All others take the slow path, which does the same and more.
  */
 
 #define NOP_NOP_TS 0x0101080au
@@ -143,7 +144,10 @@ void known_release(struct turn *t, uint32_t f)
 	pair_refresh(t, f);
 }
 
-/* How far behind the true start of the server's stream ours lies, as a first ACK that was overtaken shows; 0: it does not. */
+/*
+ * How far behind the true start of the server's stream ours lies, as a first ACK that was
+ * overtaken shows; 0: it does not.
+ */
 static uint32_t overtaken(const struct pair *c, const struct view *v, const struct tcp_options *o)
 {
 	uint32_t by = c->track.isn[FAR].v + 1 - v->ack;
@@ -156,8 +160,9 @@ static uint32_t overtaken(const struct pair *c, const struct view *v, const stru
 }
 
 /*
- * The segment that taught was not the client's first: v is.  All that was read through the wrong shift moves; what the client has
- * acknowledged beyond what the secondary could be told is owed to it.
+ * The segment that taught was not the client's first: v is.  All that was read through the
+ * wrong shift moves; what the client has acknowledged beyond what the secondary could be told
+ * is owed to it.
  */
 static void correct(struct turn *t, uint32_t f, uint32_t by, const struct packet *p,
 		    const struct view *v, const struct tcp_options *o)

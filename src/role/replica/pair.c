@@ -9,20 +9,20 @@
 /*
  * Theory of operation
  *
- * A flow is in the table from the client's SYN until one of: its timer, eviction, a refusal, or the proof that its
- * numbers cannot be known.  Its timer is a function of phase and state:
+ * A flow is in the table from the client's SYN until one of: its timer, eviction, a refusal, or
+ * the proof that its numbers cannot be known.  Its timer is a function of phase and state:
  *
- *     HALF                          half_open_time from the SYN; 1 s once what is held can only be given up
- *     ESTABLISHED, FIN_*            idle_time without a packet    (lazy: a packet only sets FLOW_SEEN)
- *     CLOSING                       time_wait without a packet    (lazy)
- *     TIME_WAIT, CLOSED             time_wait from then on, whatever comes
+ *     HALF                 half_open_time from the SYN; 1 s once what is held can only be given up
+ *     ESTABLISHED, FIN_*   idle_time without a packet    (lazy: a packet only sets FLOW_SEEN)
+ *     CLOSING              time_wait without a packet    (lazy)
+ *     TIME_WAIT, CLOSED    time_wait from then on, whatever comes
  *
- * Half-open and closed flows stand in one chain in the order in which they became so.  A full table gives up the
- * first of them: a flood of SYNs recycles its own flows, one of short connections recycles closed ones, and an
- * established flow is never given up.
+ * Half-open and closed flows stand in one chain in the order in which they became so.  A full
+ * table gives up the first of them: a flood of SYNs recycles its own flows, one of short
+ * connections recycles closed ones, and an established flow is never given up.
  *
- * Invariants: FLOW_FAST only in KNOWN and ESTABLISHED with nothing held, and towards the client only with no ACK
- * withheld; seam and records agree; opened = in the table + closed + evicted.
+ * Invariants: FLOW_FAST only in KNOWN and ESTABLISHED with nothing held, and towards the client
+ * only with no ACK withheld; seam and records agree; opened = in the table + closed + evicted.
  */
 
 #define GIVE_UP_TIME SUT_MS(1000)

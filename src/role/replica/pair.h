@@ -2,12 +2,15 @@
 #ifndef SUT_ROLE_REPLICA_PAIR_H
 #define SUT_ROLE_REPLICA_PAIR_H
 /*
- * pair - one connection as the rewriter knows it: the primary's half and the secondary's, and its life in the table.
+ * pair - one connection as the rewriter knows it: the primary's half and the secondary's, and
+ * its life in the table.
  *
- * Owns:     the role's layout, the cold state of each flow, its timer, its place among the evictable and the ready.
+ * Owns:     the role's layout, the cold state of each flow, its timer, its place among the
+ *           evictable and the ready.
  * Does not: read packets: half.h learns the numbers, known.h translates.
  *
- * The client, or whoever stands outside, is NEAR; the secondary is FAR; near numbers are the primary's.
+ * The client, or whoever stands outside, is NEAR; the secondary is FAR; near numbers are the
+ * primary's.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -25,7 +28,7 @@
 #define PAIR_PHASES(X) \
 	X(HALF,     "the client's SYN was seen; the shift is not known yet") \
 	X(KNOWN,    "the shift is known: everything is translated") \
-	X(GIVEN_UP, "the shift cannot be known: held frames go out as they came, then the flow is forgotten")
+	X(GIVEN_UP, "the shift cannot be known: what is held passes as it came, then it ends")
 
 enum pair_phase {
 #define X(id, text) PAIR_##id,
@@ -35,7 +38,10 @@ enum pair_phase {
 };
 /* clang-format on */
 
-/* An acknowledgement of what the secondary has not sent yet, as the client's last segment had it; near numbers. */
+/*
+ * An acknowledgement of what the secondary has not sent yet, as the client's last segment had
+ * it; near numbers.
+ */
 struct withheld {
 	bool any, has_ts;
 	uint16_t window;
@@ -104,13 +110,17 @@ static inline struct flow_rec *pair_rec(const struct turn *t, uint32_t f, enum s
 }
 
 /*
- * Enters a flow at the client's SYN (near numbers; early payload bytes): R_NONE and the flow, phase HALF; or R_FLOWS_FULL, R_BUCKETS_FULL,
- * R_STATE: nothing is entered.  A full table gives up the flow that was half-open or closed for longest.
+ * Enters a flow at the client's SYN (near numbers; early payload bytes): R_NONE and the flow,
+ * phase HALF; or R_FLOWS_FULL, R_BUCKETS_FULL, R_STATE: nothing is entered.  A full table gives
+ * up the flow that was half-open or closed for longest.
  */
 enum reason pair_open(struct turn *t, const struct flow_key *near, const struct segment *syn,
 		      uint32_t *ret_flow);
 
-/* Enters a flow under this key, nobody evicted: 0, or as flows_insert().  pair_resume() must follow. */
+/*
+ * Enters a flow under this key, nobody evicted: 0, or as flows_insert().  pair_resume() must
+ * follow.
+ */
 int pair_adopt(struct turn *t, const struct flow_key *near, uint32_t *ret_flow);
 
 /* Completes an adopted flow, its records' edges set: its state is c. */
@@ -131,13 +141,19 @@ enum track_verdict pair_track(struct turn *t, uint32_t f, const struct segment *
 /* Brings what is derived from the pair up to date: the records' additions, FLOW_FAST. */
 void pair_refresh(struct turn *t, uint32_t f);
 
-/* Puts f among those that expire() serves as soon as the outbox is empty again, or takes it off. */
+/*
+ * Puts f among those that expire() serves as soon as the outbox is empty again, or takes it
+ * off.
+ */
 void pair_set_ready(struct turn *t, uint32_t f, bool on);
 
 /* (Re-)arms the timer of phase HALF. */
 void pair_half_timer(struct turn *t, uint32_t f);
 
-/* Has the timer that fired only to be armed again, because packets came meanwhile?  Then that was done. */
+/*
+ * Has the timer that fired only to be armed again, because packets came meanwhile?  Then that
+ * was done.
+ */
 bool pair_still_used(struct turn *t, uint32_t f);
 
 /* Is the connection over (TIME-WAIT, or reset)? */

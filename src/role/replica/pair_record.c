@@ -8,8 +8,9 @@
 #include "role/replica/pair.h"
 
 /*
- * The body, version 1: the client's key, flags, phase, age; the tracker; the edges; the numbers learnt; what is withheld, with
- * the lane that it will be sent in.  Additions, timers, chains follow from these.
+ * The body, version 1: the client's key, flags, phase, age; the tracker; the edges; the numbers
+ * learnt; what is withheld, with the lane that it will be sent in.  Additions, timers, chains
+ * follow from these.
  */
 
 #define VERSION 1

@@ -4,7 +4,8 @@
 /*
  * pair_record - a pair as a record (REC_REPLICA_FLOW) and back: save and restore of role_ops.
  *
- * Held frames are not in it: their senders have them, or had them acknowledged by the primary alone.
+ * Held frames are not in it: their senders have them, or had them acknowledged by the primary
+ * alone.
  */
 #include <stddef.h>
 #include <stdint.h>

@@ -15,11 +15,13 @@
 /*
  * Theory of operation
  *
- * Every packet goes on to the other port, in order; the exceptions are those that wait for numbers (half.c), and the
- * acknowledgements that are made (known.c).  What is no TCP, malformed, a fragment, or of no flow passes untouched.
+ * Every packet goes on to the other port, in order; the exceptions are those that wait for
+ * numbers (half.c), and the acknowledgements that are made (known.c).  What is no TCP,
+ * malformed, a fragment, or of no flow passes untouched.
  *
- * A burst is handled in three stages: all packets are parsed and their keys formed; the table is asked for all of them; then
- * each is handled in order.  Where a packet entered or removed a flow, later ones are looked up again.
+ * A burst is handled in three stages: all packets are parsed and their keys formed; the table
+ * is asked for all of them; then each is handled in order.  Where a packet entered or removed a
+ * flow, later ones are looked up again.
  */
 
 static const struct port_desc ports[] = {
@@ -136,7 +138,10 @@ static void look_up(struct turn *t, struct stages *s, unsigned n)
 			prefetch(flows_rec(t->r->flows, s->rec[i] ^ 1));
 }
 
-/* What is no whole TCP segment passes; ICMP errors about the primary's packets are mapped on their way. */
+/*
+ * What is no whole TCP segment passes; ICMP errors about the primary's packets are mapped on
+ * their way.
+ */
 static void pass_other(struct turn *t, enum sut_side side, struct packet *p, const struct view *v,
 		       enum reason why)
 {
@@ -149,7 +154,10 @@ static void pass_other(struct turn *t, enum sut_side side, struct packet *p, con
 	outbox_put(t->out, !side, p);
 }
 
-/* Of no flow: a client's SYN enters one; all else is older than us, or opened by the guest, whose primary we cannot hear. */
+/*
+ * Of no flow: a client's SYN enters one; all else is older than us, or opened by the guest,
+ * whose primary we cannot hear.
+ */
 static void stranger(struct turn *t, enum sut_side side, struct packet *p, const struct view *v,
 		     const struct flow_key *key)
 {

@@ -2,9 +2,11 @@
 #ifndef SUT_ROLE_REPLICA_REWRITE_ROLE_H
 #define SUT_ROLE_REPLICA_REWRITE_ROLE_H
 /*
- * rewrite_role - the role replica-rewrite: the secondary's seam between the mirror of the primary's input and the secondary.
+ * rewrite_role - the role replica-rewrite: the secondary's seam between the mirror of the
+ * primary's input and the secondary.
  *
- * Ports: 0 "primary" (near: frames for the secondary come in here, its output leaves here), 1 "secondary" (far).
+ * Ports: 0 "primary" (near: frames for the secondary come in here, its output leaves here), 1
+ * "secondary" (far).
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -30,7 +32,10 @@ const char *replica_rewrite_config_error(const struct replica_rewrite_config *c)
 
 extern const struct role_ops replica_rewrite_ops;
 
-/* For listings and scripts: the flow of this client-to-server key at the primary port ("ESTABLISHED shift far 4000 ts far 400"). */
+/*
+ * For listings and scripts: the flow of this client-to-server key at the primary port
+ * ("ESTABLISHED shift far 4000 ts far 400").
+ */
 struct flow_key;
 bool replica_rewrite_describe(const void *role, const struct flow_key *client_key, char *ret_s,
 			      size_t size);
