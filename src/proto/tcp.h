@@ -12,13 +12,14 @@
 struct tcp_hdr {
 	be16 sport, dport;
 	be32 seq, ack;
-	uint8_t doff;		/* header length in 32-bit words << 4 */
+	uint8_t doff; /* header length in 32-bit words << 4 */
 	uint8_t flags;
 	be16 window;
 	be16 csum;
 	be16 urg;
 };
 
+/* clang-format off */
 enum tcp_flag {
 	TCP_FIN = 0x01, TCP_SYN = 0x02, TCP_RST = 0x04, TCP_PSH = 0x08,
 	TCP_ACK = 0x10, TCP_URG = 0x20, TCP_ECE = 0x40, TCP_CWR = 0x80,
@@ -48,48 +49,51 @@ enum {
 	OPT_TS = 16, OPT_MD5 = 32, OPT_AO = 64, OPT_MPTCP = 128, OPT_TFO = 256,
 	OPT_EXP = 512, OPT_UNKNOWN = 1024,
 };
+/* clang-format on */
 
 /*
- * What the options say.  Offsets count from the start of the TCP header; fields are valid where their bit of
- * present is set.  Of a repeated option the first one counts, of SACK too.  TFO in an experimental option
- * (TCP_EXID_TFO) sets OPT_TFO as well as OPT_EXP; exid is 0 where an experiment is too short to have one.
+ * What the options say.  Offsets count from the start of the TCP header; fields are valid where
+ * their bit of present is set.  Of a repeated option the first one counts, of SACK too.  TFO in
+ * an experimental option (TCP_EXID_TFO) sets OPT_TFO as well as OPT_EXP; exid is 0 where an
+ * experiment is too short to have one.
  */
 struct tcp_options {
-	uint16_t present;		/* OPT_* */
-	uint16_t mss;			/* bytes */
-	uint8_t wscale;			/* 0 to 14; a larger one on the wire reads as 14 */
-	uint8_t sack_count;		/* blocks, 1 to 4 */
-	uint8_t sack_off;		/* first block's left edge */
-	uint8_t ts_off;			/* TSval; TSecr is 4 further */
-	uint32_t tsval, tsecr;		/* numbers as on the wire */
+	uint16_t present; /* OPT_* */
+	uint16_t mss; /* bytes */
+	uint8_t wscale; /* 0 to 14; a larger one on the wire reads as 14 */
+	uint8_t sack_count; /* blocks, 1 to 4 */
+	uint8_t sack_off; /* first block's left edge */
+	uint8_t ts_off; /* TSval; TSecr is 4 further */
+	uint32_t tsval, tsecr; /* numbers as on the wire */
 	uint8_t mptcp_subtype;
-	uint8_t tfo_off, tfo_len;	/* cookie bytes; length 0 is a request */
-	uint16_t exid;			/* of the first experimental option */
+	uint8_t tfo_off, tfo_len; /* cookie bytes; length 0 is a request */
+	uint16_t exid; /* of the first experimental option */
 };
 
 /*
- * The one walk over options: len bytes at opt follow the 20-byte header.  The aligned layout of established
- * segments (NOP NOP TS [NOP NOP SACK]) takes a short way through the same function.
+ * The one walk over options: len bytes at opt follow the 20-byte header.  The aligned layout of
+ * established segments (NOP NOP TS [NOP NOP SACK]) takes a short way through the same function.
  * Returns R_NONE, or R_TCP_OPT (ret_opts then holds what was read before the bad one).
  */
-enum reason tcp_options_read(const uint8_t *opt, size_t len,
-			     struct tcp_options *ret_opts);
+enum reason tcp_options_read(const uint8_t *opt, size_t len, struct tcp_options *ret_opts);
 
 /* One option as a cursor meets it. */
 struct tcp_option {
 	uint8_t kind;
-	uint8_t off;		/* of the kind byte, from the start of the options */
-	uint8_t len;		/* whole option, kind and length bytes included; 1 for EOL and NOP */
+	uint8_t off; /* of the kind byte, from the start of the options */
+	uint8_t len; /* whole option, kind and length bytes included; 1 for EOL and NOP */
 };
 
 /*
- * Steps a cursor over options (start with *off = 0): true and *ret_o, or false at the end or at one whose length
- * is below 2 or beyond len (then *off < len).  EOL is given as the last one: *off is len after it.
- * For those who copy or strip options; tcp_options_read is built on it.
+ * Steps a cursor over options (start with *off = 0): true and *ret_o, or false at the end or at
+ * one whose length is below 2 or beyond len (then *off < len).  EOL is given as the last one:
+ * *off is len after it.  For those who copy or strip options; tcp_options_read is built on it.
  */
-bool tcp_option_next(const uint8_t *opt, size_t len, size_t *off,
-		     struct tcp_option *ret_o);
+bool tcp_option_next(const uint8_t *opt, size_t len, size_t *off, struct tcp_option *ret_o);
 
-/* Is the length right for the kind?  True for kinds that are not known, and for experiments of any length. */
+/*
+ * Is the length right for the kind?  True for kinds that are not known, and for experiments of
+ * any length.
+ */
 bool tcp_option_fits(const struct tcp_option *o);
 #endif
