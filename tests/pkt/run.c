@@ -82,7 +82,7 @@ static void show_state(void *ctx, const struct trace_event *ev)
 
 static bool fail_at(struct run *r, const struct line *l, const char *what)
 {
-	return fault_say(r->f, "%s:%u: %s\n  line      %s", r->s->path, l->no, what, l->text);
+	return fault_say(r->f, "%s:%u: %s\n  line      %s", l->path, l->no, what, l->text);
 }
 
 static bool fail_out(struct run *r, const struct line *l, unsigned port,
@@ -93,7 +93,7 @@ static bool fail_out(struct run *r, const struct line *l, unsigned port,
 	trail_print(&r->trail->out[port][r->next_out[port]], port_name(r, port), got,
 		    sizeof got);
 	return fault_say(r->f, "%s:%u: %s\n  expected  %s\n  actual    %s%s%s",
-			 r->s->path, l->no, what, l->text, got,
+			 l->path, l->no, what, l->text, got,
 			 r->why.set ? "\n  differs   " : "", r->why.text);
 }
 
@@ -456,6 +456,7 @@ static bool finish(struct run *r)
 {
 	struct line last = { .text = (char *)(uintptr_t)"the end of the script" };
 
+	last.path = r->s->path;
 	if (r->s->nlines > 0)
 		last.no = r->s->line[r->s->nlines - 1].no;
 	return settle(r) && check_stale(r, &last, SUT_NEVER);

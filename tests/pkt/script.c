@@ -11,7 +11,9 @@
 struct reader {
 	struct script *s;
 	struct fault *f;
+	bool *placed;			/* f says where already */
 	struct lex l;
+	const char *path;
 	unsigned no;
 	sut_time at;			/* of the last line that had one */
 	const char *text;
@@ -70,6 +72,7 @@ static struct line *new_line(struct reader *r, enum line_kind kind)
 	l = &s->line[s->nlines++];
 	memset(l, 0, sizeof *l);
 	l->kind = kind;
+	l->path = r->path;
 	l->no = r->no;
 	l->at = r->at;
 	l->text = strdup(r->text);
@@ -98,6 +101,12 @@ static bool parse_conn(struct reader *r, unsigned *ret_conn)
 	return fault_say(r->f, name[0] ? "no flow \"%s\"" : "no flow was defined%s", name);
 }
 
+/* Does a word hold a name, or is it "*"? */
+static bool number_word(const char *s)
+{
+	return *s == '*' || memchr(s, '$', strcspn(s, " \t")) != NULL;
+}
+
 /* "[NAME:] WORD..." or "[NAME:] none" */
 static bool assert_flow(struct reader *r)
 {
@@ -112,7 +121,7 @@ static bool assert_flow(struct reader *r)
 
 		if (l->nwords++ == SCRIPT_WORDS_MAX)
 			return fault_say(r->f, "more than %d words", SCRIPT_WORDS_MAX);
-		w->is_value = *r->l.p == '$' || *r->l.p == '*';
+		w->is_value = number_word(r->l.p);
 		if (w->is_value ? !value_parse(&r->l, &r->s->names, &w->v, r->f) :
 				  !lex_token(&r->l, w->text, sizeof w->text))
 			return fault_say(r->f, "bad word at \"%s\"", r->l.p);
@@ -274,6 +283,27 @@ static bool set_line(struct reader *r)
 	return role_set(r->s->role, r->s->config, key, text, r->f);
 }
 
+static bool read_file(struct reader *r);
+
+/* "include FILE": as if its lines stood here; FILE is in the same folder. */
+static bool include_line(struct reader *r)
+{
+	struct reader inner = *r;
+	const char *slash = strrchr(r->path, '/');
+	int folder = slash ? (int)(slash - r->path + 1) : 0;
+	char name[64], path[1024];
+
+	if (!lex_token(&r->l, name, sizeof name) || r->s->nfiles == SCRIPT_FILES_MAX)
+		return fault_say(r->f, "include FILE, not more than %d", SCRIPT_FILES_MAX);
+	snprintf(path, sizeof path, "%.*s%s", folder, r->path, name);
+	inner.path = r->s->file[r->s->nfiles++] = strdup(path);
+	inner.no = 0;
+	if (!read_file(&inner))
+		return false;
+	r->at = inner.at;
+	return true;
+}
+
 static bool one_line(struct reader *r)
 {
 	if (lex_end(&r->l))
@@ -285,6 +315,8 @@ static bool one_line(struct reader *r)
 		return role_line(r);
 	if (!r->s->role)
 		return fault_say(r->f, "\"role NAME\" comes first");
+	if (lex_word(&r->l, "include"))
+		return include_line(r);
 	if (lex_word(&r->l, "set"))
 		return set_line(r);
 	if (lex_word(&r->l, "flow"))
@@ -331,6 +363,31 @@ static bool read_lines(struct reader *r, FILE *in)
 	return true;
 }
 
+/* Puts "path:line: " in front of the first fault. */
+static bool blame(const struct reader *r)
+{
+	char text[sizeof r->f->text];
+
+	if (*r->placed)
+		return false;
+	*r->placed = true;
+	memcpy(text, r->f->text, sizeof text);
+	r->f->set = false;
+	return fault_say(r->f, "%s:%u: %s", r->path, r->no, text);
+}
+
+static bool read_file(struct reader *r)
+{
+	FILE *in = fopen(r->path, "r");
+	bool ok;
+
+	if (!in)
+		return fault_say(r->f, "%s cannot be opened", r->path);
+	ok = read_lines(r, in);
+	fclose(in);
+	return ok || blame(r);
+}
+
 static bool config_fits(struct reader *r)
 {
 	const struct role_kind *k = r->s->role;
@@ -345,20 +402,16 @@ static bool config_fits(struct reader *r)
 bool script_read(const char *path, struct script *ret_s, struct fault *f)
 {
 	struct fault inner = { 0 };
-	struct reader r = { .s = ret_s, .f = &inner };
-	FILE *in;
+	bool placed = false;
+	struct reader r = { .s = ret_s, .f = &inner, .placed = &placed, .path = path };
 
 	memset(ret_s, 0, sizeof *ret_s);
 	ret_s->path = path;
-	in = fopen(path, "r");
-	if (!in)
-		return fault_say(f, "%s: cannot be opened", path);
-	if (read_lines(&r, in) && !ret_s->role_name[0])
-		fault_say(&inner, "no role");
-	fclose(in);
-	if (!inner.set && config_fits(&r))
-		return true;
-	return fault_say(f, "%s:%u: %s", path, r.no, inner.text);
+	if (!read_file(&r))
+		return fault_say(f, "%s", inner.text);
+	if (!ret_s->role_name[0])
+		return fault_say(f, "%s: no role", path);
+	return config_fits(&r) || fault_say(f, "%s: %s", path, inner.text);
 }
 
 void script_free(struct script *s)
@@ -369,6 +422,8 @@ void script_free(struct script *s)
 			seg_free(s->line[i].seg);
 		free(s->line[i].seg);
 	}
+	for (unsigned i = 0; i < s->nfiles; i++)
+		free(s->file[i]);
 	free(s->line);
 	free(s->config);
 }

@@ -9,6 +9,7 @@
 #define SCRIPT_CONNS_MAX 16
 #define SCRIPT_PORTS 2
 #define SCRIPT_WORDS_MAX 16
+#define SCRIPT_FILES_MAX 8
 
 enum line_kind {
 	LINE_IN, LINE_OUT,	/* a packet */
@@ -30,6 +31,7 @@ struct word {
 
 struct line {
 	enum line_kind kind;
+	const char *path;		/* owned by the script */
 	unsigned no;			/* in the file, from 1 */
 	char *text;			/* owned; as written */
 	sut_time at;
@@ -47,6 +49,8 @@ struct line {
 
 struct script {
 	const char *path;
+	unsigned nfiles;
+	char *file[SCRIPT_FILES_MAX];	/* owned; paths of included files */
 	char role_name[32];
 	const struct role_kind *role;	/* NULL: this build has none of that name */
 	void *config;			/* owned */
