@@ -8,9 +8,7 @@ const struct command commands[] = {
 #ifdef HAVE_ACCEL_NEAR
 	{ "accel near", cmd_accel_near, "answer SYNs at once beside the client (0-RTT)" },
 #endif
-#ifdef HAVE_REPLAY
 	{ "replay",     cmd_replay,     "run a role over captures, on the captures' time" },
-#endif
 #ifdef HAVE_WIRE
 	{ "wire",       cmd_wire,       "join two devices by a modelled link: delay, loss, rate" },
 #endif

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <string.h>
+
+#include "app/engine.h"
+#include "app/options.h"
+#include "cli/command.h"
+#include "cli/roles.h"
+#include "port/port.h"
+#include "role/accel/near.h"
+
+struct accel_ports {
+	const char *client, *server;
+};
+
+/* clang-format off */
+static const struct option_desc port_table[] = {
+	{ .name = "client", .kind = OPTION_STRING, OPTION_FIELD(struct accel_ports, client), .arg = "PORT",
+	  .help = "where the clients are: if:NAME" },
+	{ .name = "server", .kind = OPTION_STRING, OPTION_FIELD(struct accel_ports, server), .arg = "PORT",
+	  .help = "where the servers are: if:NAME" },
+	{ .name = NULL },
+};
+/* clang-format on */
+
+/* Both ports must be given, and be well-formed: -1, or 2 after complaining. */
+static int check_ports(const struct option_usage *usage, const struct accel_ports *p)
+{
+	const struct {
+		const char *flag, *spec;
+	} both[] = { { "--client", p->client }, { "--server", p->server } };
+	char why[300];
+
+	for (unsigned i = 0; i < 2; i++) {
+		if (!both[i].spec)
+			return options_complain(usage, "%s PORT is missing", both[i].flag);
+		if (port_check(both[i].spec, why, sizeof why) != 0)
+			return options_complain(usage, "%s: %s", both[i].flag, why);
+	}
+	if (strcmp(p->client, p->server) == 0)
+		return options_complain(usage, "--client and --server are the same port");
+	return -1;
+}
+
+int cmd_accel_near(int argc, char **argv)
+{
+	const struct role_entry *role = role_find("accel-near");
+	struct accel_near_config cfg;
+	struct accel_ports ports = { 0 };
+	struct engine_config e = { .ops = role->ops, .role_config = &cfg };
+	const struct option_group groups[] = {
+		{ "Ports", port_table, &ports },
+		{ "Acceleration", role->options, &cfg },
+		{ NULL, engine_option_table, &e.opt },
+		{ NULL, NULL, NULL },
+	};
+	const struct option_usage usage = {
+		.command = "accel near",
+		.synopsis = "--client PORT --server PORT [OPTION]...",
+		.about = "A bump in the wire beside the clients: answers their SYNs at once with a promised\n"
+			 "SYN-ACK, carries their first data towards the server without waiting for its\n"
+			 "handshake, and from the real SYN-ACK on shifts the numbers.  All else passes.\n"
+			 "Ends on SIGINT and SIGTERM; prints its counters on SIGUSR1.\n",
+		.groups = groups,
+	};
+	struct option_args args;
+	int code;
+
+	role->defaults(&cfg);
+	options_defaults(engine_option_table, &e.opt);
+	code = options_run(&usage, argc, argv, &args);
+	if (code < 0)
+		code = check_ports(&usage, &ports);
+	if (code >= 0)
+		return code;
+	e.role_error = role->config_error(&cfg);
+	if (e.role_error)
+		return options_complain(&usage, "--%s", e.role_error);
+	e.spec[ACCEL_CLIENT] = ports.client;
+	e.spec[ACCEL_SERVER] = ports.server;
+	return engine_run(&e);
+}
