@@ -426,8 +426,9 @@ static void judge_conn(struct world *w, const struct conn *c)
 	if (c->client.cfg.abort_at != SUT_NEVER)
 		return;
 	switch (c->server.cfg.kind) {
-	case PEER_CLOSED:
-		ok = cl == PEER_REFUSED || cl == PEER_RESET;
+	case PEER_CLOSED:	/* one lost RST leaves a client that has nothing to say waiting */
+		ok = cl == PEER_REFUSED || cl == PEER_RESET ||
+		     (w->s->lossy && cl == PEER_OPEN && c->client.max == 0);
 		break;
 	case PEER_SILENT:
 		ok = cl == PEER_TIMED_OUT || cl == PEER_RESET;
