@@ -68,6 +68,12 @@ static void end(struct peer *p, enum peer_state s)
 	p->rto_at = p->ack_at = SUT_NEVER;
 }
 
+void peer_forget(struct peer *p)
+{
+	if (!peer_ended(p))
+		end(p, PEER_ABORTED);
+}
+
 /* What a SYN, or the answer to ours, offers. */
 static void negotiate(struct peer *p, const struct view *v, const struct tcp_options *o)
 {
@@ -111,6 +117,9 @@ static void input_syn_sent(struct peer *p, const struct view *v, const struct tc
 			   sut_time now)
 {
 	if (v->flags & TCP_ACK && v->ack != p->cfg.isn + 1) {
+		/* A reset that meant an earlier connection is dropped (RFC 9293, 3.10.7.3). */
+		if (v->flags & TCP_RST)
+			return;
 		peer_fault(p, "answer to the SYN acknowledges %u, not %u", v->ack, p->cfg.isn + 1);
 		return;
 	}

@@ -28,11 +28,12 @@
 /* clang-format off */
 #define FLOW_STATES(X) \
 	X(FREE,      "no flow") \
-	X(VERIFYING, "SYN passed on unpromised: its SYN-ACK will teach us the server's options") \
+	X(VERIFYING, "SYN passed on unpromised: its SYN-ACK teaches us the server's options") \
 	X(KEPT,      "promised; the SYN is kept back for the client's first data (merge)") \
 	X(FORWARDED, "promised; the SYN is out, data is held until the server answers") \
 	X(ANSWERED,  "the server answered; its SYN-ACK waits for the client's own ACK") \
-	X(ABORTED,   "the client reset the connection while its SYN was out: the answer will be reset") \
+	X(ABORTED,   "the client is gone, or never was: each SYN-ACK of the server's is reset") \
+	X(BROKEN,    "the promise could not be kept: the client is told, until it cannot have missed it") \
 	X(OPEN,      "joined: segments pass, translated") \
 	X(CLOSED,    "ended; the last segments still pass, translated")
 
@@ -65,11 +66,13 @@ struct cold {
 	uint8_t server_heard;		/* a segment without SYN came from the server: it has left SYN-RECEIVED */
 	uint8_t syn_tries;		/* SYNs sent, of any kind */
 	uint8_t data_in_syn;		/* the last SYN carried data */
+	uint8_t verified;		/* VERIFYING: the SYN-ACK was seen */
+	uint8_t resets;			/* BROKEN: resets sent to the client on the timer */
 	uint8_t hold_ran_out;		/* no first data came in time */
 	uint8_t strip_sack;		/* promised SACK, the server refused it */
 	uint8_t idle_looks;		/* idle timer looked and saw no packet */
 	uint8_t queued;			/* in the list of those that owe */
-	uint8_t closed_listed;		/* in the list of closed flows */
+	uint8_t closed_listed;		/* in the list of flows that may be evicted */
 	uint16_t owe;			/* OWE_* */
 	uint16_t offered;		/* OPT_* bits of the forwarded SYN */
 	uint16_t promised;		/* OPT_* bits of the promised SYN-ACK */
@@ -144,6 +147,7 @@ void set_state(struct near *n, uint32_t f, enum flow_state s, const char *why);
 void timer_arm(struct near *n, uint32_t f);
 void flow_expire(struct near *n, uint32_t f);
 struct server *server_of(struct near *n, uint32_t f);	/* entered anew if it was forgotten */
+void flow_may_go(struct near *n, uint32_t f);	/* evicted first when room is needed */
 void break_promise(struct near *n, uint32_t f, const char *why);
 void owing_add(struct near *n, uint32_t f);
 void owing_del(struct near *n, uint32_t f);
@@ -161,6 +165,7 @@ void promise_again(struct near *n, const struct passing *in);
 
 /* hold.c */
 void client_held(struct near *n, struct passing *in);
+void client_broken(struct near *n, struct passing *in);
 void hold_expired(struct near *n, uint32_t f);
 void syn_unanswered(struct near *n, uint32_t f);
 sut_time syn_retry_at(const struct cold *c);
@@ -168,6 +173,7 @@ sut_time syn_retry_at(const struct cold *c);
 /* join.c */
 void server_answer(struct near *n, const struct passing *in);
 void flow_join(struct near *n, uint32_t f);
+void broken_answer(struct near *n, const struct passing *in);
 void verify_answer(struct near *n, const struct passing *in);
 
 /* save.c */

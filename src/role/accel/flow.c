@@ -10,6 +10,9 @@
 #include <string.h>
 
 #define CLOSED_TIME SUT_MS(60000)	/* a closed flow's last segments are still translated */
+#define BROKEN_TIME SUT_MS(60000)	/* a broken promise is remembered */
+#define RESET_AGAIN SUT_MS(1000)	/* first repetition of a reset to the client; doubled each time */
+#define RESETS_AGAIN 4
 
 static const char *const state_names[] = {
 #define X(id, text) #id,
@@ -110,6 +113,9 @@ void flow_remove(struct near *n, uint32_t f)
 static sut_time due_at(const struct near *n, const struct cold *c)
 {
 	switch ((enum flow_state)c->state) {
+	case FS_BROKEN:
+		return c->since + (c->resets < RESETS_AGAIN ?
+				   (RESET_AGAIN << c->resets) : BROKEN_TIME);
 	case FS_VERIFYING:
 	case FS_ANSWERED:
 	case FS_ABORTED:
@@ -143,6 +149,21 @@ void timer_arm(struct near *n, uint32_t f)
 		wheel_arm(n->wheel, f, at);
 }
 
+void flow_may_go(struct near *n, uint32_t f)
+{
+	struct cold *c = &n->cold[f];
+
+	if (c->queued || c->closed_listed)
+		return;
+	list_add(n, &n->closed, f);
+	c->closed_listed = 1;
+}
+
+static bool ended(enum flow_state s)
+{
+	return s == FS_CLOSED || s == FS_BROKEN || s == FS_ABORTED;
+}
+
 /* The one writer of a flow's state: trace and timer hang off it. */
 void set_state(struct near *n, uint32_t f, enum flow_state s, const char *why)
 {
@@ -156,14 +177,12 @@ void set_state(struct near *n, uint32_t f, enum flow_state s, const char *why)
 
 		n->env.trace(n->env.trace_ctx, &ev);
 	}
-	if (c->state != FS_FREE && (s == FS_CLOSED || (s == FS_FREE && c->state != FS_CLOSED)))
+	if (c->state != FS_FREE && !ended((enum flow_state)c->state) && (s == FS_FREE || ended(s)))
 		count_event(&n->env, EV_FLOWS_CLOSED);
 	c->state = (uint8_t)s;
 	c->since = n->now;
-	if (s == FS_CLOSED && !c->queued) {
-		list_add(n, &n->closed, f);
-		c->closed_listed = 1;
-	}
+	if (ended(s))
+		flow_may_go(n, f);
 	timer_arm(n, f);
 }
 
@@ -178,8 +197,22 @@ void break_promise(struct near *n, uint32_t f, const char *why)
 	count_event(&n->env, EV_PROMISE_BROKEN);
 	hold_clear(n->store, &n->cold[f].hold);
 	n->cold[f].owe = 0;
-	set_state(n, f, FS_CLOSED, why);
-	flow_owe(n, f, OWE_RST_CLIENT | OWE_END);
+	set_state(n, f, FS_BROKEN, why);
+	flow_owe(n, f, OWE_RST_CLIENT);
+}
+
+/* A reset may be lost, and a client that waits for the server to speak would never find out: it is told again. */
+static void reset_again(struct near *n, uint32_t f)
+{
+	struct cold *c = &n->cold[f];
+
+	if (c->resets >= RESETS_AGAIN) {
+		flow_remove(n, f);
+		return;
+	}
+	c->resets++;
+	flow_owe(n, f, OWE_RST_CLIENT);
+	timer_arm(n, f);
 }
 
 /* An open flow's timer: gone after two looks without a packet in between. */
@@ -204,8 +237,8 @@ static void answer_unacked(struct near *n, uint32_t f)
 {
 	n->cold[f].rst_seq = n->cold[f].server_acked.v;
 	count_event(&n->env, EV_PROMISE_BROKEN);
-	set_state(n, f, FS_CLOSED, "the client never acknowledged the promise");
-	flow_owe(n, f, OWE_RST_ANSWER | OWE_END);
+	set_state(n, f, FS_ABORTED, "the client never acknowledged the promise");
+	flow_owe(n, f, OWE_RST_ANSWER);
 }
 
 void flow_expire(struct near *n, uint32_t f)
@@ -222,6 +255,9 @@ void flow_expire(struct near *n, uint32_t f)
 		break;
 	case FS_OPEN:
 		look_idle(n, f);
+		break;
+	case FS_BROKEN:
+		reset_again(n, f);
 		break;
 	case FS_VERIFYING:
 	case FS_ABORTED:
@@ -257,10 +293,8 @@ void owing_del(struct near *n, uint32_t f)
 		return;
 	list_del(n, &n->owing, f);
 	c->queued = 0;
-	if (c->state == FS_CLOSED) {
-		list_add(n, &n->closed, f);
-		c->closed_listed = 1;
-	}
+	if (ended((enum flow_state)c->state))
+		flow_may_go(n, f);
 }
 
 const char *flow_state_name(enum flow_state s)

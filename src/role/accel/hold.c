@@ -13,6 +13,7 @@
 #define SYN_RETRY SUT_MS(1000)		/* RFC 6298, 2: doubled with every try */
 #define SYN_RETRIES_DOUBLED 6
 #define DATA_SYN_GRACE SUT_MS(250)
+#define LIFE_WINDOW (1u << 26)		/* bytes that a connection can have sent when its SYN comes again */
 
 sut_time syn_retry_at(const struct cold *c)
 {
@@ -113,12 +114,12 @@ static void client_reset(struct near *n, uint32_t f)
 	c->owe = 0;
 	if (c->state == FS_KEPT) {
 		flow_remove(n, f);
-	} else if (c->state == FS_FORWARDED) {
-		set_state(n, f, FS_ABORTED, "client reset");
-	} else if (c->state == FS_ANSWERED) {
+	} else {
+		bool answered = c->state == FS_ANSWERED;
+
 		c->rst_seq = c->server_acked.v;
-		set_state(n, f, FS_CLOSED, "client reset");
-		flow_owe(n, f, OWE_RST_ANSWER | OWE_END);
+		set_state(n, f, FS_ABORTED, "client reset");
+		flow_owe(n, f, answered ? OWE_RST_ANSWER : 0u);
 	}
 }
 
@@ -164,6 +165,17 @@ static void take(struct near *n, const struct passing *in, const struct tcp_opti
 	n->env.counters->event[EV_HELD_BYTES] += c->hold.bytes - had;
 }
 
+/*
+ * A client that acknowledges something else, with numbers that follow the SYN: the SYN was a late duplicate of a
+ * connection that was never ours, and the client goes on with it.  We step aside.
+ */
+static bool another_life(const struct cold *c, const struct passing *in)
+{
+	return !c->client_acked && c->state != FS_ANSWERED && in->v->flags & TCP_ACK &&
+	       in->v->ack != c->promise.v + 1 &&
+	       in->v->seq - (c->isn.v + 1) < LIFE_WINDOW;
+}
+
 static void client_syn_again(struct near *n, struct passing *in)
 {
 	struct flow_key k = rec_of(n, in->flow, NEAR)->key;
@@ -191,6 +203,11 @@ void client_held(struct near *n, struct passing *in)
 	why = view_options(in->p, in->v, &o);
 	if (why == R_NONE)
 		why = c->state == FS_ABORTED ? R_CLIENT_GONE : unfit(c, in);
+	if (why == R_WINDOW && another_life(c, in)) {
+		flow_remove(n, in->flow);
+		leave_alone(n, in, R_NO_FLOW);
+		return;
+	}
 	if (why) {
 		drop(n, why);
 		return;
@@ -205,4 +222,23 @@ void client_held(struct near *n, struct passing *in)
 		data_came(n, in->flow);
 	else if (c->state == FS_ANSWERED)
 		flow_join(n, in->flow);
+}
+
+/* The client of a broken promise: whatever it still sends is answered by a reset; another SYN begins anew. */
+void client_broken(struct near *n, struct passing *in)
+{
+	const struct cold *c = &n->cold[in->flow];
+	struct flow_key k = rec_of(n, in->flow, NEAR)->key;
+
+	if (in->v->flags & TCP_SYN && in->v->seq != c->isn.v) {
+		flow_remove(n, in->flow);
+		in->flow = FLOW_NONE;
+		client_syn(n, in, &k);
+		return;
+	}
+	drop(n, R_STATE);
+	if (in->v->flags & TCP_RST)
+		flow_remove(n, in->flow);
+	else
+		flow_owe(n, in->flow, OWE_RST_CLIENT);
 }

@@ -17,10 +17,10 @@ static bool acks_syn(const struct cold *c, uint32_t ack)
 	return n <= seq_diff(c->syn_end, c->isn) - 1;
 }
 
-static void reset_answer(struct near *n, uint32_t f, uint32_t seq, unsigned more)
+static void reset_answer(struct near *n, uint32_t f, uint32_t seq)
 {
 	n->cold[f].rst_seq = seq;
-	flow_owe(n, f, OWE_RST_ANSWER | more);
+	flow_owe(n, f, OWE_RST_ANSWER);
 }
 
 static void server_reset(struct near *n, const struct passing *in)
@@ -38,17 +38,25 @@ static void server_reset(struct near *n, const struct passing *in)
 		break_promise(n, in->flow, "the server refused");
 }
 
-/* An ACK instead of a SYN-ACK: the server remembers an older connection (RFC 9293, 3.5.2). */
+/*
+ * An ACK instead of a SYN-ACK: the server remembers an older connection (RFC 9293, 3.5.2).  Once the client has
+ * acknowledged the promise, it is certain that the older one is dead.
+ */
 static void server_challenge(struct near *n, const struct passing *in)
 {
 	struct cold *c = &n->cold[in->flow];
 
+	if (!c->client_acked) {
+		/* Perhaps the SYN was a late duplicate of a living connection, which is none of ours. */
+		leave_alone(n, in, R_STATE);
+		return;
+	}
 	drop(n, R_STATE);
 	if (acks_syn(c, in->v->ack) || c->state == FS_ANSWERED)
 		return;
 	c->syn_at = n->now;
 	c->data_in_syn = 0;
-	reset_answer(n, in->flow, in->v->ack, 0);
+	reset_answer(n, in->flow, in->v->ack);
 	if (c->state == FS_FORWARDED) {
 		flow_owe(n, in->flow, OWE_SYN);
 		timer_arm(n, in->flow);
@@ -137,14 +145,15 @@ static void server_synack(struct near *n, const struct passing *in)
 		return;
 	}
 	drop(n, R_SWALLOWED_SYNACK);
-	if (!acks_syn(c, in->v->ack)) {
-		reset_answer(n, in->flow, in->v->ack, 0);
-	} else if (c->state == FS_ABORTED) {
-		reset_answer(n, in->flow, in->v->ack, OWE_END);
-	} else if (!repeated(c, in, &o)) {
+	if (!acks_syn(c, in->v->ack) || c->state == FS_ABORTED) {
+		reset_answer(n, in->flow, in->v->ack);
+	} else if (repeated(c, in, &o)) {
+		/* The client's ACK may be lost, and it may have nothing to say: the promise again makes it repeat it. */
+		flow_owe(n, in->flow, OWE_PROMISE);
+	} else {
 		learn_answer(n, in, &o);
 		if (c->promised & OPT_TS && !(o.present & OPT_TS)) {
-			reset_answer(n, in->flow, in->v->ack, 0);
+			reset_answer(n, in->flow, in->v->ack);
 			break_promise(n, in->flow, "the server has no timestamps any more");
 			return;
 		}
@@ -178,18 +187,28 @@ void server_answer(struct near *n, const struct passing *in)
 	}
 }
 
+/*
+ * The answer to a SYN that was passed on.  The record stays for as long as a duplicate of that SYN may come: it must not be
+ * promised by what its own answer has taught.
+ */
 void verify_answer(struct near *n, const struct passing *in)
 {
-	const struct cold *c = &n->cold[in->flow];
+	struct cold *c = &n->cold[in->flow];
 	unsigned flags = in->v->flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN);
 	struct tcp_options o;
 
-	if (flags == (TCP_SYN | TCP_ACK) && acks_syn(c, in->v->ack) &&
+	if (!c->verified && flags == (TCP_SYN | TCP_ACK) && acks_syn(c, in->v->ack) &&
 	    csum_tcp_ok(in->p, in->v) && view_options(in->p, in->v, &o) == R_NONE) {
 		learn_answer(n, in, &o);
-		flow_remove(n, in->flow);
-	} else if (flags & TCP_RST && flags & TCP_ACK && acks_syn(c, in->v->ack)) {
-		flow_remove(n, in->flow);
+		c->verified = 1;
+		flow_may_go(n, in->flow);
 	}
 	pass_on(n, in);
+}
+
+void broken_answer(struct near *n, const struct passing *in)
+{
+	drop(n, R_STATE);
+	if ((in->v->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == (TCP_SYN | TCP_ACK))
+		reset_answer(n, in->flow, in->v->ack);
 }

@@ -16,6 +16,8 @@
  *                                                            ▼                                                 ▼
  *                                                         ABORTED                                          CLOSED
  *
+ * From KEPT and FORWARDED a refusal or silence leads to BROKEN: the client is reset, and whatever it still sends too.
+ *
  * Invariants: the promised ISN is a keyed hash of the quad and the client's ISN, so the same SYN gets the same answer.
  * The client's numbers are never changed (shift[NEAR] is 0).  Before OPEN nothing of the client but its SYN (and,
  * merging, its first data) has left the box, and nothing of the server has reached the client.  From OPEN on every
@@ -104,6 +106,15 @@ static void client_verifying(struct near *n, struct passing *in)
 	}
 }
 
+/* The server speaks although it has no SYN yet: of an older connection, or of a living one whose SYN came again. */
+static void kept_answer(struct near *n, const struct passing *in)
+{
+	if (n->cold[in->flow].client_acked)
+		drop(n, R_STATE);
+	else
+		leave_alone(n, in, R_STATE);
+}
+
 static void by_state(struct near *n, struct passing *in)
 {
 	bool client = in->port == ACCEL_CLIENT;
@@ -113,7 +124,10 @@ static void by_state(struct near *n, struct passing *in)
 		client ? client_verifying(n, in) : verify_answer(n, in);
 		break;
 	case FS_KEPT:
-		client ? client_held(n, in) : drop(n, R_STATE);
+		client ? client_held(n, in) : kept_answer(n, in);
+		break;
+	case FS_BROKEN:
+		client ? client_broken(n, in) : broken_answer(n, in);
 		break;
 	case FS_FORWARDED:
 	case FS_ANSWERED:

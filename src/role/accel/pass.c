@@ -19,7 +19,7 @@
 void pass_set_records(struct near *n, uint32_t f)
 {
 	const struct cold *c = &n->cold[f];
-	bool plain = c->server_heard && !c->strip_sack && c->real_mss >= c->promised_mss &&
+	bool plain = c->server_heard && c->track.state == TRACK_ESTABLISHED && !c->strip_sack && c->real_mss >= c->promised_mss &&
 		     !seam_rescales(&c->seam, NEAR) && !seam_rescales(&c->seam, FAR);
 
 	for (enum sut_side s = NEAR; s < SUT_SIDES; s++) {
@@ -135,6 +135,7 @@ static bool follow(struct near *n, struct passing *in)
 	struct track_edges e[SUT_SIDES];
 	struct segment s;
 	enum track_verdict tv;
+	uint8_t was = c->track.state;
 
 	edges_of(n, in->flow, e);
 	segment_read(in->v, sender, sender, &c->seam.seq, &s);
@@ -154,6 +155,8 @@ static bool follow(struct near *n, struct passing *in)
 	if (tv == TV_INVALID)
 		count_pass(&n->env, R_STATE);
 	rec_of(n, in->flow, sender)->flags |= FLOW_SEEN;
+	if (c->track.state != was)
+		pass_set_records(n, in->flow);
 	return true;
 }
 

@@ -255,6 +255,12 @@ void client_syn(struct near *n, struct passing *in, const struct flow_key *k)
 
 void promise_again(struct near *n, const struct passing *in)
 {
+	struct cold *c = &n->cold[in->flow];
+	struct tcp_options o;
+
+	/* The TSecr of a promise is the TSval of the SYN that it answers, to the tick: an older one is reset. */
+	if (view_options(in->p, in->v, &o) == R_NONE && o.present & OPT_TS && c->promised & OPT_TS)
+		c->syn_tsval = o.tsval;
 	drop(n, R_SWALLOWED_SYN);
 	flow_owe(n, in->flow, OWE_PROMISE);
 }
