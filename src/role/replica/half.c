@@ -31,9 +31,12 @@
  *    like the first.  If the lost one was only overtaken it comes yet, and known.c puts P
  *    right; else nothing here can tell.
  *
+ * What lies nowhere near the client's SYN is a stray of another connection, or forged: it passes.
  * A SYN with another ISN only becomes `pending`: if the secondary answers it by a SYN-ACK, it
  * was a new connection.
  */
+
+#define FLIGHT_MAX (1u << 20) /* how far behind its SYN a client may be before we know the shift */
 
 /* Where the client's first segment begins. */
 static sut_seq first_seq(const struct pair *c)
@@ -197,6 +200,13 @@ static void near_reset(struct turn *t, uint32_t f, const struct view *v)
 		pair_end(t, f, EV_FLOWS_CLOSED, "reset by the client");
 }
 
+/* Can v be of the connection that is being opened, or of the one that `pending` would open? */
+static bool of_this_opening(const struct pair *c, const struct view *v)
+{
+	return v->seq - c->track.isn[NEAR].v < FLIGHT_MAX ||
+	       (c->pending && v->seq - c->pending_isn.v < FLIGHT_MAX);
+}
+
 static void near_segment(struct turn *t, uint32_t f, struct packet *p, struct view *v)
 {
 	struct pair *c = pair_of(t, f);
@@ -208,6 +218,11 @@ static void near_segment(struct turn *t, uint32_t f, struct packet *p, struct vi
 			near_syn(t, f, v);
 		else if (v->flags & TCP_RST)
 			near_reset(t, f, v);
+		return;
+	}
+	if (!of_this_opening(c, v)) {
+		count_pass(t->r->env, R_WINDOW);
+		outbox_put(t->out, REPLICA_SECONDARY, p);
 		return;
 	}
 	teacher = teaches(c, p, v);
@@ -256,9 +271,11 @@ static void take_far_syn(struct turn *t, uint32_t f, const struct packet *p, con
 	struct pair *c = pair_of(t, f);
 	struct tcp_options o;
 
+	(void)view_options(p, v, &o);
+	if (o.present & OPT_TS)
+		c->far_tsval_last = o.tsval;
 	if (c->far_isn_known && c->far_isn.v == v->seq)
 		return;
-	(void)view_options(p, v, &o);
 	c->far_isn_known = true;
 	c->far_isn = (sut_farseq){ v->seq };
 	c->far_has_ts = o.present & OPT_TS;

@@ -109,6 +109,25 @@ static void clamp(struct turn *t, uint32_t f, struct packet *p, struct view *v,
 	rewrite_sack_clamp(p, v, o, limit.v);
 }
 
+/*
+ * While the secondary is in SYN-RECEIVED, Linux takes no echo but of its own SYN-ACKs; the client
+ * may echo what the primary sent later.
+ */
+static void clamp_echo(const struct pair *c, struct packet *p, const struct view *v,
+		       struct tcp_options *o)
+{
+	uint32_t far = o->tsecr + c->seam.ts[FAR];
+
+	if (c->far_talks || !c->ts_known || !(o->present & OPT_TS))
+		return;
+	if ((int32_t)(far - c->far_tsval) < 0)
+		far = c->far_tsval;
+	else if ((int32_t)(far - c->far_tsval_last) > 0)
+		far = c->far_tsval_last;
+	o->tsecr = far - c->seam.ts[FAR];
+	rewrite_ts(p, v, o, o->tsval, o->tsecr);
+}
+
 void known_release(struct turn *t, uint32_t f)
 {
 	struct pair *c = pair_of(t, f);
@@ -219,6 +238,7 @@ static void near_segment(struct turn *t, uint32_t f, struct packet *p, struct vi
 		else if (!c->ts_known)
 			known_learn_clock(c, v, o);
 		clamp(t, f, p, v, o);
+		clamp_echo(c, p, v, o);
 	}
 	(void)segment_read(v, NEAR, NEAR, &c->seam.seq, &s);
 	if (track_event_of(v->flags) == TE_SYN) {
@@ -230,6 +250,27 @@ static void near_segment(struct turn *t, uint32_t f, struct packet *p, struct vi
 		count_pass(t->r->env, R_STATE);
 	pair_refresh(t, f);
 	known_release(t, f);
+}
+
+/*
+ * Does s show that the secondary has left its handshake?  If not, it may be a SYN-ACK, whose clock
+ * bounds what may be echoed.
+ */
+static void listen_to(struct turn *t, uint32_t f, const struct segment *s,
+		      const struct tcp_options *o)
+{
+	struct pair *c = pair_of(t, f);
+
+	if (c->far_talks)
+		return;
+	if (s->flags & TCP_SYN) {
+		if (o->present & OPT_TS)
+			c->far_tsval_last = o->tsval;
+	} else if (s->payload_len > 0 || (s->flags & TCP_FIN) ||
+		   seq_before(seq_add(c->track.isn[NEAR], 1), s->ack)) {
+		c->far_talks = true;
+		pair_refresh(t, f);
+	}
 }
 
 static void far_segment(struct turn *t, uint32_t f, struct packet *p, struct view *v,
@@ -251,6 +292,7 @@ static void far_segment(struct turn *t, uint32_t f, struct packet *p, struct vie
 	shift(t, f, FAR, p, v, o);
 	if (pair_track(t, f, &s, "segment of the secondary") == TV_INVALID)
 		count_pass(t->r->env, R_STATE);
+	listen_to(t, f, &s, o);
 	known_release(t, f);
 }
 

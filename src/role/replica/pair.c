@@ -129,7 +129,7 @@ void pair_refresh(struct turn *t, uint32_t f)
 {
 	const struct pair *c = pair_of(t, f);
 	bool fast = c->phase == PAIR_KNOWN && c->track.state == TRACK_ESTABLISHED &&
-		    c->held.first == HELD_NONE && (c->ts_known || !c->far_has_ts);
+		    c->held.first == HELD_NONE && (!c->far_has_ts || (c->ts_known && c->far_talks));
 	struct flow_rec *near = pair_rec(t, f, NEAR), *far = pair_rec(t, f, FAR);
 	struct seam_add a = seam_add_of(&c->seam, NEAR), b = seam_add_of(&c->seam, FAR);
 

@@ -63,6 +63,7 @@ struct pair {
 	bool far_isn_known; /* the secondary's SYN was seen: far_isn; */
 	bool far_has_ts; /* it had timestamps: far_tsval, that of the first one */
 	bool ts_known; /* seam.ts[FAR] is learnt */
+	bool far_talks; /* it left its handshake: has sent data, or acknowledged some */
 	bool teacher_held; /* among the held is the segment that tells the primary's ISN */
 	bool doomed; /* HALF: the timer is the one that gives up */
 	bool pending; /* a SYN with another ISN came: pending_isn; the secondary's answer decides */
@@ -70,6 +71,7 @@ struct pair {
 	uint32_t early; /* payload bytes of the client's SYN (TCP Fast Open) */
 	sut_farseq far_isn; /* half of what is to be learnt: the one far number that is kept */
 	uint32_t far_tsval;
+	uint32_t far_tsval_last; /* of its last SYN */
 	sut_time since; /* when the flow was opened */
 	struct links evict, ready;
 	struct held_queue held;

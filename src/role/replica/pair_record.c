@@ -22,6 +22,7 @@ enum {
 	SAVED_PENDING = 8,
 	SAVED_WITHHELD = 16,
 	SAVED_WITHHELD_TS = 32,
+	SAVED_FAR_TALKS = 64,
 };
 
 static uint8_t flags_of(const struct pair *c)
@@ -29,7 +30,8 @@ static uint8_t flags_of(const struct pair *c)
 	return (uint8_t)((c->far_isn_known ? SAVED_FAR_ISN : 0) |
 			 (c->far_has_ts ? SAVED_FAR_TS : 0) | (c->ts_known ? SAVED_TS : 0) |
 			 (c->pending ? SAVED_PENDING : 0) | (c->withheld.any ? SAVED_WITHHELD : 0) |
-			 (c->withheld.has_ts ? SAVED_WITHHELD_TS : 0));
+			 (c->withheld.has_ts ? SAVED_WITHHELD_TS : 0) |
+			 (c->far_talks ? SAVED_FAR_TALKS : 0));
 }
 
 static void put_key(struct record *r, const struct flow_key *k)
@@ -83,6 +85,7 @@ static void put_numbers(struct record *r, const struct pair *c)
 	record_put32(r, c->early);
 	record_put32(r, c->far_isn.v);
 	record_put32(r, c->far_tsval);
+	record_put32(r, c->far_tsval_last);
 	record_put32(r, c->seam.seq.shift[FAR]);
 	record_put32(r, c->seam.ts[FAR]);
 	record_put32(r, c->pending_isn.v);
@@ -93,6 +96,7 @@ static void take_numbers(struct record_reader *rd, struct pair *c)
 	c->early = record_take32(rd);
 	c->far_isn.v = record_take32(rd);
 	c->far_tsval = record_take32(rd);
+	c->far_tsval_last = record_take32(rd);
 	c->seam.seq.shift[FAR] = record_take32(rd);
 	c->seam.ts[FAR] = record_take32(rd);
 	c->pending_isn.v = record_take32(rd);
@@ -171,7 +175,7 @@ static bool sane(const struct saved *s, uint8_t flags)
 	bool half = c->phase == PAIR_HALF;
 
 	return (half || c->phase == PAIR_KNOWN) && c->track.state < TRACK_STATE_COUNT &&
-	       c->track.opener < SUT_SIDES && flags < 2 * SAVED_WITHHELD_TS &&
+	       c->track.opener < SUT_SIDES && flags < 2 * SAVED_FAR_TALKS &&
 	       s->key.where >> 24 == REPLICA_PRIMARY &&
 	       (half ? c->track.state == TRACK_SYN_SENT && !c->withheld.any : c->far_isn_known) &&
 	       (!c->withheld.any ||
@@ -204,6 +208,7 @@ static int read_saved(const struct record *record, struct saved *s)
 	c->pending = flags & SAVED_PENDING;
 	c->withheld.any = flags & SAVED_WITHHELD;
 	c->withheld.has_ts = flags & SAVED_WITHHELD_TS;
+	c->far_talks = flags & SAVED_FAR_TALKS;
 	c->seam.seq.known = c->phase == PAIR_KNOWN ? 3 : 0;
 	return rd.failed || rd.left != 0 || !sane(s, flags) ? -EINVAL : 0;
 }
