@@ -20,6 +20,32 @@
 #include <emmintrin.h>
 #endif
 
+/* v with the bytes in memory most significant first: the same number on a big-endian machine. */
+SUT_INLINE uint32_t be_swap32(uint32_t v)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return __builtin_bswap32(v);
+#else
+	return v;
+#endif
+}
+
+/* The eight bytes that two words in memory, one behind the other, are. */
+SUT_INLINE uint64_t mem_pair(uint32_t first, uint32_t second)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return (uint64_t)second << 32 | first;
+#else
+	return (uint64_t)first << 32 | second;
+#endif
+}
+
+/* Writes v in native order to p, at any alignment. */
+SUT_INLINE void mem_store64(void *p, uint64_t v)
+{
+	__builtin_memcpy(p, &v, sizeof v);
+}
+
 /* The number of the lowest or the highest bit that is set in x, which must not be 0. */
 SUT_INLINE unsigned bit_lowest(uint64_t x)
 {

@@ -23,12 +23,16 @@ SUT_INLINE uint64_t hash_fold(uint64_t a, uint64_t b)
 /* Hash of the 40 bytes at p (any alignment, native word order).  For tables only. */
 SUT_INLINE uint64_t hash40(const struct hash_key *key, const void *p)
 {
-	uint64_t w[5];
+	const uint8_t *b = p;
+	uint64_t w0, w1, w2, w3, w4;	/* not an array: compilers would lay it down in memory */
 
-	memcpy(w, p, sizeof w);
-	return hash_fold(hash_fold(w[0] ^ key->k[0], w[1] ^ key->k[1]) ^ w[4],
-			 hash_fold(w[2] ^ key->k[2], w[3] ^ key->k[3]) ^
-				 key->k[4]);
+	memcpy(&w0, b, 8);
+	memcpy(&w1, b + 8, 8);
+	memcpy(&w2, b + 16, 8);
+	memcpy(&w3, b + 24, 8);
+	memcpy(&w4, b + 32, 8);
+	return hash_fold(hash_fold(w0 ^ key->k[0], w1 ^ key->k[1]) ^ w4,
+			 hash_fold(w2 ^ key->k[2], w3 ^ key->k[3]) ^ key->k[4]);
 }
 
 /*

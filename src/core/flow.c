@@ -70,7 +70,7 @@ static size_t records_size(uint32_t max_flows)
 	return (size_t)max_flows * 2 * sizeof(struct flow_rec);
 }
 
-static struct bucket *bucket_at(const struct flows *t, uint32_t i)
+SUT_INLINE struct bucket *bucket_at(const struct flows *t, uint32_t i)
 {
 	uint8_t *block = (uint8_t *)(uintptr_t)t;
 
@@ -82,18 +82,18 @@ static uint32_t *link_of(const struct flows *t, uint32_t f)
 	return (uint32_t *)(void *)bucket_at(t, t->buckets) + f;
 }
 
-static uint64_t hash_of(const struct flows *t, const struct flow_key *key)
+SUT_INLINE uint64_t hash_of(const struct flows *t, const struct flow_key *key)
 {
 	return hash40(&t->key, key);
 }
 
-static uint16_t tag_of(uint64_t h)
+SUT_INLINE uint16_t tag_of(uint64_t h)
 {
 	return (uint16_t)(h | 1);
 }
 
 /* The nth bucket in which a record with hash h may lie; n = 0 is its home. */
-static uint32_t candidate(const struct flows *t, uint64_t h, unsigned n)
+SUT_INLINE uint32_t candidate(const struct flows *t, uint64_t h, unsigned n)
 {
 	uint32_t step = (1u << 30) + ((uint32_t)h >> 4);	/* 1/4 to 5/16 of 2^32 */
 	uint32_t at = (uint32_t)(h >> 32) + n * step;
@@ -101,7 +101,7 @@ static uint32_t candidate(const struct flows *t, uint64_t h, unsigned n)
 	return (uint32_t)((uint64_t)at * t->buckets >> 32);
 }
 
-static uint32_t find_in(const struct flows *t, const struct bucket *b, uint64_t h,
+SUT_INLINE uint32_t find_in(const struct flows *t, const struct bucket *b, uint64_t h,
 			const struct flow_key *key)
 {
 	unsigned lanes = match8x16(b->tag, tag_of(h));
@@ -129,7 +129,7 @@ static SUT_NOINLINE uint32_t find(const struct flows *t, uint64_t h, const struc
 }
 
 /* The record that a bucket suggests for h: its key is still to be compared. */
-static uint32_t guess(const struct flows *t, const struct bucket *b, uint64_t h,
+SUT_INLINE uint32_t guess(const struct flows *t, const struct bucket *b, uint64_t h,
 		      const struct flow_key *key)
 {
 	unsigned lanes = match8x16(b->tag, tag_of(h));
@@ -144,33 +144,29 @@ void flows_find(struct flows *t, const struct flow_key *keys, const bool *skip,
 {
 	const struct bucket *home[FLOW_BURST];
 	uint64_t h[FLOW_BURST];
-	uint8_t at[FLOW_BURST];
-	unsigned m = 0;
 
 	assert(n <= FLOW_BURST);
 	for (unsigned i = 0; i < n; i++) {
-		ret_rec[i] = FLOW_NONE;
+		home[i] = NULL;
 		if (skip != NULL && skip[i])
 			continue;
-		h[m] = hash_of(t, &keys[i]);
-		home[m] = bucket_at(t, candidate(t, h[m], 0));
-		prefetch(home[m]);
-		at[m++] = (uint8_t)i;
+		h[i] = hash_of(t, &keys[i]);
+		home[i] = bucket_at(t, candidate(t, h[i], 0));
+		prefetch(home[i]);
 	}
-	for (unsigned i = 0; i < m; i++) {
-		uint32_t rec = guess(t, home[i], h[i], &keys[at[i]]);
-
-		ret_rec[at[i]] = rec;
-		if (likely(rec != FLOW_NONE))
-			prefetch_write(flows_rec(t, rec));
-	}
-	for (unsigned i = 0; i < m; i++) {
-		uint32_t rec = ret_rec[at[i]];
-
-		if (rec == FLOW_NONE ||
-		    likely(flow_key_equal(&flows_rec(t, rec)->key, &keys[at[i]])))
+	for (unsigned i = 0; i < n; i++) {
+		ret_rec[i] = FLOW_NONE;
+		if (home[i] == NULL)
 			continue;
-		ret_rec[at[i]] = find(t, h[i], &keys[at[i]]);
+		ret_rec[i] = guess(t, home[i], h[i], &keys[i]);
+		if (likely(ret_rec[i] != FLOW_NONE))
+			prefetch_write(flows_rec(t, ret_rec[i]));
+	}
+	for (unsigned i = 0; i < n; i++) {
+		if (ret_rec[i] == FLOW_NONE)
+			continue;
+		if (unlikely(!flow_key_equal(&flows_rec(t, ret_rec[i])->key, &keys[i])))
+			ret_rec[i] = find(t, h[i], &keys[i]);
 	}
 }
 

@@ -103,26 +103,37 @@ static SUT_NOINLINE enum reason fast_general(struct packet *p, struct view *v, s
 	return r;
 }
 
+/* rewrite_fast with SACK blocks behind the timestamps. */
+static SUT_NOINLINE enum reason fast_sack(struct packet *p, struct view *v, int blocks,
+					  struct seam_add a)
+{
+	struct tcp_options o = {
+		.present = OPT_TS | OPT_SACK, .sack_count = (uint8_t)blocks,
+		.ts_off = OPT_OFF + 4, .sack_off = OPT_OFF + TS_BYTES + 4,
+	};
+
+	rewrite_shift(p, v, &o, a);
+	return R_NONE;
+}
+
 enum reason rewrite_fast(struct packet *p, struct view *v, uint32_t add_seq,
 			 uint32_t add_ack, uint32_t add_ts, bool ts_is_val)
 {
 	uint8_t *b = p->head + v->l4;
 	uint32_t len = view_options_len(v);
 	struct csum_delta d = { 0 };
-	int blocks;
 
 	if (len != 0) {
-		blocks = aligned_blocks(b + OPT_OFF, len);
-		if (unlikely(blocks < 0))
-			return fast_general(p, v, (struct seam_add){
-				add_seq, add_ack,
-				ts_is_val ? add_ts : 0, ts_is_val ? 0 : add_ts });
+		int blocks = aligned_blocks(b + OPT_OFF, len);
+		struct seam_add a = { add_seq, add_ack,
+				      ts_is_val ? add_ts : 0, ts_is_val ? 0 : add_ts };
+
+		if (unlikely(blocks != 0))
+			return blocks < 0 ? fast_general(p, v, a) : fast_sack(p, v, blocks, a);
 		if (ts_is_val)
 			add32(&d, b, OPT_OFF + 4, add_ts);
 		else if (v->flags & TCP_ACK)
 			add32(&d, b, OPT_OFF + 8, add_ts);
-		if (blocks != 0 && (v->flags & TCP_ACK))
-			add_edges(&d, b, OPT_OFF + TS_BYTES + 4, (uint32_t)blocks, add_ack);
 	}
 	add_numbers(&d, view_tcp(p, v), v, add_seq, add_ack);
 	apply(p, v, d);
