@@ -117,6 +117,9 @@ void peer_too_big(struct peer *p, uint32_t quoted_seq, uint32_t mtu);
 void peer_expire(struct peer *p, sut_time now);
 sut_time peer_deadline(const struct peer *p);
 
+/* Ends a connection without a word. */
+void peer_forget(struct peer *p);
+
 /* Nothing more is to come from this end. */
 bool peer_ended(const struct peer *p);
 

@@ -335,14 +335,19 @@ static void conn_start(struct world *w, struct conn *c)
 	peer_open(&c->client, w->now);
 }
 
-/* A connection whose ports are used again starts a while after the end of the one before. */
+/*
+ * A connection whose ports are used again starts a while after the end of the one before.  A server has one state for a
+ * pair of ends: what is left of the old one (a half-open connection whose client gave up) is forgotten.
+ */
 static void conn_over(struct world *w, struct conn *c)
 {
 	int i = (int)(c - w->conn);
 
 	c->over = true;
-	if (i + 1 < (int)w->s->conns && w->s->conn[i + 1].reuses == i)
-		w->conn[i + 1].start = w->now + w->s->conn[i + 1].start;
+	if (i + 1 == (int)w->s->conns || w->s->conn[i + 1].reuses != i)
+		return;
+	w->conn[i + 1].start = w->now + w->s->conn[i + 1].start;
+	peer_forget(&c->server);
 }
 
 static bool conn_ended(const struct conn *c)
