@@ -39,7 +39,7 @@ row() {
 }
 
 near() {
-	lab_box accel near --client if:$BOX_C --server if:$BOX_S --mode "$1" --ports 80 --idempotent-ports 80 --stats
+	lab_box accel near --client if:$BOX_C --server if:$BOX_S --mode "$1" --ports 80 --idempotent 80 --stats
 }
 
 # counted NAME: from the counters that suture printed when it ended.

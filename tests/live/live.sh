@@ -57,7 +57,7 @@ accel() {
 	fi
 	lab_stop box
 	[ "$live_isn" != wrap ] || set -- --debug-isn-near-wrap "$@"
-	lab_box accel near --client if:$BOX_C --server if:$BOX_S --mode "$live_mode" --ports $PORTS --idempotent-ports $PORTS \
+	lab_box accel near --client if:$BOX_C --server if:$BOX_S --mode "$live_mode" --ports $PORTS --idempotent $PORTS \
 		--stats "$@"
 }
 
