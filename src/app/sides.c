@@ -201,16 +201,17 @@ static void learn_addresses(struct sides *s, const struct packet *p, uint8_t add
 			    enum sut_side sender)
 {
 	const struct eth_hdr *eth = (const struct eth_hdr *)p->head;
+	const uint8_t side = (uint8_t)sender;
 	struct flow_key k;
 
 	k = ip_key(addr[0]);
-	learn(s, &k, sender, false);
+	learn(s, &k, side, false);
 	k = ip_key(addr[1]);
-	learn(s, &k, !sender, false);
+	learn(s, &k, !side, false);
 	k = eth_key(eth->src);
-	learn(s, &k, sender, false);
+	learn(s, &k, side, false);
 	k = eth_key(eth->dst);
-	learn(s, &k, !sender, false);
+	learn(s, &k, !side, false);
 }
 
 /* Does the IP header lie in the frame as far as its addresses go? */
