@@ -201,7 +201,6 @@ void verify_answer(struct near *n, const struct passing *in)
 	    csum_tcp_ok(in->p, in->v) && view_options(in->p, in->v, &o) == R_NONE) {
 		learn_answer(n, in, &o);
 		c->verified = 1;
-		flow_may_go(n, in->flow);
 	}
 	pass_on(n, in);
 }

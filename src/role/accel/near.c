@@ -95,6 +95,9 @@ static void client_verifying(struct near *n, struct passing *in)
 	struct flow_key k = rec_of(n, in->flow, NEAR)->key;
 
 	if ((in->v->flags & (TCP_SYN | TCP_ACK)) != TCP_SYN) {
+		/* It has the server's answer: it will not repeat its SYN. */
+		if (c->verified)
+			flow_may_go(n, in->flow);
 		pass_on(n, in);
 	} else if (in->v->seq == c->isn.v) {
 		c->syn_tries = 2;	/* its RTT tells nothing now (Karn) */
