@@ -9,7 +9,7 @@
 # them, as whatever else the machine does only adds to them.  What counts is the ratio to the bridge of the same run.
 # Prints a Markdown table:   bench/live.sh >bench/results/live.md   (root; three to four minutes; progress on standard error)
 set -u
-ROUNDS=${ROUNDS:-5}
+ROUNDS=${ROUNDS:-4}
 FETCHES=${FETCHES:-200}		# a turn, at 0 ms
 FAR_FETCHES=${FAR_FETCHES:-20}	# a turn, at 20 ms
 SECONDS_FLOW=${SECONDS_FLOW:-1}
@@ -166,7 +166,7 @@ far_turn() {
 rounds() {
 	echo "bench/live.sh: $(($(date +%s) - began)) s: $1" >&2
 	shift
-	for r in $(seq "$ROUNDS"); do
+	for _ in $(seq "$ROUNDS"); do
 		for w in $WAYS; do
 			"$@" "$w"
 		done
