@@ -177,8 +177,9 @@ void server_answer(struct near *n, const struct passing *in)
 	} else if (flags == (TCP_SYN | TCP_ACK)) {
 		server_synack(n, in);
 	} else if (flags == TCP_SYN) {
-		/* A crossing SYN cannot be joined to the promised history. */
+		/* A crossing SYN cannot be joined to the promised history: both ends are reset. */
 		drop(n, R_STATE);
+		reset_answer(n, in->flow, n->cold[in->flow].isn.v + 1);
 		break_promise(n, in->flow, "simultaneous open");
 	} else if (flags & TCP_ACK) {
 		server_challenge(n, in);

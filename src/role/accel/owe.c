@@ -201,7 +201,10 @@ static bool pay_rst_server(struct near *n, uint32_t f, struct cold *c)
 
 static bool pay_rst_answer(struct near *n, struct cold *c)
 {
-	struct make_tcp m = { .seq = c->rst_seq, .flags = TCP_RST };
+	struct make_tcp m = {
+		.seq = c->rst_seq, .ack = c->rst_ack,
+		.flags = (uint8_t)(TCP_RST | (c->rst_ack ? TCP_ACK : 0)),
+	};
 
 	return send_to(n, ACCEL_SERVER, &c->client, &m);
 }
