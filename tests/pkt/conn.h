@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #ifndef SUT_PKT_CONN_H
 #define SUT_PKT_CONN_H
-/* conn - a connection of a script ("flow A:port > B:port"): its two ends, and the bytes that each end sends. */
+/*
+ * conn - a connection of a script ("flow A:port > B:port"): its two ends, and the bytes that
+ * each end sends.
+ */
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -19,8 +22,9 @@ struct conn {
 };
 
 /*
- * Byte number off (the first byte behind the SYN is 1) of the stream with this number (2 * connection + direction).
- * A byte that is out of place, or of another stream, differs nearly always.
+ * Byte number off (the first byte behind the SYN is 1) of the stream with this number (2 *
+ * connection + direction). A byte that is out of place, or of another stream, differs nearly
+ * always.
  */
 static inline uint8_t stream_byte(unsigned stream, uint32_t off)
 {

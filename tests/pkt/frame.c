@@ -270,7 +270,9 @@ static uint8_t proto_of(const struct seg *g, bool ip6)
 	       ip6 ? IP_ICMP6 : IP_ICMP;
 }
 
-/* An IP packet behind the eth bytes already at buf; returns the frame's length, 0 with a fault. */
+/*
+ * An IP packet behind the eth bytes already at buf; returns the frame's length, 0 with a fault.
+ */
 static size_t build_ip(const struct seg *g, const struct lane_of *lane,
 		       const struct ctx *x,
 		       uint8_t *buf, size_t eth, struct packet *p)

@@ -11,7 +11,10 @@
 #include "conn.h"
 #include "seg.h"
 
-/* By how much [bad cksum] is wrong, in one's complement: a translation must keep the error as it is. */
+/*
+ * By how much [bad cksum] is wrong, in one's complement: a translation must keep the error as
+ * it is.
+ */
 #define CSUM_ERROR 0x1234
 
 /* Between which ends a packet travels, and where its sender's stream begins. */
@@ -22,7 +25,10 @@ struct lane_of {
 	uint32_t base;			/* the sender's ISN in the numbers of this port */
 };
 
-/* Writes the frame of g into buf (PACKET_MAX bytes) and describes it in ret_p.  False with a fault. */
+/*
+ * Writes the frame of g into buf (PACKET_MAX bytes) and describes it in ret_p. False with a
+ * fault.
+ */
 bool frame_build(const struct seg *g, const struct lane_of *lane,
 		 const struct ctx *x,
 		 uint8_t *buf, struct packet *ret_p);

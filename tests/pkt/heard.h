@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #ifndef SUT_PKT_HEARD_H
 #define SUT_PKT_HEARD_H
-/* heard - a frame that came out, taken apart.  Shares no parser and no checksum with what is under test. */
+/*
+ * heard - a frame that came out, taken apart. Shares no parser and no checksum with what is
+ * under test.
+ */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -22,7 +25,10 @@ struct heard {
 	uint16_t sum;			/* folded sum over everything, 0xffff if right */
 };
 
-/* Reads the n bytes at b, options and payload not included.  False with a fault if they are damaged. */
+/*
+ * Reads the n bytes at b, options and payload not included. False with a fault if they are
+ * damaged.
+ */
 bool heard_read(const uint8_t *b, size_t n, struct heard *ret_h,
 		struct fault *f);
 #endif

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #ifndef SUT_PKT_LEX_H
 #define SUT_PKT_LEX_H
-/* lex - a cursor over one line of a script.  Every function skips blanks first; one that fails moves nothing else. */
+/*
+ * lex - a cursor over one line of a script. Every function skips blanks first; one that fails
+ * moves nothing else.
+ */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* suture-pkt - plays packet scripts against roles; see suture-pkt(7).  Prints TAP; exit 0, 1 (a script failed), 2 (usage). */
+/*
+ * suture-pkt - plays packet scripts against roles; see suture-pkt(7). Prints TAP; exit 0, 1 (a
+ * script failed), 2 (usage).
+ */
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>

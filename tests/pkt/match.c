@@ -91,7 +91,10 @@ static bool offload_fits(const struct seg *want, const struct lane_of *lane,
 	       plain("csum_offset", 16, o->csum_offset, x);
 }
 
-/* The checksum at offset `at`: by the full sum, or the pseudo-header's where a device finishes it. */
+/*
+ * The checksum at offset `at`: by the full sum, or the pseudo-header's where a device finishes
+ * it.
+ */
 static bool csum_fits(const struct seg *want, const struct heard *h, size_t at,
 		      const struct ctx *x)
 {

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #ifndef SUT_PKT_MATCH_H
 #define SUT_PKT_MATCH_H
-/* match - does a frame that came out fit what the script expects?  Down to checksums, payload bytes and offload state. */
+/*
+ * match - does a frame that came out fit what the script expects?  Down to checksums, payload
+ * bytes and offload state.
+ */
 #include "base/packet.h"
 #include "frame.h"
 
@@ -13,8 +16,8 @@ struct caught {
 };
 
 /*
- * False with the first difference as x->f.  Names are bound.  A SYN that is not [stray] sets lane->base: the
- * stream begins there.
+ * False with the first difference as x->f. Names are bound. A SYN that is not [stray] sets
+ * lane->base: the stream begins there.
  */
 bool match(const struct seg *want, struct lane_of *lane, const struct ctx *x,
 	   const struct caught *got);

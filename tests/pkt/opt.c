@@ -227,7 +227,10 @@ struct wire_opt {
 	const uint8_t *body;
 };
 
-/* Cuts the n bytes at b into options; EOL ends, and what follows must be zero.  Returns their number, or -1. */
+/*
+ * Cuts the n bytes at b into options; EOL ends, and what follows must be zero. Returns their
+ * number, or -1.
+ */
 static int cut(const uint8_t *b, size_t n, struct wire_opt w[40])
 {
 	int count = 0;
@@ -297,7 +300,10 @@ static bool opt_fits(const struct seg_opt *o, const struct wire_opt *w,
 	return body_fits(o, w, vars);
 }
 
-/* Fits pattern o[0..no) to w[0..nw); "..." tries the shortest run first.  Names bound on a wrong way are unbound again. */
+/*
+ * Fits pattern o[0..no) to w[0..nw); "..." tries the shortest run first. Names bound on a
+ * wrong way are unbound again.
+ */
 static bool list_fits(const struct seg_opt *o, unsigned no,
 		      const struct wire_opt *w, unsigned nw, struct vars *vars)
 {

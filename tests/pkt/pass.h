@@ -2,10 +2,11 @@
 #ifndef SUT_PKT_PASS_H
 #define SUT_PKT_PASS_H
 /*
- * pass - a role for testing packet scripts themselves: passes everything between its ports "a" and "b".
+ * pass - a role for testing packet scripts themselves: passes everything between its ports "a"
+ * and "b".
  *
- * With a delay each packet is kept and sent that much later, so that timed output can be tested.  With spoil
- * it does on purpose what a script must find out.
+ * With a delay each packet is kept and sent that much later, so that timed output can be
+ * tested. With spoil it does on purpose what a script must find out.
  */
 #include <stdbool.h>
 #include <stddef.h>

@@ -2,18 +2,19 @@
 /*
  * Theory of operation
  *
- * Lines are taken in order.  A packet that comes in moves time to its own, firing every timer on the way at the
- * timer's time; then it is given to the role, and after that whatever is due at once is fired.  What goes out is
- * caught with its time in a queue per port.  A line that expects a packet waits in another queue per port; the
- * heads of both are compared as soon as both are there.  If nothing came out yet when such a line is met, timers
- * are fired up to its time and a tick more, but never beyond the time of the next packet that comes in: so a
- * line may also stay waiting while others follow, until its time is over.
+ * Lines are taken in order. A packet that comes in moves time to its own, firing every timer
+ * on the way at the timer's time; then it is given to the role, and after that whatever is due
+ * at once is fired. What goes out is caught with its time in a queue per port. A line that
+ * expects a packet waits in another queue per port; the heads of both are compared as soon as
+ * both are there. If nothing came out yet when such a line is met, timers are fired up to its
+ * time and a tick more, but never beyond the time of the next packet that comes in: so a line
+ * may also stay waiting while others follow, until its time is over.
  *
- * A packet that nobody expects shows itself in one of three ways: by being compared with a later line, by being
- * there still when time moves on, or at the end.
+ * A packet that nobody expects shows itself in one of three ways: by being compared with a
+ * later line, by being there still when time moves on, or at the end.
  *
- * In bursts, packets that come in at the same time and port are given together, over lines in between that expect
- * something, unless one needs a number that such a line binds.
+ * In bursts, packets that come in at the same time and port are given together, over lines in
+ * between that expect something, unless one needs a number that such a line binds.
  */
 #include "run.h"
 
@@ -143,8 +144,8 @@ static void fire(struct run *r, sut_time due)
 }
 
 /*
- * Fires timers up to limit.  With a port (else SCRIPT_PORTS), stops as soon as something waits to be compared
- * there; the clock stays where it is then.
+ * Fires timers up to limit. With a port (else SCRIPT_PORTS), stops as soon as something waits
+ * to be compared there; the clock stays where it is then.
  */
 static bool advance(struct run *r, sut_time limit, unsigned port)
 {

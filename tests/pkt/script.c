@@ -328,7 +328,10 @@ static bool one_line(struct reader *r)
 	return timed_line(r);
 }
 
-/* Ends the line at its newline or comment ('#' at the start or behind a blank, outside of quotes). */
+/*
+ * Ends the line at its newline or comment ('#' at the start or behind a blank, outside of
+ * quotes).
+ */
 static void cut_comment(char *s)
 {
 	bool quoted = false;

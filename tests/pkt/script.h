@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #ifndef SUT_PKT_SCRIPT_H
 #define SUT_PKT_SCRIPT_H
-/* script - a packet script as read from its file: role, settings, connections, and lines in order. */
+/*
+ * script - a packet script as read from its file: role, settings, connections, and lines in
+ * order.
+ */
 #include "conn.h"
 #include "roles.h"
 #include "seg.h"
@@ -62,8 +65,8 @@ struct script {
 };
 
 /*
- * Reads a script.  False with a fault that begins with "path:line: ".  True with role NULL, and nothing read
- * behind it, where the role is not built.  script_free() is right after either.
+ * Reads a script. False with a fault that begins with "path:line: ". True with role NULL, and
+ * nothing read behind it, where the role is not built. script_free() is right after either.
  */
 bool script_read(const char *path, struct script *ret_s, struct fault *f);
 

@@ -2,7 +2,8 @@
 #ifndef SUT_PKT_SEG_H
 #define SUT_PKT_SEG_H
 /*
- * seg - what a script's line says of one packet: to be sent as it stands, or a pattern for one that must come out.
+ * seg - what a script's line says of one packet: to be sent as it stands, or a pattern for one
+ * that must come out.
  *
  * Does not: know addresses (flow.h) or bytes (frame.h).
  */

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #ifndef SUT_PKT_SUM_H
 #define SUT_PKT_SUM_H
-/* sum - the Internet checksum (RFC 1071) as a beginner would write it: a second opinion on proto/checksum.h. */
+/*
+ * sum - the Internet checksum (RFC 1071) as a beginner would write it: a second opinion on
+ * proto/checksum.h.
+ */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #ifndef SUT_PKT_TRAIL_H
 #define SUT_PKT_TRAIL_H
-/* trail - what came out at each port in one run, in order; two runs of a script are compared by it. */
+/*
+ * trail - what came out at each port in one run, in order; two runs of a script are compared by
+ * it.
+ */
 #include "base/time.h"
 #include "core/outbox.h"
 #include "fault.h"

@@ -2,9 +2,11 @@
 #ifndef SUT_PKT_VALUE_H
 #define SUT_PKT_VALUE_H
 /*
- * value - a number in a script: a constant, a sum of constants and names ("$P+1"), or "*" for any.
+ * value - a number in a script: a constant, a sum of constants and names ("$P+1"), or "*" for
+ * any.
  *
- * All arithmetic is modulo 2^32.  A name alone that has no value yet takes the one it is compared with.
+ * All arithmetic is modulo 2^32. A name alone that has no value yet takes the one it is
+ * compared with.
  */
 #include <stdbool.h>
 #include <stdint.h>
