@@ -40,6 +40,15 @@ SUT_INLINE uint64_t mem_pair(uint32_t first, uint32_t second)
 #endif
 }
 
+/* The 8 bytes at p, in native order, at any alignment. */
+SUT_INLINE uint64_t mem_load64(const void *p)
+{
+	uint64_t v;
+
+	__builtin_memcpy(&v, p, sizeof v);
+	return v;
+}
+
 /* Writes v in native order to p, at any alignment. */
 SUT_INLINE void mem_store64(void *p, uint64_t v)
 {

@@ -24,15 +24,10 @@ SUT_INLINE uint64_t hash_fold(uint64_t a, uint64_t b)
 SUT_INLINE uint64_t hash40(const struct hash_key *key, const void *p)
 {
 	const uint8_t *b = p;
-	uint64_t w0, w1, w2, w3, w4;	/* not an array: compilers would lay it down in memory */
+	uint64_t x = hash_fold(mem_load64(b) ^ key->k[0], mem_load64(b + 8) ^ key->k[1]);
+	uint64_t y = hash_fold(mem_load64(b + 16) ^ key->k[2], mem_load64(b + 24) ^ key->k[3]);
 
-	memcpy(&w0, b, 8);
-	memcpy(&w1, b + 8, 8);
-	memcpy(&w2, b + 16, 8);
-	memcpy(&w3, b + 24, 8);
-	memcpy(&w4, b + 32, 8);
-	return hash_fold(hash_fold(w0 ^ key->k[0], w1 ^ key->k[1]) ^ w4,
-			 hash_fold(w2 ^ key->k[2], w3 ^ key->k[3]) ^ key->k[4]);
+	return hash_fold(x ^ mem_load64(b + 32), y ^ key->k[4]);
 }
 
 /*

@@ -38,6 +38,7 @@ enum { LANES = 8, PROBES = 4, BUCKETS_MIN = 16, GROUP = 32 };
 
 #define FLOWS_MAX ((uint32_t)1 << 26)
 #define LIVE UINT32_MAX
+#define AWAY (FLOW_NONE - 1)	/* no record has this number */
 
 struct bucket {
 	_Alignas(64) uint16_t tag[LANES];
@@ -45,17 +46,7 @@ struct bucket {
 	uint32_t away;
 };
 
-struct flows {
-	struct hash_key key;
-	uint32_t max, buckets;
-	uint32_t count, fresh;
-	uint32_t free_first, free_last;	/* flow + 1; 0 where the list is empty, and in the last one's link */
-	uint32_t generation, rekeyed;
-	uint64_t since_rekey;		/* flows entered */
-};
-
 _Static_assert(sizeof(struct bucket) == 64, "one cache line");
-_Static_assert(sizeof(struct flows) <= FLOWS_HEAD, "records begin behind the head");
 
 /* A full table uses four lanes of eight.  With BUCKETS_MIN the four candidates always differ. */
 static uint32_t buckets_for(uint32_t max_flows)
@@ -128,46 +119,55 @@ static SUT_NOINLINE uint32_t find(const struct flows *t, uint64_t h, const struc
 	return rec;
 }
 
-/* The record that a bucket suggests for h: its key is still to be compared. */
-SUT_INLINE uint32_t guess(const struct flows *t, const struct bucket *b, uint64_t h,
-		      const struct flow_key *key)
+/*
+ * What the home bucket suggests for h, its line sent for: a record whose key is still to be compared, FLOW_NONE, or AWAY: it
+ * may lie in another bucket.
+ */
+SUT_INLINE uint32_t guess(struct flows *t, uint64_t h)
 {
+	const struct bucket *b = bucket_at(t, flows_home(t, h));
 	unsigned lanes = match8x16(b->tag, tag_of(h));
 
-	if (likely(lanes != 0))
-		return b->rec[bit_lowest(lanes)];
-	return b->away == 0 ? FLOW_NONE : find(t, h, key);
+	if (likely(lanes != 0)) {
+		uint32_t rec = b->rec[bit_lowest(lanes)];
+
+		prefetch_write(flows_rec(t, rec));
+		return rec;
+	}
+	if (likely(b->away == 0))
+		return FLOW_NONE;
+	prefetch(bucket_at(t, candidate(t, h, 1)));
+	return AWAY;
+}
+
+void flows_find_touched(struct flows *t, const struct flow_key *keys, const uint64_t *hash,
+			const bool *skip, unsigned n, uint32_t *ret_rec)
+{
+	assert(n <= FLOW_BURST);
+	for (unsigned i = 0; i < n; i++)
+		ret_rec[i] = skip != NULL && skip[i] ? FLOW_NONE : guess(t, hash[i]);
+	for (unsigned i = 0; i < n; i++) {
+		uint32_t rec = ret_rec[i];
+
+		if (rec == FLOW_NONE)
+			continue;
+		if (unlikely(rec == AWAY) ||
+		    unlikely(!flow_key_equal(&flows_rec(t, rec)->key, &keys[i])))
+			ret_rec[i] = find(t, hash[i], &keys[i]);
+	}
 }
 
 void flows_find(struct flows *t, const struct flow_key *keys, const bool *skip,
 		unsigned n, uint32_t *ret_rec)
 {
-	const struct bucket *home[FLOW_BURST];
-	uint64_t h[FLOW_BURST];
+	uint64_t hash[FLOW_BURST];
 
 	assert(n <= FLOW_BURST);
 	for (unsigned i = 0; i < n; i++) {
-		home[i] = NULL;
-		if (skip != NULL && skip[i])
-			continue;
-		h[i] = hash_of(t, &keys[i]);
-		home[i] = bucket_at(t, candidate(t, h[i], 0));
-		prefetch(home[i]);
+		if (skip == NULL || !skip[i])
+			hash[i] = flows_touch(t, &keys[i]);
 	}
-	for (unsigned i = 0; i < n; i++) {
-		ret_rec[i] = FLOW_NONE;
-		if (home[i] == NULL)
-			continue;
-		ret_rec[i] = guess(t, home[i], h[i], &keys[i]);
-		if (likely(ret_rec[i] != FLOW_NONE))
-			prefetch_write(flows_rec(t, ret_rec[i]));
-	}
-	for (unsigned i = 0; i < n; i++) {
-		if (ret_rec[i] == FLOW_NONE)
-			continue;
-		if (unlikely(!flow_key_equal(&flows_rec(t, ret_rec[i])->key, &keys[i])))
-			ret_rec[i] = find(t, h[i], &keys[i]);
-	}
+	flows_find_touched(t, keys, hash, skip, n, ret_rec);
 }
 
 uint32_t flows_find_one(const struct flows *t, const struct flow_key *key)

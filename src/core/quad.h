@@ -70,13 +70,12 @@ void flow_key_reverse(const struct flow_key *k, unsigned port,
 /* The same key?  As five words, without a branch for each. */
 SUT_INLINE bool flow_key_equal(const struct flow_key *a, const struct flow_key *b)
 {
-	uint64_t diff = 0, x, y;
+	const uint8_t *x = (const uint8_t *)a, *y = (const uint8_t *)b;
 
-	for (unsigned i = 0; i < sizeof *a; i += sizeof x) {
-		memcpy(&x, (const uint8_t *)a + i, sizeof x);
-		memcpy(&y, (const uint8_t *)b + i, sizeof y);
-		diff |= x ^ y;
-	}
-	return diff == 0;
+	return ((mem_load64(x) ^ mem_load64(y)) |
+		(mem_load64(x + 8) ^ mem_load64(y + 8)) |
+		(mem_load64(x + 16) ^ mem_load64(y + 16)) |
+		(mem_load64(x + 24) ^ mem_load64(y + 24)) |
+		(mem_load64(x + 32) ^ mem_load64(y + 32))) == 0;
 }
 #endif
