@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/wheel.h"
 #include "core/env.h"
@@ -41,6 +42,7 @@ struct run {
 	struct role_env env;
 	uint64_t random;
 	void *block, *role;
+	size_t need;			/* of block */
 	sut_time now;
 	struct outbox *out;
 	struct trail *trail;
@@ -100,15 +102,14 @@ static bool fail_out(struct run *r, const struct line *l, unsigned port,
 
 /* Role. */
 
+/* Mapped, not allocated: most of a role's memory is never touched. */
 static bool lay_out(struct run *r)
 {
-	size_t need = ops(r)->need(r->s->config);
-	size_t size = (need + 63) / 64 * 64;
-
-	r->block = aligned_alloc(64, size);
-	if (!r->block)
+	r->need = ops(r)->need(r->s->config);
+	r->block = mmap(NULL, r->need, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (r->block == MAP_FAILED)
 		return fault_say(r->f, "%s: no memory for the role", r->s->path);
-	memset(r->block, 0, size);
 	r->role = ops(r)->init(r->block, r->s->config, &r->env);
 	return true;
 }
@@ -422,7 +423,7 @@ static bool restart(struct run *r, const struct line *l)
 		return false;
 	while (!l->empty && err == 0 && ops(r)->save(old, &cursor, r->now, &rec) > 0)
 		err = ops(r)->restore(r->role, &rec, r->now);
-	free(old_block);
+	munmap(old_block, r->need);
 	if (err == 0)
 		return true;
 	snprintf(what, sizeof what, "restore() failed: %d", err);
@@ -505,7 +506,8 @@ bool run_script(const struct script *s, const struct run_options *o,
 	free(r->done);
 	free(r->slots);
 	free(r->out);
-	free(r->block);
+	if (r->block && r->block != MAP_FAILED)
+		munmap(r->block, r->need);
 	free(r);
 	return ok;
 }
