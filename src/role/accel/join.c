@@ -20,6 +20,7 @@ static bool acks_syn(const struct cold *c, uint32_t ack)
 static void reset_answer(struct near *n, uint32_t f, uint32_t seq)
 {
 	n->cold[f].rst_seq = seq;
+	n->cold[f].rst_ack = 0;
 	flow_owe(n, f, OWE_RST_ANSWER);
 }
 
@@ -165,6 +166,18 @@ static void server_synack(struct near *n, const struct passing *in)
 	}
 }
 
+/* A crossing SYN (simultaneous open, split handshake) cannot be joined to the promised history: both ends are reset. */
+static void server_opens(struct near *n, const struct passing *in)
+{
+	struct cold *c = &n->cold[in->flow];
+
+	drop(n, R_STATE);
+	break_promise(n, in->flow, "simultaneous open");
+	c->rst_seq = c->isn.v + 1;
+	c->rst_ack = in->v->seq + 1;
+	flow_owe(n, in->flow, OWE_RST_ANSWER);
+}
+
 void server_answer(struct near *n, const struct passing *in)
 {
 	const unsigned mask = TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN;
@@ -177,10 +190,7 @@ void server_answer(struct near *n, const struct passing *in)
 	} else if (flags == (TCP_SYN | TCP_ACK)) {
 		server_synack(n, in);
 	} else if (flags == TCP_SYN) {
-		/* A crossing SYN cannot be joined to the promised history: both ends are reset. */
-		drop(n, R_STATE);
-		reset_answer(n, in->flow, n->cold[in->flow].isn.v + 1);
-		break_promise(n, in->flow, "simultaneous open");
+		server_opens(n, in);
 	} else if (flags & TCP_ACK) {
 		server_challenge(n, in);
 	} else {

@@ -50,6 +50,24 @@ static bool synack_again(struct near *n, const struct passing *in)
 	return true;
 }
 
+/*
+ * A SYN-ACK with another ISN: the server took a SYN that was passed translated, in a live window, for a new connection.  Its
+ * options were agreed end to end, so nothing but the shifts is left to do.
+ */
+static void note_new_life(struct near *n, const struct passing *in)
+{
+	struct cold *c = &n->cold[in->flow];
+
+	if ((in->v->flags & SYN_ACK_FLAGS) != SYN_ACK_FLAGS)
+		return;
+	for (enum sut_side s = NEAR; s < SUT_SIDES; s++)
+		c->seam.near_scale[s] = c->seam.far_scale[s] = 0;
+	c->strip_sack = 0;
+	c->real_mss = c->promised_mss = UINT16_MAX;
+	c->server_heard = 1;
+	pass_set_records(n, in->flow);
+}
+
 static void note_server(struct near *n, const struct passing *in)
 {
 	struct cold *c = &n->cold[in->flow];
@@ -179,10 +197,12 @@ void pass_open(struct near *n, struct passing *in)
 		return;
 	if (view_options(in->p, in->v, &o) != R_NONE)
 		count_pass(&n->env, R_TCP_OPT);	/* what was read before the bad one is translated */
-	if (in->port == ACCEL_SERVER)
+	if (in->port == ACCEL_SERVER) {
+		note_new_life(n, in);
 		note_server(n, in);
-	else if (!fit_mss(n, in))
+	} else if (!fit_mss(n, in)) {
 		return;
+	}
 	if (!follow(n, in))
 		return;
 	if (in->port == ACCEL_CLIENT) {
