@@ -38,12 +38,12 @@ sums() {
 	[ ! -s "$LAB/sums" ] || { head -n 10 "$LAB/sums"; return 1; }
 }
 
-# What a full window or an empty one is called depends on timing, and a reset that ends curl's connection is curl's.
+# Full and empty windows and spurious retransmissions (D-SACK) depend on timing, and a reset that ends curl's connection is curl's.
 warnings() {
 	for side in client server; do
 		tshark -n -r "$LAB/$1-$side.pcap" -o tcp.check_checksum:TRUE -Y '_ws.expert.severity >= 6291456' \
 			-T fields -e frame.number -e _ws.expert.message 2>/dev/null |
-		grep -vE 'TCP window specified by the receiver is now completely full|TCP Zero Window segment|Connection reset \(RST\)' |
+		grep -vE 'TCP window specified by the receiver is now completely full|TCP Zero Window segment|D-SACK Sequence|Connection reset \(RST\)' |
 		sed "s/^/$side: /"
 	done
 }

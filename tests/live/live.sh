@@ -167,7 +167,7 @@ scp_both() {
 }
 
 live_iperf() {
-	lab_start iperf server iperf3 -s -p 5201
+	lab_start iperf server iperf3 -s --forceflush -p 5201
 	lab_await iperf 'listening' 5
 }
 
@@ -189,13 +189,15 @@ kernel() {
 		{ split(head[$1], h); delete head[$1]; for (i = 2; i <= NF; i++) if (h[i] == n) { print $i; exit } }'
 }
 
-# No kernel saw a wrong checksum or a SACK block that it could not place.
+# No kernel saw a wrong checksum, or SACK blocks that it could not place.  A few of those are natural where the wire reorders
+# and duplicates: a bridge of the kernel shows as many; blocks that are not translated show some in every recovery.
 kernels_content() {
 	for live_n in client server; do
-		for live_k in InCsumErrors TCPSACKDiscard; do
-			live_v=$(kernel $live_n $live_k)
-			[ "${live_v:-0}" = 0 ] || { echo "$live_n: $live_k is $live_v"; return 1; }
-		done
+		live_v=$(kernel $live_n InCsumErrors)
+		[ "${live_v:-0}" = 0 ] || { echo "$live_n: InCsumErrors is $live_v"; return 1; }
+		live_v=$(kernel $live_n TCPSACKDiscard)
+		live_r=$(($(kernel client TCPSackRecovery) + $(kernel server TCPSackRecovery)))
+		[ $((${live_v:-0} * 10)) -le $((live_r)) ] || { echo "$live_n: TCPSACKDiscard is $live_v in $live_r recoveries"; return 1; }
 	done
 }
 

@@ -22,7 +22,7 @@ one() {
 	LIVE_WHERE="$mode-$offload-$isn: "
 	lab_unbridge wire
 	big 1
-	big 20
+	big 10
 	lab_nginx
 	serve sink 9000
 	serve echo 9001
@@ -30,8 +30,8 @@ one() {
 	lab_wire --delay 5ms --loss 1% --reorder 1% --dup 0.2% --seed "${SEED:-7}"
 	lab_reach
 	check 'ten pages of 1 MB' many
-	check '20 MB down' down http://$SERVER4 20
-	check '20 MB up' up $SERVER4 20
+	check '10 MB down' down http://$SERVER4 10
+	check '10 MB up' up $SERVER4 10
 	check 'chat' chat $SERVER4 9001
 	check 'SACK was used' recovered
 	check 'kernels content' kernels_content

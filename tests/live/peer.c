@@ -104,8 +104,14 @@ static int connect_to(const char *host, const char *port, const char *sport)
 		    bind(fd, from->ai_addr, from->ai_addrlen) < 0)
 			goto bad;
 	}
-	if (connect(fd, to->ai_addr, to->ai_addrlen) == 0)
-		goto out;
+	/* The last use of a source port may still wait for the ACK of its FIN. */
+	for (int i = 0; i < 100; i++) {
+		if (connect(fd, to->ai_addr, to->ai_addrlen) == 0)
+			goto out;
+		if (errno != EADDRNOTAVAIL)
+			break;
+		usleep(10000);
+	}
 bad:
 	close(fd);
 	fd = -1;
