@@ -70,6 +70,7 @@ struct cold {
 	uint8_t resets;			/* BROKEN: resets sent to the client on the timer */
 	uint8_t hold_ran_out;		/* no first data came in time */
 	uint8_t strip_sack;		/* promised SACK, the server refused it */
+	uint8_t late_syn_seen;		/* ... if there was one */
 	uint8_t idle_looks;		/* idle timer looked and saw no packet */
 	uint8_t queued;			/* in the list of those that owe */
 	uint8_t closed_listed;		/* in the list of flows that may be evicted */
@@ -97,6 +98,7 @@ struct cold {
 	uint32_t synack_tsval[2];	/* TSval of the first and the last real SYN-ACK, far clock */
 	uint32_t far_isn;		/* the server's ISN as it counts (a sut_farseq's value) */
 	uint32_t rst_seq, rst_ack;	/* of OWE_RST_ANSWER; rst_ack 0: without ACK */
+	uint32_t late_syn;		/* a SYN that was passed in a live window, */
 	uint32_t next, prev;		/* list of owing or closed flows */
 	struct hold hold;
 	struct seam seam;

@@ -50,15 +50,26 @@ static bool synack_again(struct near *n, const struct passing *in)
 	return true;
 }
 
+static void note_late_syn(struct near *n, const struct passing *in)
+{
+	struct cold *c = &n->cold[in->flow];
+
+	if ((in->v->flags & SYN_ACK_FLAGS) != TCP_SYN || in->v->seq == c->isn.v)
+		return;
+	c->late_syn_seen = 1;
+	c->late_syn = in->v->seq;
+}
+
 /*
- * A SYN-ACK with another ISN: the server took a SYN that was passed translated, in a live window, for a new connection.  Its
- * options were agreed end to end, so nothing but the shifts is left to do.
+ * The server took a SYN that was passed in a live window for a new connection.  Its options were agreed end to end, so
+ * nothing but the shifts is left to do.
  */
 static void note_new_life(struct near *n, const struct passing *in)
 {
 	struct cold *c = &n->cold[in->flow];
 
-	if ((in->v->flags & SYN_ACK_FLAGS) != SYN_ACK_FLAGS)
+	if ((in->v->flags & SYN_ACK_FLAGS) != SYN_ACK_FLAGS || !c->late_syn_seen ||
+	    in->v->ack != c->late_syn + 1)
 		return;
 	for (enum sut_side s = NEAR; s < SUT_SIDES; s++)
 		c->seam.near_scale[s] = c->seam.far_scale[s] = 0;
@@ -200,8 +211,10 @@ void pass_open(struct near *n, struct passing *in)
 	if (in->port == ACCEL_SERVER) {
 		note_new_life(n, in);
 		note_server(n, in);
-	} else if (!fit_mss(n, in)) {
-		return;
+	} else {
+		note_late_syn(n, in);
+		if (!fit_mss(n, in))
+			return;
 	}
 	if (!follow(n, in))
 		return;
