@@ -11,7 +11,8 @@
 #define RTO_MAX SUT_MS(4000)
 #define SYN_RETRIES 6
 #define DELACK SUT_MS(40)
-#define EDGE_SLACK (1u << 14)	/* a window that is not zero may be rounded up to one unit of the largest scale */
+#define EDGE_SLACK (1u << 14)	/* a smaller window may be rounded up to one unit of the largest scale */
+#define PROMISED 29200u		/* a box that does not know this end may have promised that much */
 
 const char *peer_state_name(enum peer_state s)
 {
@@ -195,7 +196,8 @@ static void input_data(struct peer *p, const struct packet *pkt, const struct vi
 	if (v->payload_len + view_options_len(v) > mss)
 		peer_fault(p, "%u bytes and %u of options are beyond the MSS of %u",
 			   v->payload_len, view_options_len(v), mss);
-	if (at + v->payload_len > p->advertised + EDGE_SLACK)
+	if (at + v->payload_len > p->advertised + (p->cfg.buffer < EDGE_SLACK ? EDGE_SLACK : 0) &&
+	    at + v->payload_len > PROMISED)
 		peer_fault(p, "bytes up to %u, the window ends at %u", at + v->payload_len,
 			   (uint32_t)p->advertised);
 	check_content(p, pkt, v, at);

@@ -93,7 +93,7 @@ static void address(struct ends *e, unsigned client, unsigned server)
 
 static uint32_t draw_length(struct rng *r, uint32_t usual, uint32_t large)
 {
-	return rng_chance(r, 15) ? rng_below(r, large) : rng_range(r, 1, usual);
+	return rng_chance(r, 20) ? rng_below(r, large) : rng_range(r, 1, usual);
 }
 
 /* What both ends have to say; a server that speaks first is waited for. */
@@ -101,7 +101,7 @@ static void draw_script(struct rng *r, struct conn_plan *c)
 {
 	struct peer_config *cl = &c->client, *sv = &c->server;
 
-	cl->out_len = sv->in_len = draw_length(r, 3000, 60000);
+	cl->out_len = sv->in_len = draw_length(r, 3000, 120000);
 	sv->out_len = cl->in_len = draw_length(r, 20000, 200000);
 	if (sv->first_len > sv->out_len)
 		sv->first_len = sv->out_len;

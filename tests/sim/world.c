@@ -296,6 +296,32 @@ static void deliver_icmp(struct world *w, const struct packet *p, const struct v
 		peer_too_big(&c->client, e.seq, e.mtu);
 }
 
+/* bytes as a window field of this scale shows them: rounded down, but never to nothing. */
+static uint64_t as_shown(uint64_t bytes, unsigned scale)
+{
+	uint64_t field = bytes >> scale;
+
+	if (field > 65535)
+		field = 65535;
+	return (bytes && !field ? 1 : field) << scale;
+}
+
+/* The window that reaches one end is what the other end shows, or showed in its SYN, through the reader's scale. */
+static void check_window(struct world *w, const struct peer *reader, const struct peer *writer,
+			 const struct view *v)
+{
+	uint64_t shown = as_shown(writer->cfg.buffer, writer->scale_on ? writer->cfg.wscale : 0);
+	uint64_t in_syn = as_shown(writer->cfg.buffer, 0);
+	uint64_t read = (uint64_t)v->window << reader->peer_wscale;
+
+	if (v->flags & (TCP_SYN | TCP_RST) || reader->state != PEER_OPEN ||
+	    writer->state < PEER_SYN_RECEIVED || writer->state > PEER_DONE)
+		return;
+	if (read != as_shown(shown, reader->peer_wscale) &&
+	    read != as_shown(in_syn, reader->peer_wscale))
+		broken(w, "a window of %u was shown, of %u read", (unsigned)shown, (unsigned)read);
+}
+
 static void deliver_peer(struct world *w, bool client)
 {
 	struct frame *f = queue_take(&w->queue).frame;
@@ -307,6 +333,8 @@ static void deliver_peer(struct world *w, bool client)
 	if (view_parse(&p, &v) == R_NONE) {
 		c = v.tcp ? conn_of_view(w, &p, &v, !client) : NULL;
 		if (c) {
+			check_window(w, client ? &c->client : &c->server,
+				     client ? &c->server : &c->client, &v);
 			peer_input(client ? &c->client : &c->server, &p, &v, w->now);
 			check_peer(w, c, client ? &c->client : &c->server);
 		} else if (client && (v.proto == IP_ICMP || v.proto == IP_ICMP6)) {
