@@ -96,6 +96,7 @@ struct cold {
 	uint32_t client_tsval;		/* the client's last TSval */
 	uint32_t promise_tsval;		/* TSval of the promised SYN-ACK */
 	uint32_t synack_tsval[2];	/* TSval of the first and the last real SYN-ACK, far clock */
+	uint32_t synack_tsecr;		/* what the first of them echoed */
 	uint32_t far_isn;		/* the server's ISN as it counts (a sut_farseq's value) */
 	uint32_t rst_seq, rst_ack;	/* of OWE_RST_ANSWER; rst_ack 0: without ACK */
 	uint32_t late_syn;		/* a SYN that was passed in a live window, */

@@ -108,6 +108,7 @@ static void set_seam(struct cold *c, const struct passing *in, const struct tcp_
 	c->server_acked = (sut_seq){ in->v->ack };
 	c->synack_window = in->v->window;
 	c->synack_tsval[0] = c->synack_tsval[1] = o->tsval;
+	c->synack_tsecr = o->tsecr;
 }
 
 void flow_join(struct near *n, uint32_t f)

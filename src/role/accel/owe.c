@@ -105,7 +105,7 @@ static bool pay_ack_client(struct near *n, struct cold *c)
 		.options = opt, .options_len = has_ts(c) ? DATA_TS_LEN : 0,
 	};
 
-	make_ts_option(opt, c->promise_tsval, c->client_tsval);
+	make_ts_option(opt, c->promise_tsval, c->synack_tsecr);
 	return send_to(n, ACCEL_CLIENT, &c->server, &m);
 }
 
