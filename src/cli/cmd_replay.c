@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include <sys/stat.h>
 
 #include "app/options.h"
 #include "app/replay.h"
@@ -74,9 +76,16 @@ static struct replay_file file_of(const struct role_ops *ops, const char *arg)
 	return (struct replay_file){ port, eq + 1 };
 }
 
+/* By name, or by what the names stand for; devices (/dev/null) may be named twice. */
 static bool same_file(const char *a, const char *b)
 {
-	return strcmp(a, b) == 0 && strcmp(a, "-") != 0;
+	struct stat sa, sb;
+
+	if (strcmp(a, "-") == 0)
+		return false;
+	if (stat(a, &sa) != 0 || stat(b, &sb) != 0)
+		return strcmp(a, b) == 0;
+	return S_ISREG(sa.st_mode) && sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
 }
 
 /* Fills in the files: -1, or 2 after complaining. */

@@ -1,0 +1,75 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# cli_test.sh SUTURE - exit codes and messages of the command, without privilege.
+set -u
+suture=$1
+dir=$(mktemp -d) || exit 1
+trap 'rm -rf "$dir"' EXIT
+bad=0
+
+# expect CODE STREAM PATTERN COMMAND...: runs the command and looks for PATTERN in its output or its errors
+expect() {
+	code=$1 stream=$2 pattern=$3
+	shift 3
+	"$@" >"$dir/out" 2>"$dir/err"
+	got=$?
+	if [ "$got" -ne "$code" ] || ! grep -q -e "$pattern" "$dir/$stream"; then
+		echo "not ok: $*: exit $got (expected $code), expected '$pattern' in $stream:"
+		sed 's/^/    /' "$dir/out" "$dir/err"
+		bad=1
+	fi
+}
+
+# the header of a capture of Ethernet frames, and one ARP-like frame of 60 zero bytes
+header() {
+	printf '\324\303\262\241\002\000\004\000\000\000\000\000\000\000\000\000\377\377\000\000\001\000\000\000'
+}
+frame() {
+	printf '\001\000\000\000\000\000\000\000\074\000\000\000\074\000\000\000'
+	head -c 60 /dev/zero
+}
+header >"$dir/empty.pcap"
+{ header; frame; frame; } >"$dir/two.pcap"
+{ header; frame; frame | head -c 40; } >"$dir/cut.pcap"
+: >"$dir/zero.pcap"
+replay="$suture replay --role accel-near"
+
+expect 2 err 'usage: suture' "$suture"
+expect 0 out 'Commands:' "$suture" --help
+expect 0 out '^suture [0-9]' "$suture" version
+expect 0 out '^suture [0-9]' "$suture" --version
+expect 0 out '^{"suture":"' "$suture" version --json
+expect 2 err "unknown command 'nope'" "$suture" nope
+expect 2 err "unknown option '--nope'" "$suture" --nope
+expect 2 err 'unknown option --nope' "$suture" version --nope
+expect 2 err 'version --help' "$suture" version --nope
+expect 0 out 'usage: suture version' "$suture" help version
+expect 0 out 'usage: suture replay' "$suture" replay --help
+expect 1 err 'standard output' sh -c "exec '$suture' version >/dev/full"
+
+expect 2 err 'which of its commands' "$suture" accel
+expect 0 out 'accel near' "$suture" accel --help
+expect 2 err '--client PORT is missing' "$suture" accel near
+expect 2 err 'if:NAME' "$suture" accel near --client eth0 --server if:b
+expect 2 err 'same port' "$suture" accel near --client if:a --server if:a
+expect 2 err '--merge-hold: .*unit' "$suture" accel near --merge-hold 5
+expect 2 err '--early-bytes: .*65535' "$suture" accel near --early-bytes 65536
+expect 1 err 'pcap\|No such file' "$suture" accel near --client pcap:/nonexistent --server pcap:/nonexistent2
+expect 0 err 'ready: accel-near client=pcap:' "$suture" accel near --client "pcap:$dir/two.pcap" --server "pcap:$dir/empty.pcap"
+
+expect 2 err '--role is missing: one of accel-near' "$suture" replay "$dir/two.pcap"
+expect 2 err "'nope' is not one of" "$suture" replay --role nope "$dir/two.pcap"
+expect 2 err 'too few arguments' $replay
+expect 2 err 'both input and output' $replay "$dir/two.pcap" -o "$dir/./two.pcap"
+expect 2 err '--client-net' $replay --client-net 192.0.2.0/40 "$dir/two.pcap"
+expect 1 err "$dir/zero.pcap" $replay "$dir/zero.pcap"
+expect 1 err "$dir/cut.pcap" $replay "$dir/cut.pcap"
+expect 1 err '/nonexistent' $replay /nonexistent
+expect 1 err '/nonexistent/out' $replay "$dir/two.pcap" -o /nonexistent/out
+expect 1 err '/dev/full' $replay "$dir/two.pcap" -o /dev/full
+expect 0 out 'counters of accel-near' $replay "$dir/empty.pcap" -o "$dir/out.pcap"
+expect 0 out '"packets_in":2,"packets_out":2' $replay --json "$dir/two.pcap" -o "$dir/out.pcap"
+expect 0 out '"packets_in":4' $replay --json client="$dir/two.pcap" server="$dir/two.pcap"
+expect 0 out '1.pcap' sh -c "$replay --mode bypass -q '$dir/two.pcap' -o '$dir/1.pcap' && $replay --mode bypass -q '$dir/1.pcap' -o '$dir/2.pcap' && cmp '$dir/1.pcap' '$dir/2.pcap' && echo 1.pcap"
+
+exit $bad
