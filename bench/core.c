@@ -4,18 +4,22 @@
  *
  *     bench-core [FLOWS...]        without arguments: 1, 1 k, 64 k, 1 M and 4 M flows
  *
- * Packets are 60-byte TCP/IPv4 frames in a ring that stays in the cache; each is given the addresses, ports and
- * numbers of a random direction of a random flow before it is handled.  All three ways have this generator in common:
+ * Packets are 60-byte TCP/IPv4 frames in a ring that stays in the cache; each is given the
+ * addresses, ports and numbers of a random direction of a random flow before it is handled.
+ * All ways have this generator in common:
  *
- *     floor      read the key from the frame, hash it, and read the one 64-byte line that the hash names, in
- *                an array as large as the table's records, fetched ahead in bursts of 64
- *     two lines  the same with a line of the table's buckets before it, as any table must read that finds
- *                records at stable addresses: what memory alone takes of the ways below
- *     core       view_parse, flow_key_of, flows_touch; flows_find_touched; rewrite_fast; in bursts of 64
+ *     floor      read the key from the frame, hash it, and read the one 64-byte line that the
+ *                hash names, in an array as large as the table's records, fetched ahead in
+ *                bursts of 64
+ *     two lines  the same with a line of the table's buckets before it, as any table must read
+ *                that finds records at stable addresses: what memory alone takes of the ways
+ *                below
+ *     core       view_parse, flow_key_of, flows_touch; flows_find_touched; rewrite_fast; in
+ *                bursts of 64
  *     tracking   the same, and flow_rec_seen
  *
- * The ways take turns, and the best turn of each counts, in CPU time of the thread.  Figures, not a test: the exit
- * status is 0 wherever the packets come out right.
+ * The ways take turns, and the best turn of each counts, in CPU time of the thread.  Figures,
+ * not a test: the exit status is 0 wherever the packets come out right.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,14 +37,24 @@
 #include "proto/view.h"
 
 enum {
-	BURST = FLOW_BURST, RING = 64, FRAME = 60, STRIDE = 192, L3 = 14, L4 = 34,
-	TURNS = 100, BURSTS_PER_TURN = 1 << 11, BURSTS_CHECKED = 2000,
+	BURST = FLOW_BURST,
+	RING = 64,
+	FRAME = 60,
+	STRIDE = 192,
+	L3 = 14,
+	L4 = 34,
+	TURNS = 100,
+	BURSTS_PER_TURN = 1 << 11,
+	BURSTS_CHECKED = 2000,
 };
 
 enum { FLOOR, TWO_LINES, CORE, TRACKING };
 
 /* clang-format off */
-/* Of the floor, at LIMITED_FROM flows and more: below, caches hold it all and the ratio means little. */
+/*
+ * Of the floor, at LIMITED_FROM flows and more: below, caches hold it all and the ratio means
+ * little.
+ */
 static const struct limit { unsigned way; double most, aim; } limits[] = {
 	{ CORE,     1.5, 1.2 },
 	{ TRACKING, 2.2, 1.8 },
@@ -51,10 +65,10 @@ static const struct limit { unsigned way; double most, aim; } limits[] = {
 
 struct bench {
 	struct flows *flows;
-	uint8_t *lines;			/* the floor's array */
-	const uint8_t *buckets;		/* the table's */
+	uint8_t *lines; /* the floor's array */
+	const uint8_t *buckets; /* the table's */
 	uint64_t rng, n_flows, n_lines, sum;
-	unsigned at;			/* next ring slot */
+	unsigned at; /* next ring slot */
 	struct hash_key key;
 	struct packet pkt[RING];
 	struct view view[BURST];
@@ -90,19 +104,25 @@ static void *block(size_t size)
 }
 
 /* One direction of flow n, as far as flows differ. */
-struct ends { uint32_t src, dst, ports; };
+struct ends {
+	uint32_t src, dst, ports;
+};
 
 SUT_INLINE struct ends ends_of(uint32_t n, enum sut_side sender)
 {
-	uint32_t x = 0xc0000200 | (n & 0xff);			/* 192.0.2.0/24 */
-	uint32_t y = 0xc6336400 | (n >> 8 & 0xff);		/* 198.51.100.0/24 */
+	uint32_t x = 0xc0000200 | (n & 0xff); /* 192.0.2.0/24 */
+	uint32_t y = 0xc6336400 | (n >> 8 & 0xff); /* 198.51.100.0/24 */
 	uint32_t ports = (1024 + (n >> 16)) << 16 | 80;
 	uint32_t swap = (x ^ y) & (0u - (uint32_t)sender);
 
-	return (struct ends){ x ^ swap, y ^ swap, sender == NEAR ? ports : ports << 16 | ports >> 16 };
+	return (struct ends){ x ^ swap, y ^ swap,
+			      sender == NEAR ? ports : ports << 16 | ports >> 16 };
 }
 
-/* Gives the next BURST frames of the ring random flows and numbers; returns the first one's slot. */
+/*
+ * Gives the next BURST frames of the ring random flows and numbers; returns the first one's
+ * slot.
+ */
 SUT_INLINE unsigned generate(struct bench *b)
 {
 	unsigned first = b->at;
@@ -122,12 +142,17 @@ SUT_INLINE unsigned generate(struct bench *b)
 	return first;
 }
 
-/* Reads what makes a flow in frame h and hashes as much as a flow_key is, put together in registers. */
+/*
+ * Reads what makes a flow in frame h and hashes as much as a flow_key is, put together in
+ * registers.
+ */
 SUT_INLINE uint64_t hash_frame(const struct bench *b, const uint8_t *h)
 {
 	uint64_t k[5] = {
-		0, (uint64_t)load_be32(h + L3 + 12) << 32 | 0xffff,
-		0, (uint64_t)load_be32(h + L3 + 16) << 32 | 0xffff,
+		0,
+		(uint64_t)load_be32(h + L3 + 12) << 32 | 0xffff,
+		0,
+		(uint64_t)load_be32(h + L3 + 16) << 32 | 0xffff,
 		(uint64_t)load_be32(h + L4) << 32 | 0xffffff,
 	};
 
@@ -163,7 +188,7 @@ static SUT_NOINLINE void two_lines_burst(struct bench *b)
 		line[i] = b->buckets + (size_t)flows_home(b->flows, hash[i]) * 64;
 		prefetch(line[i]);
 	}
-	for (unsigned i = 0; i < BURST; i++) {	/* the second address hangs on the first line */
+	for (unsigned i = 0; i < BURST; i++) { /* the second address hangs on the first line */
 		line[i] = line_of(b, hash[i]) + (mem_load64(line[i]) & 1);
 		prefetch(line[i]);
 	}
@@ -212,7 +237,7 @@ static SUT_NOINLINE void tracking_burst(struct bench *b)
 	for (unsigned i = 0; i < BURST; i++) {
 		struct flow_rec *r = flows_rec(b->flows, b->rec[i]);
 		const struct view *v = &b->view[i];
-		uint32_t far = 0u - (b->rec[i] & 1);	/* what FAR sends is in far numbers */
+		uint32_t far = 0u - (b->rec[i] & 1); /* what FAR sends is in far numbers */
 
 		if (b->rec[i] == FLOW_NONE)
 			fail("a flow was not found");
@@ -222,9 +247,14 @@ static SUT_NOINLINE void tracking_burst(struct bench *b)
 	}
 }
 
-static const struct way { const char *name; void (*burst)(struct bench *b); } ways[] = {
-	{ "floor", floor_burst }, { "two lines", two_lines_burst },
-	{ "core", core_burst }, { "tracking", tracking_burst },
+static const struct way {
+	const char *name;
+	void (*burst)(struct bench *b);
+} ways[] = {
+	{ "floor", floor_burst },
+	{ "two lines", two_lines_burst },
+	{ "core", core_burst },
+	{ "tracking", tracking_burst },
 };
 
 enum { WAYS = ARRAY_LEN(ways) };
@@ -249,8 +279,10 @@ static double turn(struct bench *b, const struct way *w)
 static void fill_ring(struct bench *b)
 {
 	static const uint8_t head[FRAME] = {
-		2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0,
-		0x45, 0, 0, 40, 0, 1, 0x40, 0, 64, 6, 0, 0, [46] = 5 << 4, TCP_ACK, 4, 0,
+		2,	 0, 0,	  0, 0,	 2,    2, 0, 0,
+		0,	 0, 1,	  8, 0,	 0x45, 0, 0, 40,
+		0,	 1, 0x40, 0, 64, 6,    0, 0, [46] = 5 << 4,
+		TCP_ACK, 4, 0,
 	};
 
 	for (unsigned i = 0; i < RING; i++) {
@@ -264,8 +296,10 @@ static void key_for(uint32_t n, enum sut_side sender, struct flow_key *ret_k)
 	struct ends e = ends_of(n, sender);
 
 	*ret_k = (struct flow_key){
-		.src = { [10] = 0xff, [11] = 0xff }, .dst = { [10] = 0xff, [11] = 0xff },
-		.sport = be16_of((uint16_t)(e.ports >> 16)), .dport = be16_of((uint16_t)e.ports),
+		.src = { [10] = 0xff, [11] = 0xff },
+		.dst = { [10] = 0xff, [11] = 0xff },
+		.sport = be16_of((uint16_t)(e.ports >> 16)),
+		.dport = be16_of((uint16_t)e.ports),
 		.where = 0xffffff,
 	};
 	store_be32(ret_k->src + 12, e.src);
@@ -292,7 +326,10 @@ static void fill_table(struct bench *b)
 	}
 }
 
-/* Is what comes out right?  Each packet's own flow, numbers shifted, and a checksum that was right before still is. */
+/*
+ * Is what comes out right?  Each packet's own flow, numbers shifted, and a checksum that was
+ * right before still is.
+ */
 static void check(struct bench *b)
 {
 	for (unsigned n = 0; n < BURSTS_CHECKED * BURST; n += BURST) {
@@ -309,8 +346,8 @@ static void check(struct bench *b)
 			csum_tcp_fill(p, v);
 			p->off.csum = CSUM_UNKNOWN;
 			shift(b, p, v, r);
-			if (load_be32(p->head + L4 + 4) != seq || load_be32(p->head + L4 + 8) != ack ||
-			    !csum_tcp_ok(p, v))
+			if (load_be32(p->head + L4 + 4) != seq ||
+			    load_be32(p->head + L4 + 8) != ack || !csum_tcp_ok(p, v))
 				fail("a packet came out wrong");
 		}
 	}
@@ -353,7 +390,8 @@ static void print_head(void)
 	char line[256], *cpu = line;
 	FILE *f = fopen("/proc/cpuinfo", "r");
 
-	while (f != NULL && fgets(line, sizeof line, f) != NULL && strncmp(line, "model name", 10) != 0)
+	while (f != NULL && fgets(line, sizeof line, f) != NULL &&
+	       strncmp(line, "model name", 10) != 0)
 		;
 	if (f != NULL)
 		fclose(f);
@@ -372,9 +410,9 @@ static void print_head(void)
 
 static void print_row(uint32_t n_flows, const double ns[WAYS])
 {
-	printf("| %u | %.1f | %.1f | %.1f | %.2f | %.2f | %.1f | %.2f | %.2f |\n", n_flows, ns[FLOOR],
-	       ns[TWO_LINES], ns[CORE], ns[CORE] / ns[FLOOR], ns[CORE] / ns[TWO_LINES], ns[TRACKING],
-	       ns[TRACKING] / ns[FLOOR], ns[TRACKING] / ns[TWO_LINES]);
+	printf("| %u | %.1f | %.1f | %.1f | %.2f | %.2f | %.1f | %.2f | %.2f |\n", n_flows,
+	       ns[FLOOR], ns[TWO_LINES], ns[CORE], ns[CORE] / ns[FLOOR], ns[CORE] / ns[TWO_LINES],
+	       ns[TRACKING], ns[TRACKING] / ns[FLOOR], ns[TRACKING] / ns[TWO_LINES]);
 	fflush(stdout);
 }
 
@@ -386,7 +424,10 @@ static void print_verdicts(uint32_t n_flows, const double ns[WAYS])
 		double ratio = ns[l->way] / ns[FLOOR];
 
 		printf("| %s, %u flows | %.2f | %.1f | %.1f | %s |\n", ways[l->way].name, n_flows,
-		       ratio, l->most, l->aim, ratio <= l->aim ? "PASS, aim met" : ratio <= l->most ? "PASS" : "over");
+		       ratio, l->most, l->aim,
+		       ratio <= l->aim	  ? "PASS, aim met"
+		       : ratio <= l->most ? "PASS"
+					  : "over");
 	}
 }
 

@@ -53,9 +53,12 @@ uint64_t siphash(const uint8_t key[16], const void *p, size_t len)
 {
 	const uint8_t *at = p;
 	uint64_t k0 = load_le64(key), k1 = load_le64(key + 8);
-	uint64_t v[4] = {	/* the ASCII text "somepseudorandomlygeneratedbytes" */
-		k0 ^ 0x736f6d6570736575, k1 ^ 0x646f72616e646f6d,
-		k0 ^ 0x6c7967656e657261, k1 ^ 0x7465646279746573,
+	uint64_t v[4] = {
+		/* the ASCII text "somepseudorandomlygeneratedbytes" */
+		k0 ^ 0x736f6d6570736575,
+		k1 ^ 0x646f72616e646f6d,
+		k0 ^ 0x6c7967656e657261,
+		k1 ^ 0x7465646279746573,
 	};
 	size_t left = len;
 
@@ -69,7 +72,10 @@ uint64_t siphash(const uint8_t key[16], const void *p, size_t len)
 
 void hash_key_next(struct hash_key *key)
 {
-	struct { struct hash_key old; uint64_t word; } in = { *key, 0 };
+	struct {
+		struct hash_key old;
+		uint64_t word;
+	} in = { *key, 0 };
 	uint8_t sip[16];
 
 	memcpy(sip, key->k, sizeof sip);

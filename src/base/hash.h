@@ -2,7 +2,8 @@
 #ifndef SUT_BASE_HASH_H
 #define SUT_BASE_HASH_H
 /*
- * hash - a keyed multiply-fold for tables (fast, not a MAC), and SipHash-2-4 for what a peer must not guess.
+ * hash - a keyed multiply-fold for tables (fast, not a MAC), and SipHash-2-4 for what a peer
+ * must not guess.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -10,7 +11,9 @@
 
 #include "base/compiler.h"
 
-struct hash_key { uint64_t k[5]; };	/* random; each word odd or not as it comes */
+struct hash_key {
+	uint64_t k[5];
+}; /* random; each word odd or not as it comes */
 
 /* a * b as 128 bits, the halves xored. */
 SUT_INLINE uint64_t hash_fold(uint64_t a, uint64_t b)
@@ -31,14 +34,15 @@ SUT_INLINE uint64_t hash40(const struct hash_key *key, const void *p)
 }
 
 /*
- * Replaces a table's key by the next one: SipHash of the old one, so that who knows neither learns nothing
- * of the new one.
+ * Replaces a table's key by the next one: SipHash of the old one, so that who knows neither
+ * learns nothing of the new one.
  */
 void hash_key_next(struct hash_key *key);
 
 /*
- * SipHash-2-4 (Aumasson, Bernstein 2012) of len bytes at p under a 16-byte key.  Used for promised ISNs,
- * cookies and MACs; checked against the published vectors.  The eight bytes of its output, read as little-endian.
+ * SipHash-2-4 (Aumasson, Bernstein 2012) of len bytes at p under a 16-byte key.  Used for
+ * promised ISNs, cookies and MACs; checked against the published vectors.  The eight bytes of
+ * its output, read as little-endian.
  */
 uint64_t siphash(const uint8_t key[16], const void *p, size_t len);
 #endif

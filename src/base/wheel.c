@@ -41,21 +41,21 @@
 enum { BITS = 8, SLOTS = 1 << BITS, LEVELS = 6, DUE = 1, FIRST_SLOT = 2 };
 
 #define HEADS ((uint32_t)(FIRST_SLOT + LEVELS * SLOTS))
-#define TICK_LAST (SUT_NEVER / WHEEL_TICK)	/* the last that begins before SUT_NEVER */
+#define TICK_LAST (SUT_NEVER / WHEEL_TICK) /* the last that begins before SUT_NEVER */
 
 _Static_assert(TICK_LAST >> (BITS * LEVELS) == 0, "the levels hold every tick");
 
 struct node {
 	uint64_t tick;
-	uint32_t next, prev;	/* next is 0 where the timer is not armed */
+	uint32_t next, prev; /* next is 0 where the timer is not armed */
 };
 
 struct wheel {
-	sut_time now;			/* of the last pop */
-	uint64_t tick;			/* the present: now in ticks, rounded down */
-	uint64_t used[LEVELS][SLOTS / 64];	/* bit per slot that holds a timer */
+	sut_time now; /* of the last pop */
+	uint64_t tick; /* the present: now in ticks, rounded down */
+	uint64_t used[LEVELS][SLOTS / 64]; /* bit per slot that holds a timer */
 	uint32_t n;
-	struct node node[];		/* heads, then timers */
+	struct node node[]; /* heads, then timers */
 };
 
 static void append(struct wheel *w, uint32_t head, uint32_t id)
@@ -171,8 +171,7 @@ void wheel_arm(struct wheel *w, uint32_t i, sut_time at)
 	wheel_cancel(w, i);
 	if (at > TICK_LAST * WHEEL_TICK)
 		return;
-	w->node[HEADS + i].tick = at <= w->now ? w->tick :
-				  at / WHEEL_TICK + (at % WHEEL_TICK != 0);
+	w->node[HEADS + i].tick = at <= w->now ? w->tick : at / WHEEL_TICK + (at % WHEEL_TICK != 0);
 	place(w, HEADS + i);
 }
 

@@ -38,7 +38,6 @@ enum { LANES = 8, PROBES = 4, BUCKETS_MIN = 16, GROUP = 32 };
 
 #define FLOWS_MAX ((uint32_t)1 << 26)
 #define LIVE UINT32_MAX
-#define AWAY (FLOW_NONE - 1)	/* no record has this number */
 
 struct bucket {
 	_Alignas(64) uint16_t tag[LANES];
@@ -86,14 +85,14 @@ SUT_INLINE uint16_t tag_of(uint64_t h)
 /* The nth bucket in which a record with hash h may lie; n = 0 is its home. */
 SUT_INLINE uint32_t candidate(const struct flows *t, uint64_t h, unsigned n)
 {
-	uint32_t step = (1u << 30) + ((uint32_t)h >> 4);	/* 1/4 to 5/16 of 2^32 */
+	uint32_t step = (1u << 30) + ((uint32_t)h >> 4); /* 1/4 to 5/16 of 2^32 */
 	uint32_t at = (uint32_t)(h >> 32) + n * step;
 
 	return (uint32_t)((uint64_t)at * t->buckets >> 32);
 }
 
 SUT_INLINE uint32_t find_in(const struct flows *t, const struct bucket *b, uint64_t h,
-			const struct flow_key *key)
+			    const struct flow_key *key)
 {
 	unsigned lanes = match8x16(b->tag, tag_of(h));
 
@@ -120,45 +119,68 @@ static SUT_NOINLINE uint32_t find(const struct flows *t, uint64_t h, const struc
 }
 
 /*
- * What the home bucket suggests for h, its line sent for: a record whose key is still to be compared, FLOW_NONE, or AWAY: it
- * may lie in another bucket.
+ * What bucket b suggests for h, its line sent for: a record whose key is still to be compared,
+ * or FLOW_NONE.
  */
-SUT_INLINE uint32_t guess(struct flows *t, uint64_t h)
+SUT_INLINE uint32_t guess(struct flows *t, const struct bucket *b, uint64_t h)
 {
-	const struct bucket *b = bucket_at(t, flows_home(t, h));
 	unsigned lanes = match8x16(b->tag, tag_of(h));
+	uint32_t rec;
 
-	if (likely(lanes != 0)) {
-		uint32_t rec = b->rec[bit_lowest(lanes)];
-
-		prefetch_write(flows_rec(t, rec));
-		return rec;
-	}
-	if (likely(b->away == 0))
+	if (unlikely(lanes == 0))
 		return FLOW_NONE;
-	prefetch(bucket_at(t, candidate(t, h, 1)));
-	return AWAY;
+	rec = b->rec[bit_lowest(lanes)];
+	prefetch_write(flows_rec(t, rec));
+	return rec;
 }
 
+/* The same for a record that is not at home. */
+static uint32_t guess_away(struct flows *t, uint64_t h)
+{
+	uint32_t rec = FLOW_NONE;
+
+	for (unsigned n = 1; n < PROBES && rec == FLOW_NONE; n++)
+		rec = guess(t, bucket_at(t, candidate(t, h, n)), h);
+	return rec;
+}
+
+/*
+ * One key in a hundred lies away from home: those are put off, so that its two lines are sent
+ * for ahead as well.
+ */
 void flows_find_touched(struct flows *t, const struct flow_key *keys, const uint64_t *hash,
 			const bool *skip, unsigned n, uint32_t *ret_rec)
 {
+	uint8_t away[FLOW_BURST];
+	unsigned n_away = 0;
+
 	assert(n <= FLOW_BURST);
-	for (unsigned i = 0; i < n; i++)
-		ret_rec[i] = skip != NULL && skip[i] ? FLOW_NONE : guess(t, hash[i]);
+	for (unsigned i = 0; i < n; i++) {
+		const struct bucket *home;
+
+		ret_rec[i] = FLOW_NONE;
+		if (skip != NULL && skip[i])
+			continue;
+		home = bucket_at(t, flows_home(t, hash[i]));
+		ret_rec[i] = guess(t, home, hash[i]);
+		if (unlikely(ret_rec[i] == FLOW_NONE && home->away != 0)) {
+			prefetch(bucket_at(t, candidate(t, hash[i], 1)));
+			away[n_away++] = (uint8_t)i;
+		}
+	}
+	for (unsigned i = 0; i < n_away; i++)
+		ret_rec[away[i]] = guess_away(t, hash[away[i]]);
 	for (unsigned i = 0; i < n; i++) {
 		uint32_t rec = ret_rec[i];
 
-		if (rec == FLOW_NONE)
-			continue;
-		if (unlikely(rec == AWAY) ||
+		if (rec != FLOW_NONE &&
 		    unlikely(!flow_key_equal(&flows_rec(t, rec)->key, &keys[i])))
 			ret_rec[i] = find(t, hash[i], &keys[i]);
 	}
 }
 
-void flows_find(struct flows *t, const struct flow_key *keys, const bool *skip,
-		unsigned n, uint32_t *ret_rec)
+void flows_find(struct flows *t, const struct flow_key *keys, const bool *skip, unsigned n,
+		uint32_t *ret_rec)
 {
 	uint64_t hash[FLOW_BURST];
 
@@ -207,10 +229,13 @@ static void displace(struct flows *t, uint64_t h, uint32_t rec)
 			return;
 		}
 	}
-	assert(false);		/* a record that is in lies in one of its buckets */
+	assert(false); /* a record that is in lies in one of its buckets */
 }
 
-/* Moves one record of a full bucket to another of its candidates; false if all of those are full. */
+/*
+ * Moves one record of a full bucket to another of its candidates; false if all of those are
+ * full.
+ */
 static bool make_room_in(struct flows *t, struct bucket *b)
 {
 	for (unsigned lane = 0; lane < LANES; lane++) {
@@ -238,7 +263,9 @@ static bool place_or_make_room(struct flows *t, uint64_t h, uint32_t rec)
 	return false;
 }
 
-/* Enters the flows first to first + n - 1 that are in (n <= GROUP), bucket lines fetched ahead. */
+/*
+ * Enters the flows first to first + n - 1 that are in (n <= GROUP), bucket lines fetched ahead.
+ */
 static bool place_group(struct flows *t, uint32_t first, uint32_t n)
 {
 	uint64_t h[2 * GROUP];
@@ -248,8 +275,7 @@ static bool place_group(struct flows *t, uint32_t first, uint32_t n)
 		prefetch_write(bucket_at(t, candidate(t, h[i], 0)));
 	}
 	for (uint32_t i = 0; i < 2 * n; i++) {
-		if (flows_live(t, first + i / 2) &&
-		    !place_or_make_room(t, h[i], 2 * first + i))
+		if (flows_live(t, first + i / 2) && !place_or_make_room(t, h[i], 2 * first + i))
 			return false;
 	}
 	return true;
@@ -329,8 +355,8 @@ struct flows *flows_init(void *block, uint32_t max_flows, const struct hash_key 
 	return t;
 }
 
-int flows_insert(struct flows *t, const struct flow_key *near,
-		 const struct flow_key *far, uint32_t *ret_flow)
+int flows_insert(struct flows *t, const struct flow_key *near, const struct flow_key *far,
+		 uint32_t *ret_flow)
 {
 	uint64_t h[SUT_SIDES] = { hash_of(t, near), hash_of(t, far) };
 	uint32_t f, rec;

@@ -116,25 +116,33 @@ static SUT_NOINLINE enum reason fast_sack(struct packet *p, struct view *v, int 
 	return R_NONE;
 }
 
-enum reason rewrite_fast(struct packet *p, struct view *v, uint32_t add_seq,
-			 uint32_t add_ack, uint32_t add_ts, bool ts_is_val)
+/* rewrite_fast of a segment with options, apart so that the one without stays a leaf. */
+static SUT_NOINLINE enum reason fast_options(struct packet *p, struct view *v, uint32_t add_seq,
+					     uint32_t add_ack, uint32_t add_ts, bool ts_is_val)
 {
 	uint8_t *b = p->head + v->l4;
-	uint32_t len = view_options_len(v);
+	int blocks = aligned_blocks(b + OPT_OFF, view_options_len(v));
+	struct seam_add a = { add_seq, add_ack, ts_is_val ? add_ts : 0, ts_is_val ? 0 : add_ts };
 	struct csum_delta d = { 0 };
 
-	if (len != 0) {
-		int blocks = aligned_blocks(b + OPT_OFF, len);
-		struct seam_add a = { add_seq, add_ack,
-				      ts_is_val ? add_ts : 0, ts_is_val ? 0 : add_ts };
+	if (unlikely(blocks != 0))
+		return blocks < 0 ? fast_general(p, v, a) : fast_sack(p, v, blocks, a);
+	if (ts_is_val)
+		add32(&d, b, OPT_OFF + 4, add_ts);
+	else if (v->flags & TCP_ACK)
+		add32(&d, b, OPT_OFF + 8, add_ts);
+	add_numbers(&d, view_tcp(p, v), v, add_seq, add_ack);
+	apply(p, v, d);
+	return R_NONE;
+}
 
-		if (unlikely(blocks != 0))
-			return blocks < 0 ? fast_general(p, v, a) : fast_sack(p, v, blocks, a);
-		if (ts_is_val)
-			add32(&d, b, OPT_OFF + 4, add_ts);
-		else if (v->flags & TCP_ACK)
-			add32(&d, b, OPT_OFF + 8, add_ts);
-	}
+enum reason rewrite_fast(struct packet *p, struct view *v, uint32_t add_seq, uint32_t add_ack,
+			 uint32_t add_ts, bool ts_is_val)
+{
+	struct csum_delta d = { 0 };
+
+	if (view_options_len(v) != 0)
+		return fast_options(p, v, add_seq, add_ack, add_ts, ts_is_val);
 	add_numbers(&d, view_tcp(p, v), v, add_seq, add_ack);
 	apply(p, v, d);
 	return R_NONE;

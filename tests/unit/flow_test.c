@@ -11,8 +11,8 @@
 #include "core/flow.h"
 
 static const struct hash_key secret = {
-	{ 0x9e3779b97f4a7c15, 0xbf58476d1ce4e5b9, 0x94d049bb133111eb,
-	  0x2545f4914f6cdd1d, 0xd6e8feb86659fd93 },
+	{ 0x9e3779b97f4a7c15, 0xbf58476d1ce4e5b9, 0x94d049bb133111eb, 0x2545f4914f6cdd1d,
+	  0xd6e8feb86659fd93 },
 };
 
 static uint64_t rng = 88172645463325252u;
@@ -35,11 +35,15 @@ static struct flows *new_flows(uint32_t max)
 	return flows_init(block, max, &secret);
 }
 
-/* The nth connection between 192.0.2.0/24 and 198.51.100.0/24, from port 0; answers come in at port 1. */
+/*
+ * The nth connection between 192.0.2.0/24 and 198.51.100.0/24, from port 0; answers come in at
+ * port 1.
+ */
 static void keys_of(uint32_t n, struct flow_key *ret_near, struct flow_key *ret_far)
 {
 	static const uint8_t net[2][15] = {
-		{ [10] = 0xff, 0xff, 192, 0, 2 }, { [10] = 0xff, 0xff, 198, 51, 100 },
+		{ [10] = 0xff, 0xff, 192, 0, 2 },
+		{ [10] = 0xff, 0xff, 198, 51, 100 },
 	};
 	struct flow_key k = { .where = 0xffffff };
 
@@ -53,7 +57,10 @@ static void keys_of(uint32_t n, struct flow_key *ret_near, struct flow_key *ret_
 	flow_key_reverse(&k, 1, ret_far);
 }
 
-/* Finds both directions of connection n by both ways; FLOW_NONE both, or two records of one flow. */
+/*
+ * Finds both directions of connection n by both ways; FLOW_NONE both, or two records of one
+ * flow.
+ */
 static uint32_t find_both(struct flows *t, uint32_t n)
 {
 	struct flow_key k[2];
@@ -118,7 +125,7 @@ static void insert_finds_two_directions_and_removes_both(void **state)
 	far.where ^= 1;
 	assert_int_equal(flows_insert(t, &near, &far, &g), -EEXIST);
 	assert_int_equal(flows_insert(t, &far, &near, &g), -EEXIST);
-	assert_int_equal(flows_insert(t, &far, &far, &g), -EEXIST);	/* LAND */
+	assert_int_equal(flows_insert(t, &far, &far, &g), -EEXIST); /* LAND */
 	assert_int_equal(g, 77);
 	assert_int_equal(flows_generation(t), gen);
 
@@ -188,7 +195,7 @@ static void skipped_keys_are_not_looked_at(void **state)
 	uint32_t rec[FLOW_BURST], f;
 
 	(void)state;
-	assert_non_null(k);	/* k[i] of skipped ones stays uninitialised: valgrind and MSan watch */
+	assert_non_null(k); /* k[i] of skipped ones stays uninitialised: valgrind and MSan watch */
 	for (uint32_t n = 0; n < FLOW_BURST / 2; n++)
 		assert_int_equal(insert(t, n, &f), 0);
 	for (unsigned i = 0; i < FLOW_BURST; i++) {
@@ -212,7 +219,7 @@ static void skipped_keys_are_not_looked_at(void **state)
 enum { UNIVERSE = 6000 };
 
 struct model {
-	uint32_t flow[UNIVERSE];	/* FLOW_NONE if it is out */
+	uint32_t flow[UNIVERSE]; /* FLOW_NONE if it is out */
 	uint32_t count;
 };
 
@@ -282,7 +289,10 @@ static void agrees_with_the_model(void **state)
 	free(m);
 }
 
-/* By chance no table refuses before it is full, and every flow is found, also by bursts of any length. */
+/*
+ * By chance no table refuses before it is full, and every flow is found, also by bursts of any
+ * length.
+ */
 static void fills_up_to_the_last_flow(void **state)
 {
 	enum { FULL = 300000 };
@@ -309,8 +319,8 @@ static void fills_up_to_the_last_flow(void **state)
 }
 
 /*
- * Who knows the key makes the first product of the hash 0, so the next word of the address does not count: all such
- * keys share hash, buckets and tag.
+ * Who knows the key makes the first product of the hash 0, so the next word of the address does
+ * not count: all such keys share hash, buckets and tag.
  */
 static void crafted(const struct hash_key *key, uint64_t n, struct flow_key *ret_k)
 {
@@ -319,7 +329,10 @@ static void crafted(const struct hash_key *key, uint64_t n, struct flow_key *ret
 	memcpy(ret_k->src + 8, &n, 8);
 }
 
-/* Inserts flows with a crafted key of that side (the other is ordinary) until one is refused: how many were taken. */
+/*
+ * Inserts flows with a crafted key of that side (the other is ordinary) until one is refused:
+ * how many were taken.
+ */
 static uint32_t flood_side(struct flows *t, const struct hash_key *key, enum sut_side side,
 			   uint32_t base, uint32_t limit)
 {
@@ -336,7 +349,7 @@ static uint32_t flood_side(struct flows *t, const struct hash_key *key, enum sut
 		return n;
 	assert_int_equal(r, -ENOBUFS);
 	assert_int_equal(flows_find_one(t, &k), FLOW_NONE);
-	assert_int_equal(flows_find_one(t, &far), FLOW_NONE);	/* all or nothing */
+	assert_int_equal(flows_find_one(t, &far), FLOW_NONE); /* all or nothing */
 	return n - 1;
 }
 
@@ -359,7 +372,10 @@ static void check_flood(struct flows *t, const struct hash_key *key, uint32_t ba
 	}
 }
 
-/* The limits: four buckets of eight; one re-keying that keeps everything; the next only after as many flows. */
+/*
+ * The limits: four buckets of eight; one re-keying that keeps everything; the next only after
+ * as many flows.
+ */
 static void flood_of_one_bucket_is_refused_and_rekeys(void **state)
 {
 	enum { MAX = 2000, PLAIN = 500, FIRST = 10000, SECOND = 20000, THIRD = 30000 };
@@ -371,18 +387,19 @@ static void flood_of_one_bucket_is_refused_and_rekeys(void **state)
 	for (uint32_t n = 0; n < PLAIN; n++)
 		assert_int_equal(insert(t, n, &f), 0);
 	got = flood(t, &key, FIRST, 100);
-	assert_int_equal(got, 32);	/* others lie there as well: they move away */
+	assert_int_equal(got, 32); /* others lie there as well: they move away */
 	assert_int_equal(flows_rekeyed(t), 1);
 	assert_int_equal(flows_count(t), PLAIN + got);
 	for (uint32_t n = 0; n < PLAIN; n++)
 		assert_int_equal(find_both(t, n), n);
 	check_flood(t, &key, FIRST, got);
-	assert_int_equal(flood(t, &key, FIRST + got, 100), 100);	/* the old key is worth nothing now */
+	assert_int_equal(flood(t, &key, FIRST + got, 100),
+			 100); /* the old key is worth nothing now */
 
 	hash_key_next(&key);
 	got = flood(t, &key, SECOND, 100);
 	assert_int_equal(got, 32);
-	assert_int_equal(flows_rekeyed(t), 1);	/* too early */
+	assert_int_equal(flows_rekeyed(t), 1); /* too early */
 	check_flood(t, &key, SECOND, got);
 	for (uint32_t n = 0; n < MAX; n++) {
 		flows_remove(t, find_both(t, n % PLAIN));
@@ -397,7 +414,7 @@ static void flood_of_one_bucket_is_refused_and_rekeys(void **state)
 		if (flows_live(t, f))
 			flows_remove(t, f);
 	}
-	assert_int_equal(flows_away(t), 0);	/* what was moved away is counted back as well */
+	assert_int_equal(flows_away(t), 0); /* what was moved away is counted back as well */
 	free(t);
 }
 
@@ -413,18 +430,21 @@ static void half_a_flow_is_no_flow(void **state)
 	assert_int_equal(flood_side(t, &secret, FAR, 0, 100), 32);
 	assert_int_equal(flows_count(t), 32);
 	assert_int_equal(flows_rekeyed(t), 1);
-	keys_of(32, &near, &far);		/* the ordinary key of the refused one */
+	keys_of(32, &near, &far); /* the ordinary key of the refused one */
 	assert_int_equal(flows_insert(t, &near, &far, &f), 0);
 	assert_int_equal(f, 32);
 	check_flood(t, &secret, 0, 32);
 
-	hash_key_next(&key);			/* now without a re-keying that would sweep up */
+	hash_key_next(&key); /* now without a re-keying that would sweep up */
 	assert_int_equal(flood_side(t, &key, FAR, 100, 100), 32);
 	assert_int_equal(flows_rekeyed(t), 1);
 	free(t);
 }
 
-/* Groups of equal hashes push each other about; what is removed is counted back wherever it came to lie. */
+/*
+ * Groups of equal hashes push each other about; what is removed is counted back wherever it
+ * came to lie.
+ */
 static void crowds_leave_nothing_behind(void **state)
 {
 	uint32_t seen = 0;
@@ -489,15 +509,22 @@ static void removal_leaves_nothing_behind(void **state)
 /* The edge moves to what is after it, modulo 2^32, and never back. */
 static void edges_follow_the_newest(void **state)
 {
-	static const struct { uint32_t from, seen, to; } table[] = {
-		{ 100, 200, 200 }, { 200, 100, 200 }, { 5, 5, 5 },
-		{ 0xfffffff0, 0x10, 0x10 }, { 0x10, 0xfffffff0, 0x10 },
-		{ 0, 0x7fffffff, 0x7fffffff }, { 0, 0x80000001, 0 },
+	static const struct {
+		uint32_t from, seen, to;
+	} table[] = {
+		{ 100, 200, 200 },
+		{ 200, 100, 200 },
+		{ 5, 5, 5 },
+		{ 0xfffffff0, 0x10, 0x10 },
+		{ 0x10, 0xfffffff0, 0x10 },
+		{ 0, 0x7fffffff, 0x7fffffff },
+		{ 0, 0x80000001, 0 },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
-		struct flow_rec r = { .flags = FLOW_FAST, .end = { table[i].from },
+		struct flow_rec r = { .flags = FLOW_FAST,
+				      .end = { table[i].from },
 				      .acked = { 7 } };
 
 		flow_rec_seen(&r, table[i].seen, 9);

@@ -46,7 +46,7 @@ static void siphash_gives_the_published_vectors(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof key; i++)
 		key[i] = (uint8_t)i;
-	for (size_t at = 0; at < 2; at++) {		/* aligned, then not */
+	for (size_t at = 0; at < 2; at++) { /* aligned, then not */
 		for (size_t i = 0; i < 64; i++)
 			in[at + i] = (uint8_t)i;
 		for (size_t n = 0; n < ARRAY_LEN(vectors); n++) {
@@ -64,7 +64,7 @@ static void fold_is_the_product_of_128_bits(void **state)
 	(void)state;
 	assert_int_equal(hash_fold(3, 5), 15);
 	assert_int_equal(hash_fold(0, UINT64_MAX), 0);
-	assert_int_equal(hash_fold(UINT64_MAX, UINT64_MAX), UINT64_MAX);	/* ...fe ^ ...01 */
+	assert_int_equal(hash_fold(UINT64_MAX, UINT64_MAX), UINT64_MAX); /* ...fe ^ ...01 */
 	assert_int_equal(hash_fold((uint64_t)1 << 63, 4), 2);
 }
 
@@ -132,7 +132,7 @@ static void next_key_differs_in_every_word_and_is_a_function_of_the_old(void **s
 			assert_int_not_equal(a.k[w], c.k[w]);
 	}
 	b = c;
-	b.k[4] ^= 1;			/* the last word counts as well */
+	b.k[4] ^= 1; /* the last word counts as well */
 	hash_key_next(&b);
 	for (size_t w = 0; w < ARRAY_LEN(a.k); w++)
 		assert_int_not_equal(a.k[w], b.k[w]);

@@ -11,10 +11,17 @@
 #include "proto/ip.h"
 #include "proto/view.h"
 
-#define V4(a, b, c, d) { [10] = 0xff, [11] = 0xff, a, b, c, d }
-#define V6(last) { 0x20, 0x01, 0x0d, 0xb8, [15] = last }
+#define V4(a, b, c, d)                               \
+	{                                            \
+		[10] = 0xff, [11] = 0xff, a, b, c, d \
+	}
+#define V6(last)                                    \
+	{                                           \
+		0x20, 0x01, 0x0d, 0xb8, [15] = last \
+	}
 
 /* A frame's outer facts, and the key that they make. */
+/* clang-format off */
 static const struct {
 	const char *what;
 	unsigned ip, port;
@@ -32,6 +39,7 @@ static const struct {
 	{ "IPv6", 6, 2, { VLAN_NONE, VLAN_NONE },
 	  { V6(1), V6(2), { { 0x9c, 0x40 } }, { { 0, 80 } }, 0x02ffffff } },
 };
+/* clang-format on */
 
 /* Lays headers with the key's addresses and ports at l3 = 14 and behind it; v says so. */
 static void lay_out(size_t i, uint8_t *frame, struct view *ret_v)
@@ -50,7 +58,10 @@ static void lay_out(size_t i, uint8_t *frame, struct view *ret_v)
 	memcpy(frame + l4, &k->sport, 2);
 	memcpy(frame + l4 + 2, &k->dport, 2);
 	*ret_v = (struct view){
-		.l3 = 14, .l4 = l4, .ip = (uint8_t)table[i].ip, .tcp = true,
+		.l3 = 14,
+		.l4 = l4,
+		.ip = (uint8_t)table[i].ip,
+		.tcp = true,
 		.vlan = { table[i].vlan[0], table[i].vlan[1] },
 	};
 }
@@ -87,7 +98,7 @@ static void reverse_exchanges_the_ends_and_keeps_the_tags(void **state)
 		assert_int_equal(r.where, 9u << 24 | (k->where & 0xffffff));
 		flow_key_reverse(&r, table[i].port, &back);
 		assert_true(flow_key_equal(&back, k));
-		flow_key_reverse(&r, table[i].port, &r);	/* in place */
+		flow_key_reverse(&r, table[i].port, &r); /* in place */
 		assert_true(flow_key_equal(&r, k));
 	}
 }

@@ -9,7 +9,7 @@
 #include "base/compiler.h"
 #include "base/wheel.h"
 
-#define HOURS(n) SUT_MS((sut_time)(n) * 3600000)
+#define HOURS(n) SUT_MS((sut_time)(n)*3600000)
 #define LAST_TICK (SUT_NEVER / WHEEL_TICK * WHEEL_TICK)
 
 static uint64_t rng = 88172645463325252u;
@@ -34,6 +34,7 @@ static struct wheel *new_wheel(uint32_t n)
 }
 
 /* One timer, armed when the wheel's time is `now`: the first tick at which it fires. */
+/* clang-format off */
 static const struct {
 	const char *what;
 	sut_time now, at, fires;
@@ -52,6 +53,7 @@ static const struct {
 	{ "a century",                HOURS(1),   HOURS(876600),     HOURS(876600) },
 	{ "the last tick",            HOURS(1),   LAST_TICK,         LAST_TICK },
 };
+/* clang-format on */
 
 static void fires_as_tabled(void **state)
 {
@@ -64,7 +66,7 @@ static void fires_as_tabled(void **state)
 		assert_int_equal(wheel_pop(w, single[i].now), WHEEL_NONE);
 		wheel_arm(w, 1, single[i].at);
 		assert_true(wheel_armed(w, 1));
-		while ((d = wheel_deadline(w)) < single[i].fires) {	/* cascades */
+		while ((d = wheel_deadline(w)) < single[i].fires) { /* cascades */
 			assert_true(wakes++ < 6);
 			assert_int_equal(wheel_pop(w, d), WHEEL_NONE);
 		}
@@ -93,12 +95,15 @@ static void never_is_no_deadline(void **state)
 	assert_false(wheel_armed(w, 0));
 	assert_int_equal(wheel_deadline(w), SUT_NEVER);
 	assert_int_equal(wheel_pop(w, SUT_NEVER), WHEEL_NONE);
-	wheel_arm(w, 0, HOURS(1));	/* the past, now */
+	wheel_arm(w, 0, HOURS(1)); /* the past, now */
 	assert_int_equal(wheel_pop(w, SUT_NEVER), 0);
 	free(w);
 }
 
-/* A timer armed while a round is fired, for a time before others of that round, fires behind them. */
+/*
+ * A timer armed while a round is fired, for a time before others of that round, fires behind
+ * them.
+ */
 static void armed_in_a_round_fires_in_it_last(void **state)
 {
 	struct wheel *w = new_wheel(4);
@@ -138,9 +143,8 @@ static uint32_t model_first(const struct model *m)
 	uint32_t best = WHEEL_NONE;
 
 	for (uint32_t i = 0; i < N; i++) {
-		if (m->armed[i] &&
-		    (best == WHEEL_NONE || m->tick[i] < m->tick[best] ||
-		     (m->tick[i] == m->tick[best] && m->order[i] < m->order[best])))
+		if (m->armed[i] && (best == WHEEL_NONE || m->tick[i] < m->tick[best] ||
+				    (m->tick[i] == m->tick[best] && m->order[i] < m->order[best])))
 			best = i;
 	}
 	return best;
@@ -185,16 +189,19 @@ static void step(struct wheel *w, struct model *m, unsigned bits)
 		wheel_cancel(w, i);
 		m->armed[i] = false;
 		break;
-	case 1:		/* the past */
+	case 1: /* the past */
 		at = m->now - span(bits) % (m->now + 1);
 		/* fall through */
-	case 2: case 3: case 4: case 5:
-		if (rnd() % 3 == 0)	/* many in one tick */
+	case 2:
+	case 3:
+	case 4:
+	case 5:
+		if (rnd() % 3 == 0) /* many in one tick */
 			at = (m->now / WHEEL_TICK + 300) * WHEEL_TICK - rnd() % 3;
 		wheel_arm(w, i, at);
 		model_arm(m, i, at);
 		break;
-	case 6:		/* as a loop does it: at the deadline */
+	case 6: /* as a loop does it: at the deadline */
 		at = wheel_deadline(w);
 		at = at == SUT_NEVER ? m->now : at;
 		/* fall through */
@@ -214,7 +221,7 @@ static void agrees_with_the_model(void **state)
 	for (unsigned round = 0; round < 60; round++) {
 		struct wheel *w = new_wheel(N);
 		struct model m = { 0 };
-		unsigned bits = 20 + round % 40;	/* up to 1 ms ... 18 years a step */
+		unsigned bits = 20 + round % 40; /* up to 1 ms ... 18 years a step */
 
 		for (unsigned i = 0; i < 3000 && m.now < SUT_NEVER / 4; i++)
 			step(w, &m, bits);
@@ -222,7 +229,9 @@ static void agrees_with_the_model(void **state)
 	}
 }
 
-/* Following nothing but deadlines, no timer is late, and wake-ups stay in proportion to timers. */
+/*
+ * Following nothing but deadlines, no timer is late, and wake-ups stay in proportion to timers.
+ */
 static void deadlines_alone_drive_it(void **state)
 {
 	enum { MANY = 100000 };
