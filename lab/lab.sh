@@ -17,7 +17,7 @@
 #   lab_stop box|wire          ends what lab_box or lab_wire started, and keeps its output in $LAB/box.out
 #   lab_in NS CMD ...          runs a command in client, box, wire or server
 #   lab_start NAME NS CMD ...  starts one; its output goes to $LAB/NAME.out, its process id to $LAB/NAME.pid
-#   lab_end NAME               ends it (TERM, then KILL)
+#   lab_end NAME               ends it (TERM, then KILL); its exit status is in $LAB/NAME.status
 #   lab_nginx                  nginx on 80, 8080 and 443 (TLS) in the server, files of $LAB/www; any of them takes data in SYN
 #   lab_capture NAME NS DEV    tcpdump into $LAB/NAME.pcap
 #   lab_server_scale N         the server's window scale becomes N
@@ -82,6 +82,7 @@ lab_end() {
 		sleep 0.02
 	done
 	wait "$lab_pid" 2>/dev/null
+	echo $? >"$LAB/$1.status"
 }
 
 lab_down() {

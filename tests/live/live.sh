@@ -201,11 +201,12 @@ kernels_content() {
 	done
 }
 
-# suture has promised, has translated, and ends when it is asked to.
+# suture has promised, has translated, and ended well when it was asked to.
 was_at_work() {
 	[ -z "$BASELINE" ] || return 0
 	lab_stop box
 	live_p=$(counter promised) live_t=$(counter translated)
 	[ "${live_p:-0}" -gt 0 ] && [ "${live_t:-0}" -gt 0 ] || { echo "promised ${live_p:-?}, translated ${live_t:-?}"; return 1; }
+	[ "$(cat "$LAB/box.status")" = 0 ] || { echo "exit status $(cat "$LAB/box.status")"; return 1; }
 	! grep -E 'ERROR: (Address|Leak|Undefined)Sanitizer|runtime error' "$LAB/box.out"
 }

@@ -287,19 +287,18 @@ static int again(const char *host, const char *port, int count, const char *spor
 	return 0;
 }
 
+/* A reset may come between the handshake's end and connect()'s return: that is a reset too, and no refusal. */
 static int refused(const char *host, const char *port)
 {
 	double began = now_ms();
 	int fd = connect_to(host, port, "");
-	const char *how;
+	ssize_t n = fd < 0 ? -1 : read(fd, chunk, CHUNK);
+	const char *how = strerror(errno);
 
-	if (fd < 0) {
-		how = errno == ECONNREFUSED ? "refused" : strerror(errno);
-	} else {
-		ssize_t n = read(fd, chunk, CHUNK);
-
-		how = n > 0 ? "data" : n == 0 ? "eof" : errno == ECONNRESET ? "reset" : strerror(errno);
-	}
+	if (n >= 0)
+		how = n > 0 ? "data" : "eof";
+	else if (errno == ECONNREFUSED || errno == ECONNRESET)
+		how = errno == ECONNREFUSED ? "refused" : "reset";
 	printf("%s %.0f\n", how, now_ms() - began);
 	return 0;
 }
