@@ -72,8 +72,14 @@ static const struct option_desc wire_table[] = {
 /* clang-format on */
 
 static const struct link_flags unset = {
-	.delay = UNSET64, .jitter = UNSET64, .reorder_by = UNSET64, .rate = UNSET64,
-	.loss = UNSET32, .dup = UNSET32, .reorder = UNSET32, .queue = UNSET32,
+	.delay = UNSET64,
+	.jitter = UNSET64,
+	.reorder_by = UNSET64,
+	.rate = UNSET64,
+	.loss = UNSET32,
+	.dup = UNSET32,
+	.reorder = UNSET32,
+	.queue = UNSET32,
 	.nth_count = UNSET32,
 };
 
@@ -113,7 +119,10 @@ static void port_spec(const char *arg, char *ret_spec, size_t size)
 	snprintf(ret_spec, size, "%s%s", strchr(arg, ':') ? "" : "if:", arg);
 }
 
-/* Turns the segmentation offloads of a device port off; what cannot be turned off is cut in software. */
+/*
+ * Turns the segmentation offloads of a device port off; what cannot be turned off is cut in
+ * software.
+ */
 static void segments_only(const char *spec, struct offload_saved *ret_s)
 {
 	int err;
@@ -126,7 +135,10 @@ static void segments_only(const char *spec, struct offload_saved *ret_s)
 			spec, strerror(-err));
 }
 
-/* Runs with the devices' offloads as they should be, and puts them back; a signal in between waits for the engine. */
+/*
+ * Runs with the devices' offloads as they should be, and puts them back; a signal in between waits
+ * for the engine.
+ */
 static int run(struct engine_config *e, const struct wire_flags *flags)
 {
 	struct offload_saved saved[2] = { 0 };
@@ -164,19 +176,17 @@ int cmd_wire(int argc, char **argv)
 	struct wire_flags flags = { 0 };
 	struct engine_config e = { .ops = &wire_ops };
 	const struct option_group groups[] = {
-		{ "Both directions", both_table, &l[0] },
-		{ "From A to B only", ab_table, &l[1] },
-		{ "From B to A only", ba_table, &l[2] },
-		{ "The wire", wire_table, &flags },
-		{ NULL, engine_option_table, &e.opt },
-		{ NULL, NULL, NULL },
+		{ "Both directions", both_table, &l[0] }, { "From A to B only", ab_table, &l[1] },
+		{ "From B to A only", ba_table, &l[2] },  { "The wire", wire_table, &flags },
+		{ NULL, engine_option_table, &e.opt },	  { NULL, NULL, NULL },
 	};
 	const struct option_usage usage = {
 		.command = "wire",
 		.synopsis = "A B [OPTION]...",
-		.about = "Joins the devices A and B by a modelled link: every frame that comes in at one leaves\n"
-			 "at the other, later or never.  A and B are interface names, or ports (if:eth0).\n"
-			 "Frames are counted, lost and delayed as the segments that a cable would carry.\n",
+		.about = "Joins the devices A and B by a modelled link: every frame that comes in\n"
+			 "at one leaves at the other, later or never.  A and B are interface\n"
+			 "names, or ports (if:eth0).  Frames are counted, lost and delayed as the\n"
+			 "segments that a cable would carry.\n",
 		.groups = groups,
 		.min_args = 2,
 		.max_args = 2,

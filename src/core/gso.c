@@ -9,8 +9,8 @@
 #include "proto/tcp.h"
 
 #define UDP_HDR 8u
-#define UDP_LEN 4u		/* offset of the length field in the UDP header */
-#define UDP_CSUM 6u		/* offset of the checksum field */
+#define UDP_LEN 4u /* offset of the length field in the UDP header */
+#define UDP_CSUM 6u /* offset of the checksum field */
 
 /* Bytes of the transport header of a super-packet that we can cut; 0 if it is none. */
 static uint32_t l4_header(const struct packet *p, const struct view *v)
@@ -20,8 +20,8 @@ static uint32_t l4_header(const struct packet *p, const struct view *v)
 	case GSO_TCP6:
 		return v->tcp ? (uint32_t)(v->payload - v->l4) : 0;
 	case GSO_UDP_L4:
-		return v->ip && v->proto == IP_UDP && !v->fragment &&
-		       v->l4_len >= UDP_HDR ? UDP_HDR : 0;
+		return v->ip && v->proto == IP_UDP && !v->fragment && v->l4_len >= UDP_HDR ? UDP_HDR
+											   : 0;
 	default:
 		return 0;
 	}
@@ -90,7 +90,7 @@ static void fix_tcp(struct packet *seg, const struct view *v, const struct gso *
 	if (i > 0)
 		t->flags &= (uint8_t)~TCP_CWR;
 	if (i + 1 < g->count)
-		t->flags &= (uint8_t)~(TCP_FIN | TCP_PSH);
+		t->flags &= (uint8_t) ~(TCP_FIN | TCP_PSH);
 	csum_tcp_fill(seg, v);
 }
 
@@ -105,8 +105,8 @@ static void fix_udp(struct packet *seg, const struct view *v)
 	store_be16(u + UDP_CSUM, csum ? csum : 0xffff);
 }
 
-void gso_cut(const struct packet *p, const struct view *v, const struct gso *g,
-	     uint32_t i, uint8_t *ret_frame)
+void gso_cut(const struct packet *p, const struct view *v, const struct gso *g, uint32_t i,
+	     uint8_t *ret_frame)
 {
 	uint32_t len = piece(g, i);
 	struct packet seg = {

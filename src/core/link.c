@@ -4,19 +4,20 @@
 /*
  * Theory of operation
  *
- * A packet meets, in this order: the list of exact drops, random loss, the queue in front of a transmitter that sends
- * at the configured rate, the line (delay and jitter), reordering, duplication.  What is lost took no time of the
- * transmitter.
+ * A packet meets, in this order: the list of exact drops, random loss, the queue in front of a
+ * transmitter that sends at the configured rate, the line (delay and jitter), reordering,
+ * duplication.  What is lost took no time of the transmitter.
  *
- * Determinism: every packet draws the same number of random numbers, whatever becomes of it, so that the fate of packet
- * n depends on the seed and on n alone, and switching one impairment on leaves the others' dice as they were.
+ * Determinism: every packet draws the same number of random numbers, whatever becomes of it, so
+ * that the fate of packet n depends on the seed and on n alone, and switching one impairment on
+ * leaves the others' dice as they were.
  *
- * The transmitter is virtual: busy_until is the time at which it has sent all that it took, so what waits is
- * (busy_until - now) * rate.  Rounding to nanoseconds would make a fast link of small packets slow by per cents; the
- * remainder is carried in `rest`.
+ * The transmitter is virtual: busy_until is the time at which it has sent all that it took, so
+ * what waits is (busy_until - now) * rate.  Rounding to nanoseconds would make a fast link of
+ * small packets slow by per cents; the remainder is carried in `rest`.
  *
- * Order: an ordinary packet never leaves before an earlier ordinary one, so jitter delays and bunches but does not
- * reorder.  A reordered packet, and a copy, stay outside of that chain.
+ * Order: an ordinary packet never leaves before an earlier ordinary one, so jitter delays and
+ * bunches but does not reorder.  A reordered packet, and a copy, stay outside of that chain.
  */
 
 #define PPM 1000000u
@@ -67,7 +68,10 @@ static uint64_t backlog(const struct link *l, sut_time now)
 	return (uint64_t)(bits * l->cfg.rate_bps / NS_PER_S / 8);
 }
 
-/* Sends len bytes as soon as the transmitter is free.  Returns false if they would have to wait behind a full queue. */
+/*
+ * Sends len bytes as soon as the transmitter is free.  Returns false if they would have to wait
+ * behind a full queue.
+ */
 static bool transmit(struct link *l, uint32_t len, sut_time now)
 {
 	uint64_t waiting, work;

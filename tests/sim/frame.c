@@ -2,6 +2,7 @@
 #include "frame.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/packet.h"
@@ -29,8 +30,12 @@ static uint32_t put_ip(const struct ends *e, uint32_t l4_len, uint16_t id, uint8
 {
 	if (e->ip == 4) {
 		struct ipv4_hdr h = {
-			.ver_ihl = 0x45, .len = be16_of((uint16_t)(20 + l4_len)), .id = be16_of(id),
-			.frag = be16_of(IP4_DF), .ttl = 64, .proto = IP_TCP,
+			.ver_ihl = 0x45,
+			.len = be16_of((uint16_t)(20 + l4_len)),
+			.id = be16_of(id),
+			.frag = be16_of(IP4_DF),
+			.ttl = 64,
+			.proto = IP_TCP,
 		};
 
 		memcpy(h.src, e->src, 4);
@@ -39,8 +44,10 @@ static uint32_t put_ip(const struct ends *e, uint32_t l4_len, uint16_t id, uint8
 		return sizeof h;
 	}
 	struct ipv6_hdr h = {
-		.ver_tc_flow = be32_of(6u << 28), .payload_len = be16_of((uint16_t)l4_len),
-		.next = IP_TCP, .hop_limit = 64,
+		.ver_tc_flow = be32_of(6u << 28),
+		.payload_len = be16_of((uint16_t)l4_len),
+		.next = IP_TCP,
+		.hop_limit = 64,
 	};
 
 	memcpy(h.src, e->src, 16);
@@ -55,9 +62,13 @@ uint32_t frame_build(const struct ends *e, const struct frame_tcp *t, uint16_t i
 	uint32_t hdr = 20u + t->opt_len, l3 = put_eth(e, ret_frame);
 	uint32_t l4 = l3 + put_ip(e, hdr + t->len, ip_id, ret_frame + l3);
 	struct tcp_hdr h = {
-		.sport = be16_of(e->sport), .dport = be16_of(e->dport),
-		.seq = be32_of(t->seq), .ack = be32_of(t->ack),
-		.doff = (uint8_t)(hdr / 4 << 4), .flags = t->flags, .window = be16_of(t->window),
+		.sport = be16_of(e->sport),
+		.dport = be16_of(e->dport),
+		.seq = be32_of(t->seq),
+		.ack = be32_of(t->ack),
+		.doff = (uint8_t)(hdr / 4 << 4),
+		.flags = t->flags,
+		.window = be16_of(t->window),
 	};
 	struct packet p = { .head = ret_frame, .head_len = l4 + hdr + t->len };
 	struct view v;
@@ -67,7 +78,7 @@ uint32_t frame_build(const struct ends *e, const struct frame_tcp *t, uint16_t i
 	memcpy(ret_frame + l4 + 20, t->opt, t->opt_len);
 	memcpy(ret_frame + l4 + hdr, t->payload, t->len);
 	if (view_parse(&p, &v) != R_NONE)
-		assert(!"a peer's frame is well-formed");
+		abort();
 	csum_ip_fill(&p, &v);
 	csum_tcp_fill(&p, &v);
 	return p.head_len;

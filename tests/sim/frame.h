@@ -4,13 +4,13 @@
 /* frame - writes the simulated peers' TCP segments as frames, checksums complete. */
 #include <stdint.h>
 
-#define FRAME_SIZE 2048u	/* longest frame that a peer sends */
+#define FRAME_SIZE 2048u /* longest frame that a peer sends */
 
 /* Where one peer's frames come from and go to. */
 struct ends {
-	uint8_t ip;			/* 4 or 6 */
-	uint16_t vlan;			/* VLAN id; 0: no tag */
-	uint8_t src[16], dst[16];	/* IPv4 in the first four bytes */
+	uint8_t ip; /* 4 or 6 */
+	uint16_t vlan; /* VLAN id; 0: no tag */
+	uint8_t src[16], dst[16]; /* IPv4 in the first four bytes */
 	uint16_t sport, dport;
 };
 
@@ -18,9 +18,9 @@ struct frame_tcp {
 	uint32_t seq, ack;
 	uint16_t window;
 	uint8_t flags;
-	uint8_t opt_len;		/* a multiple of 4 */
+	uint8_t opt_len; /* a multiple of 4 */
 	uint8_t opt[40];
-	uint32_t len;			/* payload */
+	uint32_t len; /* payload */
 	uint8_t payload[1500];
 };
 

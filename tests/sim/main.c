@@ -4,9 +4,9 @@
  *
  *	suture-sim [--seeds A-B] [--role NAME] [--share I/N] [-q] [-v]
  *
- * Prints "seed N hash H" for each seed (-q: a summary only).  Every fourth seed is run again with bursts split into single
- * packets, which must give the same hash.  A seed that breaks an invariant is run again with a trace; -v traces all.
- * Exit codes: 0 all held, 1 not, 2 bad usage.
+ * Prints "seed N hash H" for each seed (-q: a summary only).  Every fourth seed is run again with
+ * bursts split into single packets, which must give the same hash.  A seed that breaks an
+ * invariant is run again with a trace; -v traces all. Exit codes: 0 all held, 1 not, 2 bad usage.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -17,15 +17,15 @@
 
 struct args {
 	uint64_t first, last;
-	unsigned share, shares;		/* this process's part: seeds that leave the remainder share */
+	unsigned share, shares; /* this process's part: seeds that leave the remainder share */
 	const struct sim_role *role;
 	bool quiet, verbose;
-	bool traced;			/* one broken seed is enough to read */
+	bool traced; /* one broken seed is enough to read */
 };
 
 struct totals {
 	uint64_t seeds, frames, failed;
-	uint64_t hash;			/* of all hashes, in order */
+	uint64_t hash; /* of all hashes, in order */
 	struct counters counters;
 };
 
@@ -131,7 +131,8 @@ static void summary(const struct totals *t)
 	       t->seeds, t->frames, t->failed, t->hash);
 	for (unsigned i = 0; i < SUT_EVENT_COUNT; i++)
 		if (t->counters.event[i])
-			printf("  %s %" PRIu64 "\n", event_label((enum event)i), t->counters.event[i]);
+			printf("  %s %" PRIu64 "\n", event_label((enum event)i),
+			       t->counters.event[i]);
 	for (unsigned i = 0; i < SUT_REASON_COUNT; i++)
 		if (t->counters.dropped[i] || t->counters.passed[i])
 			printf("  %s: dropped %" PRIu64 ", passed %" PRIu64 "\n",
@@ -146,7 +147,8 @@ int main(int argc, char **argv)
 	struct args a;
 
 	if (!parse(argc, argv, &a)) {
-		fprintf(stderr, "usage: suture-sim [--seeds A-B] [--role NAME] [--share I/N] [-q] [-v]\n");
+		fprintf(stderr,
+			"usage: suture-sim [--seeds A-B] [--role NAME] [--share I/N] [-q] [-v]\n");
 		return 2;
 	}
 	for (uint64_t seed = a.first; seed <= a.last; seed++) {

@@ -11,8 +11,8 @@
 #define RTO_MAX SUT_MS(4000)
 #define SYN_RETRIES 6
 #define DELACK SUT_MS(40)
-#define EDGE_SLACK (1u << 14)	/* a smaller window may be rounded up to one unit of the largest scale */
-#define PROMISED 29200u		/* a box that does not know this end may have promised that much */
+#define EDGE_SLACK (1u << 14) /* a smaller window may be rounded up to the largest unit */
+#define PROMISED 29200u /* a box that does not know this end may have promised that much */
 
 const char *peer_state_name(enum peer_state s)
 {
@@ -33,8 +33,9 @@ void peer_fault(struct peer *p, const char *fmt, ...)
 
 	if (p->fault[0])
 		return;
-	n = snprintf(p->fault, sizeof p->fault, "%s (%s): ",
-		     p->cfg.kind == PEER_CLIENT ? "client" : "server", peer_state_name(p->state));
+	n = snprintf(p->fault, sizeof p->fault,
+		     "%s (%s): ", p->cfg.kind == PEER_CLIENT ? "client" : "server",
+		     peer_state_name(p->state));
 	va_start(ap, fmt);
 	vsnprintf(p->fault + n, sizeof p->fault - (size_t)n, fmt, ap);
 	va_end(ap);
@@ -161,7 +162,7 @@ static void receive(struct peer *p, uint32_t from, uint32_t to)
 	if (p->ooo_count == PEER_RANGES)
 		p->ooo_count--;
 	memmove(&p->ooo[1], &p->ooo[0], p->ooo_count * sizeof p->ooo[0]);
-	p->ooo[0].from = from;	/* the latest block comes first (RFC 2018, section 4) */
+	p->ooo[0].from = from; /* the latest block comes first (RFC 2018, section 4) */
 	p->ooo[0].to = to;
 	p->ooo_count++;
 }
@@ -181,8 +182,8 @@ static void check_content(struct peer *p, const struct packet *pkt, const struct
 }
 
 /* Payload and FIN: at is the offset of the first byte. */
-static void input_data(struct peer *p, const struct packet *pkt, const struct view *v,
-		       uint32_t at, sut_time now)
+static void input_data(struct peer *p, const struct packet *pkt, const struct view *v, uint32_t at,
+		       sut_time now)
 {
 	uint32_t mss = p->cfg.mss ? p->cfg.mss : p->cfg.ends.ip == 4 ? 536 : 1220;
 	uint32_t len = v->payload_len + !!(v->flags & TCP_FIN), before = p->got;
@@ -194,8 +195,8 @@ static void input_data(struct peer *p, const struct packet *pkt, const struct vi
 		return;
 	}
 	if (v->payload_len + view_options_len(v) > mss)
-		peer_fault(p, "%u bytes and %u of options are beyond the MSS of %u",
-			   v->payload_len, view_options_len(v), mss);
+		peer_fault(p, "%u bytes and %u of options are beyond the MSS of %u", v->payload_len,
+			   view_options_len(v), mss);
 	if (at + v->payload_len > p->advertised + (p->cfg.buffer < EDGE_SLACK ? EDGE_SLACK : 0) &&
 	    at + v->payload_len > PROMISED)
 		peer_fault(p, "bytes up to %u, the window ends at %u", at + v->payload_len,
@@ -232,7 +233,7 @@ static void input_ack(struct peer *p, const struct view *v, sut_time now)
 	uint64_t edge;
 
 	if (ack > p->max) {
-		if (v->ack != p->cfg.isn)	/* the SYN's own number is old, not new */
+		if (v->ack != p->cfg.isn) /* the SYN's own number is old, not new */
 			peer_fault(p, "acknowledges %u of %u bytes sent", ack, p->max);
 		return;
 	}
@@ -268,7 +269,8 @@ static void input_rst(struct peer *p, const struct view *v, sut_time now)
 }
 
 /* False: drop the segment. */
-static bool check_ts(struct peer *p, const struct view *v, const struct tcp_options *o, sut_time now)
+static bool check_ts(struct peer *p, const struct view *v, const struct tcp_options *o,
+		     sut_time now)
 {
 	if (!(o->present & OPT_TS)) {
 		if (p->ts_on)
@@ -281,12 +283,12 @@ static bool check_ts(struct peer *p, const struct view *v, const struct tcp_opti
 	}
 	if ((v->flags & TCP_ACK) && o->tsecr - p->ts_first > p->ts_last - p->ts_first) {
 		if (p->state == PEER_SYN_RECEIVED)
-			return false;	/* as newer kernels drop it; progress is checked elsewhere */
+			return false; /* as newer kernels drop it; progress is checked elsewhere */
 		peer_fault(p, "echoes timestamp %u, sent were %u to %u", o->tsecr, p->ts_first,
 			   p->ts_last);
 		return false;
 	}
-	if ((int32_t)(o->tsval - p->ts_recent) < 0) {	/* PAWS */
+	if ((int32_t)(o->tsval - p->ts_recent) < 0) { /* PAWS */
 		peer_send_ack(p, now);
 		return false;
 	}
@@ -309,7 +311,8 @@ static void input_synchronized(struct peer *p, const struct packet *pkt, const s
 
 	if (v->flags & TCP_SYN) {
 		if (v->seq != p->peer_isn)
-			peer_fault(p, "SYN with ISN %u on a connection with %u", v->seq, p->peer_isn);
+			peer_fault(p, "SYN with ISN %u on a connection with %u", v->seq,
+				   p->peer_isn);
 		else if (p->state == PEER_SYN_RECEIVED)
 			peer_send_syn(p, now);
 		else
@@ -331,7 +334,7 @@ static void input_synchronized(struct peer *p, const struct packet *pkt, const s
 		check_sack(p, pkt, v, o);
 	input_ack(p, v, now);
 	if (view_seg_len(v) && at + view_seg_len(v) <= p->got)
-		peer_send_ack(p, now);	/* all of it is old */
+		peer_send_ack(p, now); /* all of it is old */
 	else if (view_seg_len(v))
 		input_data(p, pkt, v, at, now);
 	peer_pump(p, now);
@@ -449,7 +452,7 @@ static void expire_rto(struct peer *p, sut_time now)
 	p->cwnd = 1;
 	p->recover = p->dup_acks = 0;
 	if (p->wnd_edge <= p->una)
-		peer_send_segment(p, p->una, 1, now);	/* probe of a closed window */
+		peer_send_segment(p, p->una, 1, now); /* probe of a closed window */
 	else
 		peer_pump(p, now);
 }

@@ -4,10 +4,11 @@
 /*
  * peer - one end of a simulated TCP connection: small, scripted, and strict about what it is sent.
  *
- * Sends out_len bytes and a FIN, expects in_len bytes and a FIN; retransmits by time-out and on three duplicate ACKs, with a
- * congestion window, SACK blocks, timestamps and window scaling as negotiated.  It notes as a fault whatever
- * no correct network could bring it: an ACK of what was never sent, wrong bytes, options that were not negotiated, an
- * echoed timestamp that it never sent, data beyond the window or longer than the MSS that it announced.
+ * Sends out_len bytes and a FIN, expects in_len bytes and a FIN; retransmits by time-out and on
+ * three duplicate ACKs, with a congestion window, SACK blocks, timestamps and window scaling as
+ * negotiated.  It notes as a fault whatever no correct network could bring it: an ACK of what was
+ * never sent, wrong bytes, options that were not negotiated, an echoed timestamp that it never
+ * sent, data beyond the window or longer than the MSS that it announced.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,29 +22,29 @@
 enum peer_kind {
 	PEER_CLIENT,
 	PEER_SERVER,
-	PEER_CLOSED,		/* a server's port where nobody listens: answers by RST */
-	PEER_SILENT,		/* answers nothing */
+	PEER_CLOSED, /* a server's port where nobody listens: answers by RST */
+	PEER_SILENT, /* answers nothing */
 };
 
 struct peer_config {
 	enum peer_kind kind;
 	struct ends ends;
 	uint32_t isn;
-	uint16_t mss;		/* announced; 0: option left out */
-	uint8_t wscale;		/* announced; PEER_NO_WSCALE: option left out */
-	bool sack, ts;		/* offered, or accepted */
-	bool syn_data;		/* server: takes data in a SYN without a cookie */
+	uint16_t mss; /* announced; 0: option left out */
+	uint8_t wscale; /* announced; PEER_NO_WSCALE: option left out */
+	bool sack, ts; /* offered, or accepted */
+	bool syn_data; /* server: takes data in a SYN without a cookie */
 	bool delay_acks;
-	bool fin_early;		/* sends FIN behind its last byte, without waiting for the other's */
-	uint32_t ts_base;	/* TSval at time 0; one a millisecond */
-	uint32_t buffer;	/* receive window in bytes */
+	bool fin_early; /* sends FIN behind its last byte, without waiting for the other's */
+	uint32_t ts_base; /* TSval at time 0; one a millisecond */
+	uint32_t buffer; /* receive window in bytes */
 	uint32_t out_len, in_len;
-	uint32_t first_len;	/* of out_len, what may be sent before wait_len bytes were received */
+	uint32_t first_len; /* of out_len, what may be sent before wait_len bytes were received */
 	uint32_t wait_len;
-	sut_time think;		/* from established to the first byte */
-	sut_time rto;		/* first retransmission time-out */
-	sut_time abort_at;	/* resets the connection then, and forgets it; SUT_NEVER */
-	uint32_t content;	/* key of the bytes of this connection */
+	sut_time think; /* from established to the first byte */
+	sut_time rto; /* first retransmission time-out */
+	sut_time abort_at; /* resets the connection then, and forgets it; SUT_NEVER */
+	uint32_t content; /* key of the bytes of this connection */
 };
 
 #define PEER_NO_WSCALE 0xff
@@ -74,7 +75,7 @@ struct peer {
 	enum peer_state state;
 	void (*send)(void *ctx, const uint8_t *frame, uint32_t len);
 	void *send_ctx;
-	char fault[200];		/* empty: none */
+	char fault[200]; /* empty: none */
 
 	/* negotiated */
 	bool ts_on, sack_on, scale_on;
@@ -84,19 +85,21 @@ struct peer {
 
 	/* sending: offsets into the stream; out_len is the FIN */
 	uint32_t una, nxt, max;
-	uint64_t wnd_edge;		/* highest offset that the other side allowed */
-	uint32_t cwnd;			/* segments */
-	uint32_t recover;		/* no second fast retransmission before this was acknowledged */
+	uint64_t wnd_edge; /* highest offset that the other side allowed */
+	uint32_t cwnd; /* segments */
+	uint32_t recover; /* no second fast retransmission before this was acknowledged */
 	uint8_t dup_acks, retries;
 	uint16_t ip_id;
-	uint32_t ts_first, ts_last;	/* TSvals sent */
+	uint32_t ts_first, ts_last; /* TSvals sent */
 	sut_time rto_at, think_until;
 	sut_time opened;
 
 	/* receiving: offsets */
-	uint32_t got;			/* in order so far; in_len + 1 with the FIN */
-	uint64_t advertised;		/* highest offset that we allowed */
-	struct { uint32_t from, to; } ooo[PEER_RANGES];
+	uint32_t got; /* in order so far; in_len + 1 with the FIN */
+	uint64_t advertised; /* highest offset that we allowed */
+	struct {
+		uint32_t from, to;
+	} ooo[PEER_RANGES];
 	uint8_t ooo_count, ack_owed;
 	uint32_t ts_recent;
 	sut_time ack_at;
@@ -111,7 +114,10 @@ void peer_open(struct peer *p, sut_time now);
 /* A frame that came in, and its view; or an ICMP error. */
 void peer_input(struct peer *p, const struct packet *pkt, const struct view *v, sut_time now);
 
-/* The path refuses segments of more than mtu bytes of IP packet (a "too big" that quoted this seq). */
+/*
+ * The path refuses segments of more than mtu bytes of IP packet (a "too big" that quoted this
+ * seq).
+ */
 void peer_too_big(struct peer *p, uint32_t quoted_seq, uint32_t mtu);
 
 void peer_expire(struct peer *p, sut_time now);

@@ -45,8 +45,9 @@ static void opts_syn(struct peer *p, struct frame_tcp *t, sut_time now)
 	bool answer = p->state != PEER_SYN_SENT;
 
 	if (p->cfg.mss)
-		opt(t, (uint8_t[]){ TCPOPT_MSS, 4, (uint8_t)(p->cfg.mss >> 8),
-				    (uint8_t)p->cfg.mss }, 4);
+		opt(t,
+		    (uint8_t[]){ TCPOPT_MSS, 4, (uint8_t)(p->cfg.mss >> 8), (uint8_t)p->cfg.mss },
+		    4);
 	if (answer ? p->sack_on : p->cfg.sack)
 		opt(t, (uint8_t[]){ TCPOPT_NOP, TCPOPT_NOP, TCPOPT_SACK_PERMITTED, 2 }, 4);
 	if (answer ? p->ts_on : p->cfg.ts)

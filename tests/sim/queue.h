@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #ifndef SUT_SIM_QUEUE_H
 #define SUT_SIM_QUEUE_H
-/* queue - frames on the simulated links, by the time at which they arrive, then by place, then in order of sending. */
+/*
+ * queue - frames on the simulated links, by the time at which they arrive, then by place, then in
+ * order of sending.
+ */
 #include <stdint.h>
 
 #include "base/packet.h"

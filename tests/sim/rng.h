@@ -5,7 +5,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct rng { uint64_t s; };
+struct rng {
+	uint64_t s;
+};
 
 static inline uint64_t rng_next(struct rng *r)
 {

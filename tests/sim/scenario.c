@@ -51,7 +51,7 @@ static void draw_features(struct rng *r, struct peer_config *c)
 	c->ts_base = (uint32_t)rng_next(r);
 	c->buffer = rng_range(r, 4096, rng_chance(r, 50) ? 65535 : 400000);
 	if (c->wscale != PEER_NO_WSCALE && c->buffer < 2u << c->wscale)
-		c->buffer = 2u << c->wscale;	/* never closed by rounding alone */
+		c->buffer = 2u << c->wscale; /* never closed by rounding alone */
 }
 
 static uint32_t draw_isn(struct rng *r)
@@ -161,7 +161,8 @@ static void draw_conns(struct rng *r, struct scenario *s)
 		c->server = server[n];
 		c->client.kind = PEER_CLIENT;
 		c->client.ends = (struct ends){
-			.ip = c->server.ends.ip, .vlan = c->server.ends.vlan,
+			.ip = c->server.ends.ip,
+			.vlan = c->server.ends.vlan,
 			.dport = c->server.ends.sport,
 		};
 		address(&c->client.ends, 10 + rng_below(r, 2), 1 + n);
@@ -176,8 +177,8 @@ static void draw_conns(struct rng *r, struct scenario *s)
 static void draw_near(struct rng *r, struct accel_near_config *c)
 {
 	static const enum accel_mode modes[] = {
-		ACCEL_AUTO, ACCEL_AUTO, ACCEL_HOLD, ACCEL_HOLD, ACCEL_MERGE, ACCEL_MERGE,
-		ACCEL_VERIFY, ACCEL_BYPASS,
+		ACCEL_AUTO,  ACCEL_AUTO,  ACCEL_HOLD,	ACCEL_HOLD,
+		ACCEL_MERGE, ACCEL_MERGE, ACCEL_VERIFY, ACCEL_BYPASS,
 	};
 
 	accel_near_defaults(c);
@@ -194,8 +195,8 @@ static void draw_near(struct rng *r, struct accel_near_config *c)
 }
 
 /*
- * The testing aid isn_near_wrap leaves promised ISNs 12 bits; a real ISN there would be taken for a promise now and then,
- * which with 32 bits does not happen.
+ * The testing aid isn_near_wrap leaves promised ISNs 12 bits; a real ISN there would be taken for
+ * a promise now and then, which with 32 bits does not happen.
  */
 static void keep_clear(struct scenario *s)
 {
@@ -224,17 +225,21 @@ void scenario_draw(uint64_t seed, const struct sim_role *role, struct scenario *
 
 static void print_peer(const char *what, const struct peer_config *c)
 {
-	printf("  %s port %u isn %u mss %u wscale %d%s%s ts_base %u buffer %u out %u first %u think %llu us%s%s%s\n",
+	printf("  %s port %u isn %u mss %u wscale %d%s%s ts_base %u buffer %u out %u first %u "
+	       "think %llu us%s%s%s\n",
 	       what, c->ends.sport, c->isn, c->mss, c->wscale == PEER_NO_WSCALE ? -1 : c->wscale,
 	       c->sack ? " sack" : "", c->ts ? " ts" : "", c->ts_base, c->buffer, c->out_len,
-	       c->first_len, (unsigned long long)c->think / 1000,
-	       c->syn_data ? " syn-data" : "", c->fin_early ? " fin-early" : "",
-	       c->kind == PEER_CLOSED ? " CLOSED" : c->kind == PEER_SILENT ? " SILENT" : "");
+	       c->first_len, (unsigned long long)c->think / 1000, c->syn_data ? " syn-data" : "",
+	       c->fin_early ? " fin-early" : "",
+	       c->kind == PEER_CLOSED	? " CLOSED"
+	       : c->kind == PEER_SILENT ? " SILENT"
+					: "");
 }
 
 void scenario_print(const struct scenario *s)
 {
-	static const char *const link[] = { "client>near", "near>client", "far>server", "server>far" };
+	static const char *const link[] = { "client>near", "near>client", "far>server",
+					    "server>far" };
 
 	printf("scenario of seed %llu: role %s", (unsigned long long)s->seed, s->role->name);
 	if (s->role->promises) {
@@ -246,7 +251,8 @@ void scenario_print(const struct scenario *s)
 	}
 	printf(", %u%% cut\n", s->cut_pct);
 	for (unsigned i = 0; i < LINKS; i++)
-		printf("  link %s: delay %llu us jitter %llu us loss %u dup %u reorder %u ppm, %llu bit/s\n",
+		printf("  link %s: delay %llu us jitter %llu us loss %u dup %u reorder %u ppm, "
+		       "%llu bit/s\n",
 		       link[i], (unsigned long long)s->link[i].delay / 1000,
 		       (unsigned long long)s->link[i].jitter / 1000, s->link[i].loss_ppm,
 		       s->link[i].dup_ppm, s->link[i].reorder_ppm,

@@ -11,21 +11,21 @@
 #include "role/wire/wire.h"
 
 #define CONNS_MAX 6
-#define LINKS 4		/* client to box, box to client, box to server, server to box */
-#define FIRST SUT_MS(1000000)	/* the time at which a run begins */
+#define LINKS 4 /* client to box, box to client, box to server, server to box */
+#define FIRST SUT_MS(1000000) /* the time at which a run begins */
 
 struct sim_role {
 	const char *name;
 	const struct role_ops *ops;
-	bool promises;		/* answers SYNs in the server's name */
+	bool promises; /* answers SYNs in the server's name */
 };
 
-extern const struct sim_role sim_roles[];	/* ends with a NULL name; the first one is the default */
+extern const struct sim_role sim_roles[]; /* ends with a NULL name; the first one is the default */
 
 struct conn_plan {
 	struct peer_config client, server;
 	sut_time start;
-	int reuses;		/* an earlier connection whose ports it uses again after `start` from its end; -1: none */
+	int reuses; /* the connection whose ports it takes `start` after its end; -1: none */
 };
 
 struct scenario {
@@ -36,7 +36,7 @@ struct scenario {
 		struct wire_config wire;
 	} config;
 	struct link_config link[LINKS];
-	uint32_t cut_pct;	/* of frames: their tail is cut off on a link */
+	uint32_t cut_pct; /* of frames: their tail is cut off on a link */
 	bool lossy;
 	unsigned conns;
 	struct conn_plan conn[CONNS_MAX];

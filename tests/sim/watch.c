@@ -6,14 +6,17 @@
 #include "proto/checksum.h"
 #include "proto/tcp.h"
 
-#define FRAME_MOST 1518u	/* an Ethernet frame with a tag, of 1500 bytes of IP */
+#define FRAME_MOST 1518u /* an Ethernet frame with a tag, of 1500 bytes of IP */
 
 void watch_init(struct watch *w, uint32_t client_isn, uint32_t server_isn)
 {
 	*w = (struct watch){ .client_isn = client_isn, .server_isn = server_isn };
 }
 
-/* How much ack covers of a stream with this ISN: 0 for nothing, 1 for the SYN; old strays count as negative. */
+/*
+ * How much ack covers of a stream with this ISN: 0 for nothing, 1 for the SYN; old strays count as
+ * negative.
+ */
 static int64_t covered(uint32_t ack, uint32_t isn)
 {
 	return (int32_t)(ack - isn);
@@ -64,8 +67,8 @@ static const char *out_server(struct watch *w, const struct view *v, char *ret_t
 	return NULL;
 }
 
-const char *watch_out(struct watch *w, bool to_client, const struct packet *p,
-		      const struct view *v, char *ret_text, unsigned size)
+const char *watch_out(struct watch *w, bool to_client, const struct packet *p, const struct view *v,
+		      char *ret_text, unsigned size)
 {
 	ret_text[0] = '\0';
 	if (!csum_ip_ok(p, v))

@@ -26,22 +26,23 @@
  *     client --link 0--> near [role] far --link 2--> server
  *            <--link 1--                 <--link 3--
  *
- * Virtual time jumps from event to event.  At one time: connections that start, then peers' timers by connection, the role's
- * timers, frames by place.  Arrivals at the box are rounded up to BOX_TICK, so that bursts of several packets happen;
- * `split` gives the role the same burst one packet at a time, and must change nothing.
+ * Virtual time jumps from event to event.  At one time: connections that start, then peers' timers
+ * by connection, the role's timers, frames by place.  Arrivals at the box are rounded up to
+ * BOX_TICK, so that bursts of several packets happen; `split` gives the role the same burst one
+ * packet at a time, and must change nothing.
  *
- * The hash is kept per place, for a burst's answers may interleave differently with what passes through to the other
- * side; the order within each place may not.
+ * The hash is kept per place, for a burst's answers may interleave differently with what passes
+ * through to the other side; the order within each place may not.
  *
- * Everything is judged while it happens; at the end, whether each connection ended as it should, and, once the timers have run
- * out, whether the role still holds flows.
+ * Everything is judged while it happens; at the end, whether each connection ended as it should,
+ * and, once the timers have run out, whether the role still holds flows.
  */
 
 #define BOX_TICK ((sut_time)50000)
-#define GIVE_UP SUT_MS(3600000)		/* connections that have not ended by then never will */
+#define GIVE_UP SUT_MS(3600000) /* connections that have not ended by then never will */
 #define DRAIN_LIMIT SUT_MS(4 * 3600000)
-#define ROUNDS 1000			/* calls of expire() at one time */
-#define GUARD 256			/* bytes behind the role's block that it must not touch */
+#define ROUNDS 1000 /* calls of expire() at one time */
+#define GUARD 256 /* bytes behind the role's block that it must not touch */
 #define BURST 64
 
 struct conn {
@@ -86,8 +87,8 @@ static void broken(struct world *w, const char *fmt, ...)
 static void observe(struct world *w, enum place at, char dir, const struct packet *p)
 {
 	static const char *const name[] = { "client", "near", "far", "server" };
-	uint64_t h = hash_fold(w->hash[at] ^ w->now, 0x9e3779b97f4a7c15u ^ (uint64_t)dir << 32 ^
-			       packet_len(p));
+	uint64_t h = hash_fold(w->hash[at] ^ w->now,
+			       0x9e3779b97f4a7c15u ^ (uint64_t)dir << 32 ^ packet_len(p));
 	char line[PRINT_MAX];
 	uint64_t word;
 	uint32_t i = 0;
@@ -174,7 +175,8 @@ static void box_sent_frame(struct world *w, bool to_client, struct packet *p)
 		what = c ? watch_out(&c->watch, to_client, p, &v, text, sizeof text)
 			 : "a frame of no connection";
 		if (what)
-			broken(w, "%s output: %s %s", to_client ? "near" : "far", what, c ? text : "");
+			broken(w, "%s output: %s %s", to_client ? "near" : "far", what,
+			       c ? text : "");
 	} else if (!w->s->cut_pct && !v.proto) {
 		broken(w, "malformed output");
 	}
@@ -306,7 +308,10 @@ static uint64_t as_shown(uint64_t bytes, unsigned scale)
 	return (bytes && !field ? 1 : field) << scale;
 }
 
-/* The window that reaches one end is what the other end shows, or showed in its SYN, through the reader's scale. */
+/*
+ * The window that reaches one end is what the other end shows, or showed in its SYN, through the
+ * reader's scale.
+ */
 static void check_window(struct world *w, const struct peer *reader, const struct peer *writer,
 			 const struct view *v)
 {
@@ -364,8 +369,9 @@ static void conn_start(struct world *w, struct conn *c)
 }
 
 /*
- * A connection whose ports are used again starts a while after the end of the one before.  A server has one state for a
- * pair of ends: what is left of the old one (a half-open connection whose client gave up) is forgotten.
+ * A connection whose ports are used again starts a while after the end of the one before.  A
+ * server has one state for a pair of ends: what is left of the old one (a half-open connection
+ * whose client gave up) is forgotten.
  */
 static void conn_over(struct world *w, struct conn *c)
 {
@@ -450,7 +456,9 @@ static void step(struct world *w, sut_time at)
 			broken(w, "the role wrote behind its block");
 }
 
-/* A connection that nothing hinders ends well at both ends; the others as their server makes them. */
+/*
+ * A connection that nothing hinders ends well at both ends; the others as their server makes them.
+ */
 static void judge_conn(struct world *w, const struct conn *c)
 {
 	enum peer_state cl = c->client.state, sv = c->server.state;
@@ -459,7 +467,7 @@ static void judge_conn(struct world *w, const struct conn *c)
 	if (c->client.cfg.abort_at != SUT_NEVER)
 		return;
 	switch (c->server.cfg.kind) {
-	case PEER_CLOSED:	/* one lost RST leaves a client that has nothing to say waiting */
+	case PEER_CLOSED: /* one lost RST leaves a client that has nothing to say waiting */
 		ok = cl == PEER_REFUSED || cl == PEER_RESET ||
 		     (w->s->lossy && cl == PEER_OPEN && c->client.max == 0);
 		break;
@@ -507,8 +515,7 @@ static void run(struct world *w)
 	w->res->ended = w->now - FIRST;
 	for (unsigned i = 0; i < w->s->conns && !w->res->broken[0]; i++)
 		judge_conn(w, &w->conn[i]);
-	while (!w->res->broken[0] && (at = next_event(w)) != SUT_NEVER &&
-	       at < FIRST + DRAIN_LIMIT)
+	while (!w->res->broken[0] && (at = next_event(w)) != SUT_NEVER && at < FIRST + DRAIN_LIMIT)
 		step(w, at);
 	if (!w->res->broken[0] && flows_left(w))
 		broken(w, "%u flows are left after everything has ended", flows_left(w));
@@ -533,7 +540,8 @@ static void open_role(struct world *w)
 	memset(w->block, 0, w->need);
 	memset(w->block + w->need, 0xa5, size - w->need);
 	w->env = (struct role_env){
-		.random = role_random, .random_ctx = &w->role_rng,
+		.random = role_random,
+		.random_ctx = &w->role_rng,
 		.counters = &w->res->counters,
 	};
 	for (unsigned i = 0; i < sizeof w->env.secret; i++)
@@ -561,8 +569,7 @@ static void open_world(struct world *w)
 	open_role(w);
 }
 
-void world_run(const struct scenario *s, const struct world_options *o,
-	       struct world_result *ret_r)
+void world_run(const struct scenario *s, const struct world_options *o, struct world_result *ret_r)
 {
 	struct world *w = calloc(1, sizeof *w);
 

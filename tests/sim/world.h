@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #ifndef SUT_SIM_WORLD_H
 #define SUT_SIM_WORLD_H
-/* world - runs one scenario: clients and servers, four links, the role between them; and judges it. */
+/*
+ * world - runs one scenario: clients and servers, four links, the role between them; and judges
+ * it.
+ */
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -9,18 +12,17 @@
 #include "scenario.h"
 
 struct world_options {
-	bool trace;		/* print every frame at every place */
-	bool split;		/* give the role its bursts one packet at a time */
+	bool trace; /* print every frame at every place */
+	bool split; /* give the role its bursts one packet at a time */
 };
 
 struct world_result {
-	uint64_t hash;		/* of every frame at every place, with its time */
-	char broken[400];	/* the invariant, and what broke it; empty: none */
-	sut_time ended;		/* virtual time that the run took */
+	uint64_t hash; /* of every frame at every place, with its time */
+	char broken[400]; /* the invariant, and what broke it; empty: none */
+	sut_time ended; /* virtual time that the run took */
 	uint64_t frames;
 	struct counters counters;
 };
 
-void world_run(const struct scenario *s, const struct world_options *o,
-	       struct world_result *ret_r);
+void world_run(const struct scenario *s, const struct world_options *o, struct world_result *ret_r);
 #endif

@@ -10,16 +10,16 @@
 #include "proto/checksum.h"
 #include "proto/ip.h"
 
-#define SEQ 0xfffffc00u		/* wraps within the first segments */
-#define ID 0xfffeu		/* wraps too */
+#define SEQ 0xfffffc00u /* wraps within the first segments */
+#define ID 0xfffeu /* wraps too */
 #define FRAME_MAX 66000u
 
 /* What kind of super-packet to build. */
 struct shape {
-	uint8_t ip;		/* 4 or 6 */
-	uint8_t proto;		/* IP_TCP or IP_UDP */
+	uint8_t ip; /* 4 or 6 */
+	uint8_t proto; /* IP_TCP or IP_UDP */
 	uint8_t vlans;
-	uint8_t options;	/* bytes of TCP options, all NOP */
+	uint8_t options; /* bytes of TCP options, all NOP */
 	uint8_t flags;
 	uint16_t mss;
 	uint32_t payload;
@@ -55,16 +55,22 @@ static uint32_t put_ip(uint8_t *f, const struct shape *s, uint32_t l4_len)
 		*h6 = (struct ipv6_hdr){
 			.ver_tc_flow = be32_of(6u << 28 | 0x12345),
 			.payload_len = be16_of((uint16_t)l4_len),
-			.next = s->proto, .hop_limit = 64,
+			.next = s->proto,
+			.hop_limit = 64,
 			.src = { 0x20, 1, 0xd, 0xb8, [15] = 1 },
 			.dst = { 0x20, 1, 0xd, 0xb8, [15] = 2 },
 		};
 		return sizeof *h6;
 	}
 	*h4 = (struct ipv4_hdr){
-		.ver_ihl = 0x45, .len = be16_of((uint16_t)(sizeof *h4 + l4_len)),
-		.id = be16_of(ID), .frag = be16_of(IP4_DF), .ttl = 64, .proto = s->proto,
-		.src = { 192, 0, 2, 1 }, .dst = { 198, 51, 100, 1 },
+		.ver_ihl = 0x45,
+		.len = be16_of((uint16_t)(sizeof *h4 + l4_len)),
+		.id = be16_of(ID),
+		.frag = be16_of(IP4_DF),
+		.ttl = 64,
+		.proto = s->proto,
+		.src = { 192, 0, 2, 1 },
+		.dst = { 198, 51, 100, 1 },
 	};
 	return sizeof *h4;
 }
@@ -78,16 +84,22 @@ static uint32_t put_l4(uint8_t *f, const struct shape *s)
 		return 8;
 	}
 	*(struct tcp_hdr *)f = (struct tcp_hdr){
-		.sport = be16_of(40000), .dport = be16_of(80),
-		.seq = be32_of(SEQ), .ack = be32_of(77),
+		.sport = be16_of(40000),
+		.dport = be16_of(80),
+		.seq = be32_of(SEQ),
+		.ack = be32_of(77),
 		.doff = (uint8_t)((20 + s->options) / 4 << 4),
-		.flags = s->flags, .window = be16_of(1000),
+		.flags = s->flags,
+		.window = be16_of(1000),
 	};
 	memset(f + 20, TCPOPT_NOP, s->options);
 	return 20u + s->options;
 }
 
-/* Builds it in frame, the body split off at a random place; as a sender's stack leaves it: partial checksum. */
+/*
+ * Builds it in frame, the body split off at a random place; as a sender's stack leaves it: partial
+ * checksum.
+ */
 static struct packet build(uint8_t *frame, const struct shape *s)
 {
 	uint32_t l4_hdr = s->proto == IP_UDP ? 8 : 20u + s->options, l3, l4, headers, split;
@@ -103,8 +115,11 @@ static struct packet build(uint8_t *frame, const struct shape *s)
 	p.body_len = s->payload - split;
 	p.body = frame + p.head_len;
 	p.off = (struct offload){
-		.csum = CSUM_PARTIAL, .gso_size = s->mss,
-		.gso_type = s->proto == IP_UDP ? GSO_UDP_L4 : s->ip == 4 ? GSO_TCP4 : GSO_TCP6,
+		.csum = CSUM_PARTIAL,
+		.gso_size = s->mss,
+		.gso_type = s->proto == IP_UDP ? GSO_UDP_L4
+			    : s->ip == 4       ? GSO_TCP4
+					       : GSO_TCP6,
 		.csum_start = (uint16_t)l4,
 		.csum_offset = s->proto == IP_UDP ? 6 : 16,
 	};
@@ -129,7 +144,7 @@ static void check_tcp(const struct packet *seg, const struct view *v, const stru
 	if (i > 0)
 		want &= (uint8_t)~TCP_CWR;
 	if (i + 1 < g->count)
-		want &= (uint8_t)~(TCP_FIN | TCP_PSH);
+		want &= (uint8_t) ~(TCP_FIN | TCP_PSH);
 	assert_true(v->tcp);
 	assert_int_equal(v->seq, SEQ + i * s->mss);
 	assert_int_equal(v->flags, want);
@@ -138,7 +153,8 @@ static void check_tcp(const struct packet *seg, const struct view *v, const stru
 }
 
 /* One segment is a good frame by itself, and its payload is the next part of the whole. */
-static void check_segment(struct packet *seg, const struct shape *s, const struct gso *g, uint32_t i)
+static void check_segment(struct packet *seg, const struct shape *s, const struct gso *g,
+			  uint32_t i)
 {
 	struct view v;
 
@@ -171,7 +187,8 @@ static void check_shape(const struct shape *s)
 	}
 	for (uint32_t i = 0; i < g.count; i++) {
 		struct packet seg = {
-			.head = cut, .head_len = gso_segment_len(&g, i),
+			.head = cut,
+			.head_len = gso_segment_len(&g, i),
 			.off = { .csum = CSUM_COMPLETE },
 		};
 		uint32_t n = seg.head_len - g.headers;
@@ -213,10 +230,10 @@ static void segments_make_up_the_whole(void **state)
 static void edges(void **state)
 {
 	static const struct shape table[] = {
-		{ 4, IP_TCP, 0, 12, TCP_ACK | TCP_PSH, 1448, 65000 },	/* as Linux sends */
-		{ 4, IP_TCP, 0, 0, TCP_ACK, 1000, 2000 },		/* a whole number of segments */
-		{ 6, IP_TCP, 0, 0, TCP_ACK, 1000, 1001 },		/* one byte in the last */
-		{ 4, IP_TCP, 0, 0, TCP_ACK, 1000, 1000 },		/* one segment: not cut */
+		{ 4, IP_TCP, 0, 12, TCP_ACK | TCP_PSH, 1448, 65000 }, /* as Linux sends */
+		{ 4, IP_TCP, 0, 0, TCP_ACK, 1000, 2000 }, /* a whole number of segments */
+		{ 6, IP_TCP, 0, 0, TCP_ACK, 1000, 1001 }, /* one byte in the last */
+		{ 4, IP_TCP, 0, 0, TCP_ACK, 1000, 1000 }, /* one segment: not cut */
 		{ 4, IP_TCP, 0, 0, TCP_ACK | TCP_FIN, 1000, 0 },
 	};
 

@@ -7,7 +7,7 @@
 
 #include "core/link.h"
 
-#define US(n) ((sut_time)(n) * 1000)
+#define US(n) ((sut_time)(n)*1000)
 
 /* One packet offered to a link: when, how long; and when it leaves, or why not (at 0). */
 struct step {
@@ -34,7 +34,8 @@ static const struct {
 		{ 2, 60, R_WIRE_NTH, 0 }, { 3, 60, R_NONE, 3 } } },
 	{ "all are lost", { .loss_ppm = 1000000 }, {
 		{ 0, 60, R_WIRE_LOSS, 0 }, { 1, 60, R_WIRE_LOSS, 0 } } },
-	{ "rate: one behind the other, 8 us per 1000 bytes at 1 Gbit/s", { .rate_bps = 1000000000 }, {
+	{ "rate: one behind the other, 8 us per 1000 bytes at 1 Gbit/s",
+	  { .rate_bps = 1000000000 }, {
 		{ 0, 1000, R_NONE, US(8) }, { 0, 1000, R_NONE, US(16) }, { US(10), 125, R_NONE, US(17) },
 		{ US(100), 125, R_NONE, US(101) } } },
 	{ "rate and delay add", { .rate_bps = 8000000, .delay = SUT_MS(1) }, {
@@ -90,8 +91,11 @@ static void assert_near(const char *what, unsigned got, unsigned ppm)
 static void chances_come_out(void **state)
 {
 	struct link_config cfg = {
-		.delay = SUT_MS(10), .loss_ppm = 200000, .seed = 1,
-		.dup_ppm = 250000, .reorder_ppm = 500000,
+		.delay = SUT_MS(10),
+		.loss_ppm = 200000,
+		.seed = 1,
+		.dup_ppm = 250000,
+		.reorder_ppm = 500000,
 	};
 	unsigned lost = 0, dup = 0, late = 0;
 	struct link l;
@@ -132,7 +136,10 @@ static void jitter_keeps_order_and_its_bounds(void **state)
 	assert_true(low < SUT_MS(5) + US(50) && high > SUT_MS(7) - US(50));
 }
 
-/* The dice of packet n are its own: neither time, nor length, nor another impairment changes whether it is lost. */
+/*
+ * The dice of packet n are its own: neither time, nor length, nor another impairment changes
+ * whether it is lost.
+ */
 static void loss_depends_on_seed_and_number_alone(void **state)
 {
 	struct link_config a_cfg = { .loss_ppm = 300000, .seed = 9 }, b_cfg = a_cfg;
@@ -156,7 +163,9 @@ static void loss_depends_on_seed_and_number_alone(void **state)
 	assert_true(differ > 3000);
 }
 
-/* What leaves in any second is at most what the rate allows, and a busy transmitter is never idle. */
+/*
+ * What leaves in any second is at most what the rate allows, and a busy transmitter is never idle.
+ */
 static void rate_is_exact(void **state)
 {
 	struct link_config cfg = { .rate_bps = 2999999999 };

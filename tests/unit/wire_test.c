@@ -22,8 +22,13 @@ struct rig {
 	void *block;
 	void *role;
 	struct outbox out;
-	unsigned n;			/* frames that left */
-	struct { sut_time at; unsigned port; uint32_t len, id; struct offload off; } got[20000];
+	unsigned n; /* frames that left */
+	struct {
+		sut_time at;
+		unsigned port;
+		uint32_t len, id;
+		struct offload off;
+	} got[20000];
 };
 
 static void rig_open(struct rig *r, const struct wire_config *c)
@@ -142,7 +147,9 @@ static void exact_drops_count_per_direction(void **state)
 	free(r.block);
 }
 
-/* Many times more frames than a burst leave at one moment: all come, in order, over several calls. */
+/*
+ * Many times more frames than a burst leave at one moment: all come, in order, over several calls.
+ */
 static void full_outbox_keeps_the_rest(void **state)
 {
 	static struct rig r;
@@ -183,7 +190,7 @@ static void full_memory_is_a_counted_drop(void **state)
 	assert_int_equal(r.n + r.counters.dropped[R_WIRE_QUEUE], sent);
 	for (unsigned i = 0; i < r.n; i++)
 		assert_int_equal(r.got[i].id, i);
-	for (unsigned i = 0; i < 100; i++) {	/* and it is whole again: round the ring many times */
+	for (unsigned i = 0; i < 100; i++) { /* and it is whole again: round the ring many times */
 		input(&r, WIRE_A, SUT_MS(10 * (i + 1)), sent + i, 64, 1500);
 		expire_until(&r, SUT_MS(10 * (i + 1) + 5));
 	}
@@ -202,8 +209,13 @@ static void splits_do_not_show(void **state)
 	wire_defaults(&c);
 	for (unsigned d = 0; d < 2; d++) {
 		c.link[d] = (struct link_config){
-			.delay = 1000 * d, .jitter = 3000, .loss_ppm = 100000, .seed = d,
-			.dup_ppm = 100000, .reorder_ppm = 100000, .reorder_by = 2000,
+			.delay = 1000 * d,
+			.jitter = 3000,
+			.loss_ppm = 100000,
+			.seed = d,
+			.dup_ppm = 100000,
+			.reorder_ppm = 100000,
+			.reorder_by = 2000,
 		};
 	}
 	rig_open(&whole, &c);
@@ -236,14 +248,22 @@ static struct packet super(uint8_t *f)
 	memset(f, 0, 14 + 40 + 2500);
 	store_be16(f + 12, ETH_IP4);
 	*(struct ipv4_hdr *)(f + 14) = (struct ipv4_hdr){
-		.ver_ihl = 0x45, .len = be16_of(40 + 2500), .ttl = 64, .proto = IP_TCP,
-		.src = { 192, 0, 2, 1 }, .dst = { 198, 51, 100, 1 },
+		.ver_ihl = 0x45,
+		.len = be16_of(40 + 2500),
+		.ttl = 64,
+		.proto = IP_TCP,
+		.src = { 192, 0, 2, 1 },
+		.dst = { 198, 51, 100, 1 },
 	};
 	*(struct tcp_hdr *)(f + 34) = (struct tcp_hdr){ .doff = 0x50, .flags = TCP_ACK };
 	return (struct packet){
-		.head = f, .head_len = 14 + 40 + 2500,
-		.off = { .csum = CSUM_PARTIAL, .gso_type = GSO_TCP4, .gso_size = 1000,
-			 .csum_start = 34, .csum_offset = 16 },
+		.head = f,
+		.head_len = 14 + 40 + 2500,
+		.off = { .csum = CSUM_PARTIAL,
+			 .gso_type = GSO_TCP4,
+			 .gso_size = 1000,
+			 .csum_start = 34,
+			 .csum_offset = 16 },
 	};
 }
 
@@ -261,7 +281,7 @@ static void super_packets_are_cut_or_stay_one(void **state)
 	rig_open(&r, &c);
 	wire_ops.input(r.role, &in, &r.out);
 	flush(&r, 0);
-	assert_int_equal(r.n, 2);		/* the second segment is the second frame of the wire */
+	assert_int_equal(r.n, 2); /* the second segment is the second frame of the wire */
 	assert_int_equal(r.got[0].len, 1054);
 	assert_int_equal(r.got[1].len, 554);
 	assert_int_equal(r.got[0].off.gso_type, GSO_NONE);
@@ -270,7 +290,7 @@ static void super_packets_are_cut_or_stay_one(void **state)
 
 	c.keep_gso = true;
 	c.link[WIRE_A].nth[0] = 0;
-	c.link[WIRE_A].rate_bps = 8000;		/* a byte takes a millisecond */
+	c.link[WIRE_A].rate_bps = 8000; /* a byte takes a millisecond */
 	rig_open(&r, &c);
 	wire_ops.input(r.role, &in, &r.out);
 	expire_until(&r, SUT_MS(10000));

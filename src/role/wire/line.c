@@ -7,13 +7,15 @@
 /*
  * Theory of operation
  *
- * Frames lie in the ring in order of arrival, each behind a small header.  A position counts all bytes ever put, so it
- * grows for ever, orders frames by arrival, and names a place in the ring (modulo its size).  An entry never wraps: what is left
- * at the ring's end is filled by an entry without a frame.
+ * Frames lie in the ring in order of arrival, each behind a small header.  A position counts all
+ * bytes ever put, so it grows for ever, orders frames by arrival, and names a place in the ring
+ * (modulo its size).  An entry never wraps: what is left at the ring's end is filled by an entry
+ * without a frame.
  *
- * The heap holds {time, position} of each frame on the line; its order by time and then by position is the order in which
- * frames leave.  Jitter, reordering and copies leave holes in the ring: an entry that was taken is marked, and
- * reclaiming moves the tail over marked entries only.  So memory is bound by the ring, not by the number of holes.
+ * The heap holds {time, position} of each frame on the line; its order by time and then by
+ * position is the order in which frames leave.  Jitter, reordering and copies leave holes in the
+ * ring: an entry that was taken is marked, and reclaiming moves the tail over marked entries only.
+ * So memory is bound by the ring, not by the number of holes.
  */
 
 #define ALIGN 16u
@@ -22,8 +24,8 @@ enum entry_state { ENTRY_HELD, ENTRY_GONE };
 
 /* In front of each frame's headroom; the first 16 bytes alone make an entry without a frame. */
 struct entry {
-	uint32_t size;		/* of all: this header, headroom, frame, up to ALIGN */
-	uint32_t len;		/* of the frame */
+	uint32_t size; /* of all: this header, headroom, frame, up to ALIGN */
+	uint32_t len; /* of the frame */
 	uint32_t state;
 	uint32_t pad;
 	struct offload off;
@@ -35,10 +37,10 @@ struct leaving {
 };
 
 struct line {
-	uint64_t ring;		/* size in bytes */
-	uint64_t head, tail;	/* positions: next to put, oldest still in use */
-	uint64_t count;		/* of the heap */
-	uint64_t ring_off;	/* where the ring begins, from this struct */
+	uint64_t ring; /* size in bytes */
+	uint64_t head, tail; /* positions: next to put, oldest still in use */
+	uint64_t count; /* of the heap */
+	uint64_t ring_off; /* where the ring begins, from this struct */
 };
 
 #define ENTRY_MIN (sizeof(struct entry) + PACKET_HEADROOM)
@@ -150,7 +152,10 @@ uint8_t *line_hold(struct line *l, sut_time at, uint32_t len, const struct offlo
 		return NULL;
 	e = entry_at(l, l->head);
 	*e = (struct entry){
-		.size = (uint32_t)size, .len = len, .state = ENTRY_HELD, .off = *off,
+		.size = (uint32_t)size,
+		.len = len,
+		.state = ENTRY_HELD,
+		.off = *off,
 	};
 	heap_push(l, (struct leaving){ at, l->head });
 	l->head += size;

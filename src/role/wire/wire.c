@@ -12,23 +12,26 @@
 /*
  * Theory of operation
  *
- * A frame is offered to the link of its direction.  What the link lets through leaves at a given time: at once, straight
- * from the port's buffer, if that time has come and nothing waits in front of it; else its bytes are copied to the
- * direction's line.  Frames on a line leave by time, then in order of arrival; deadline() is the next one's time,
- * exactly, because a wheel's tick would be a visible error here.
+ * A frame is offered to the link of its direction.  What the link lets through leaves at a given
+ * time: at once, straight from the port's buffer, if that time has come and nothing waits in front
+ * of it; else its bytes are copied to the direction's line.  Frames on a line leave by time, then
+ * in order of arrival; deadline() is the next one's time, exactly, because a wheel's tick would be
+ * a visible error here.
  *
- * A frame in the outbox must stay valid until the app has flushed it, which it does after every call: so a call begins
- * with giving back the bytes of what the call before sent.  A full outbox leaves the rest on the line, due.
+ * A frame in the outbox must stay valid until the app has flushed it, which it does after every
+ * call: so a call begins with giving back the bytes of what the call before sent.  A full outbox
+ * leaves the rest on the line, due.
  *
- * A burst's packets all go through this in order, and what is due leaves first, so no split of a burst shows.
+ * A burst's packets all go through this in order, and what is due leaves first, so no split of a
+ * burst shows.
  */
 
 struct wire {
 	struct wire_config cfg;
 	const struct role_env *env;
 	struct link link[2];
-	size_t line_off[2];		/* from this struct */
-	unsigned sent;			/* of out[], in this call */
+	size_t line_off[2]; /* from this struct */
+	unsigned sent; /* of out[], in this call */
 	struct packet out[OUTBOX_PKTS];
 };
 
@@ -142,8 +145,7 @@ struct arrival {
 };
 
 /* Passes the whole frame on at `at`. */
-static void pass_whole(struct wire *w, const struct arrival *a, sut_time at,
-		       struct outbox *out)
+static void pass_whole(struct wire *w, const struct arrival *a, sut_time at, struct outbox *out)
 {
 	struct line *l = line_of(w, a->dir);
 	uint8_t *room;
@@ -239,8 +241,7 @@ static sut_time wire_deadline(const void *role)
 }
 
 /* A wire has no state that another could take over. */
-static size_t wire_save(const void *role, uint32_t *cursor, sut_time now,
-			struct record *ret_record)
+static size_t wire_save(const void *role, uint32_t *cursor, sut_time now, struct record *ret_record)
 {
 	(void)role;
 	(void)cursor;
