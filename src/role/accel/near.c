@@ -179,6 +179,7 @@ static void not_tcp(struct near *n, const struct passing *in)
 struct looked_up {
 	struct view view[FLOW_BURST];
 	struct flow_key key[FLOW_BURST];
+	uint64_t hash[FLOW_BURST];
 	enum reason bad[FLOW_BURST];
 	bool skip[FLOW_BURST];
 	uint32_t rec[FLOW_BURST];
@@ -190,11 +191,13 @@ static void look_up(struct near *n, const struct burst *in, struct looked_up *l)
 	for (unsigned i = 0; i < in->n; i++) {
 		l->bad[i] = view_parse(in->pkts[i], &l->view[i]);
 		l->skip[i] = !l->view[i].tcp;
-		if (!l->skip[i])
-			flow_key_of(in->pkts[i], &l->view[i], in->port, &l->key[i]);
+		if (l->skip[i])
+			continue;
+		flow_key_of(in->pkts[i], &l->view[i], in->port, &l->key[i]);
+		l->hash[i] = flows_touch(n->flows, &l->key[i]);
 	}
 	l->generation = flows_generation(n->flows);
-	flows_find(n->flows, l->key, l->skip, in->n, l->rec);
+	flows_find_touched(n->flows, l->key, l->hash, l->skip, in->n, l->rec);
 }
 
 static void one(struct near *n, const struct burst *in, struct looked_up *l, unsigned i)
