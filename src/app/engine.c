@@ -26,7 +26,7 @@
 
 #define DOWN_RETRY SUT_MS(500)
 #define DRAIN SUT_MS(1000)
-#define EXPIRE_ROUNDS 64u	/* a turn gives up after that many; the next one goes on */
+#define EXPIRE_ROUNDS 64u /* a turn gives up after that many; the next one goes on */
 
 /* clang-format off */
 #define FIELD(f) OPTION_FIELD(struct engine_options, f)
@@ -60,10 +60,10 @@ struct engine {
 	struct runner runner;
 	sut_time now;
 	sut_time wall_offset;
-	sut_time next_report;		/* SUT_NEVER: none */
-	sut_time next_retry;		/* of ports that are down; SUT_NEVER: none is */
-	sut_time end;			/* when to stop after the last capture; SUT_NEVER: not yet */
-	uint32_t always_ready;		/* ports without a descriptor */
+	sut_time next_report; /* SUT_NEVER: none */
+	sut_time next_retry; /* of ports that are down; SUT_NEVER: none is */
+	sut_time end; /* when to stop after the last capture; SUT_NEVER: not yet */
+	uint32_t always_ready; /* ports without a descriptor */
 	bool failed;
 };
 
@@ -83,9 +83,8 @@ static void engine_trace(void *ctx, const struct trace_event *ev)
 
 	print_addr(ev->key->src, src, sizeof src);
 	print_addr(ev->key->dst, dst, sizeof dst);
-	log_line(&e->log, LOG_DEBUG, "%s.%u > %s.%u: %s -> %s: %s", src,
-		 be16_get(ev->key->sport), dst, be16_get(ev->key->dport), ev->from, ev->to,
-		 ev->why);
+	log_line(&e->log, LOG_DEBUG, "%s.%u > %s.%u: %s -> %s: %s", src, be16_get(ev->key->sport),
+		 dst, be16_get(ev->key->dport), ev->from, ev->to, ev->why);
 }
 
 static void tick(struct engine *e)
@@ -263,8 +262,7 @@ static void report_if_due(struct engine *e, bool asked)
 
 static bool has_drained(const struct engine *e)
 {
-	return e->end != SUT_NEVER &&
-	       (e->now >= e->end || runner_deadline(&e->runner) >= e->end);
+	return e->end != SUT_NEVER && (e->now >= e->end || runner_deadline(&e->runner) >= e->end);
 }
 
 static int run(struct engine *e)
@@ -333,9 +331,9 @@ static int open_runner(struct engine *e)
 		err = runner_open(&e->runner, e->cfg->ops, e->cfg->role_config, &env);
 	if (err)
 		log_line(&e->log, LOG_ERROR, "%s: %s", e->cfg->ops->name,
-			 err == -EINVAL && e->cfg->role_error ? e->cfg->role_error :
-			 err == -EINVAL			      ? "impossible settings" :
-								strerror(-err));
+			 err == -EINVAL && e->cfg->role_error ? e->cfg->role_error
+			 : err == -EINVAL		      ? "impossible settings"
+							      : strerror(-err));
 	return err;
 }
 

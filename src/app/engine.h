@@ -25,19 +25,19 @@ struct port;
 /* Options that every long-running command has: engine_option_table fills them. */
 struct engine_options {
 	bool verbose, debug, quiet;
-	bool json;			/* counters as JSON, one object, on standard output */
-	bool stats;			/* counters at the end */
+	bool json; /* counters as JSON, one object, on standard output */
+	bool stats; /* counters at the end */
 	bool log_time;
-	sut_time stats_interval;	/* counters every so often; 0: never */
-	const char *trace_pcap;		/* a directory (a file per port), or a file; NULL: no trace */
+	sut_time stats_interval; /* counters every so often; 0: never */
+	const char *trace_pcap; /* a directory (a file per port), or a file; NULL: no trace */
 };
 
 extern const struct option_desc engine_option_table[];
 
 struct engine_config {
 	const struct role_ops *ops;
-	const void *role_config;	/* as ops->need and ops->init take it */
-	const char *role_error;		/* why need() would return 0; NULL: asked by the caller already */
+	const void *role_config; /* as ops->need and ops->init take it */
+	const char *role_error; /* why need() would return 0; NULL: asked by the caller already */
 
 	/*
 	 * By index into ops->ports: what to open ("if:eth0").  port[i], where not NULL, is used instead, and stays the

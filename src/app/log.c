@@ -16,8 +16,8 @@ static size_t put_time(char *s, size_t size)
 
 	gmtime_r(&sec, &tm);
 	n = strftime(s, size, "%Y-%m-%dT%H:%M:%S", &tm);
-	return n + (size_t)snprintf(s + n, size - n, ".%06uZ ",
-				    (unsigned)(wall % 1000000000u / 1000));
+	return n +
+	       (size_t)snprintf(s + n, size - n, ".%06uZ ", (unsigned)(wall % 1000000000u / 1000));
 }
 
 void log_line(const struct log *l, enum log_level level, const char *fmt, ...)

@@ -9,15 +9,15 @@
 #include <stdbool.h>
 
 enum log_level {
-	LOG_ERROR,	/* something failed */
-	LOG_NOTICE,	/* readiness, a device that went away and came back: shown unless --quiet */
-	LOG_INFO,	/* -v */
-	LOG_DEBUG,	/* -vv: state changes of flows */
+	LOG_ERROR, /* something failed */
+	LOG_NOTICE, /* readiness, a device that went away and came back: shown unless --quiet */
+	LOG_INFO, /* -v */
+	LOG_DEBUG, /* -vv: state changes of flows */
 };
 
 struct log {
-	enum log_level level;	/* the least important one that is shown */
-	bool time;		/* wall-clock time in front */
+	enum log_level level; /* the least important one that is shown */
+	bool time; /* wall-clock time in front */
 };
 
 /* Writes one line (fmt without newline) if level is shown. */

@@ -17,14 +17,14 @@
 
 struct loop {
 	int epoll, timer, signals;
-	sut_time armed;		/* what the timer is set to; SUT_NEVER: not set */
+	sut_time armed; /* what the timer is set to; SUT_NEVER: not set */
 	sigset_t old_mask;
 };
 
 struct loop_events {
-	uint32_t ready;		/* bit t: the descriptor watched with tag t can be read, or failed */
-	bool terminate;		/* SIGINT or SIGTERM */
-	bool report;		/* SIGUSR1 */
+	uint32_t ready; /* bit t: the descriptor watched with tag t can be read, or failed */
+	bool terminate; /* SIGINT or SIGTERM */
+	bool report; /* SIGUSR1 */
 };
 
 /* 0 or -errno. */

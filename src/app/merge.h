@@ -14,10 +14,10 @@ struct merge {
 	unsigned n;
 	struct {
 		struct capture *capture;
-		bool waiting;			/* frame is the next of this capture */
+		bool waiting; /* frame is the next of this capture */
 		struct capture_frame frame;
 	} source[MERGE_MAX];
-	const char *error;		/* after -EIO: what was wrong, with the file's name */
+	const char *error; /* after -EIO: what was wrong, with the file's name */
 };
 
 /* Opens n files: 0, or -errno with a sentence in ret_err; nothing is open then. */

@@ -21,12 +21,12 @@ void notify_manager(const char *state)
 		return;
 	memcpy(addr.sun_path, path, len);
 	if (path[0] == '@')
-		addr.sun_path[0] = 0;	/* the abstract namespace */
+		addr.sun_path[0] = 0; /* the abstract namespace */
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return;
 	n = sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&addr,
 		   (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
-	(void)n;	/* a manager that does not listen is no reason to fail */
+	(void)n; /* a manager that does not listen is no reason to fail */
 	close(fd);
 }

@@ -207,9 +207,9 @@ static int set_number(const struct option_desc *d, void *field, const char *text
 	if (v < d->min || v > max)
 		return complain(c, "'%s' is out of range: %llu to %llu%s", text,
 				(unsigned long long)d->min, (unsigned long long)max,
-				d->kind == OPTION_TIME ? " ns" :
-				d->kind == OPTION_PPM  ? " ppm" :
-							 "");
+				d->kind == OPTION_TIME	? " ns"
+				: d->kind == OPTION_PPM ? " ppm"
+							: "");
 	store_number(field, d->size, v);
 	return 0;
 }
@@ -281,8 +281,9 @@ static int read_range(const char *s, size_t len, uint16_t ret_range[2])
  */
 static int set_list(const struct option_desc *d, void *config, const char *text, struct complaint c)
 {
-	const char *expected = d->kind == OPTION_PORTS ? "TCP ports or ranges, as in 80,443,8000-8999" :
-							 "numbers of 1 and more, as in 1,5";
+	const char *expected = d->kind == OPTION_PORTS
+				       ? "TCP ports or ranges, as in 80,443,8000-8999"
+				       : "numbers of 1 and more, as in 1,5";
 	char copy[1024];
 	uint32_t n = 0, room = (uint32_t)(d->size / 4);
 
@@ -299,8 +300,8 @@ static int set_list(const struct option_desc *d, void *config, const char *text,
 
 		if (n == room)
 			return complain(c, "more than %u entries", room);
-		err = d->kind == OPTION_PORTS ? read_range(text, len, range) :
-						value_number(text, len, &v);
+		err = d->kind == OPTION_PORTS ? read_range(text, len, range)
+					      : value_number(text, len, &v);
 		if (err || (d->kind == OPTION_LIST && (v == 0 || v > UINT32_MAX)))
 			return complain(c, "'%.*s' is not valid: expected %s", (int)len, text,
 					expected);

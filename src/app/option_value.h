@@ -9,7 +9,7 @@
 
 /* One unit that may follow a number. */
 struct unit {
-	const char *name;	/* "ms"; the array ends with NULL */
+	const char *name; /* "ms"; the array ends with NULL */
 	uint64_t factor;
 };
 

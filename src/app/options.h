@@ -36,37 +36,40 @@ enum option_kind {
 /* clang-format on */
 
 struct option_desc {
-	const char *name;		/* long name without dashes: "max-flows"; NULL ends a table */
-	char letter;			/* short form: 'v' for -v; 0 if there is none */
+	const char *name; /* long name without dashes: "max-flows"; NULL ends a table */
+	char letter; /* short form: 'v' for -v; 0 if there is none */
 	enum option_kind kind;
-	size_t offset;			/* of the field in the config struct */
-	size_t size;			/* of a number's or enum's field: 1, 2, 4, 8; of a whole array for lists */
-	const char *arg;		/* name of the value in the usage: "TIME"; NULL for flags */
-	const char *def;		/* the default as one would type it; NULL: none to speak of */
-	const char *help;		/* one line, no full stop */
-	uint64_t min, max;		/* bounds of numbers, both ends included; max 0: as much as the field holds */
-	const char *const *names;	/* OPTION_ENUM: names by value, ended by NULL */
-	size_t count_offset;		/* lists: offset of a uint32_t that takes the number of entries; */
-	unsigned char counted;		/* ... 1 if there is one: else the list ends with a zero entry */
+	size_t offset; /* of the field in the config struct */
+	size_t size; /* of a number's or enum's field: 1, 2, 4, 8; of a whole array for lists */
+	const char *arg; /* name of the value in the usage: "TIME"; NULL for flags */
+	const char *def; /* the default as one would type it; NULL: none to speak of */
+	const char *help; /* one line, no full stop */
+	uint64_t min,
+		max; /* bounds of numbers, both ends included; max 0: as much as the field holds */
+	const char *const *names; /* OPTION_ENUM: names by value, ended by NULL */
+	size_t count_offset; /* lists: offset of a uint32_t that takes the number of entries; */
+	unsigned char counted; /* ... 1 if there is one: else the list ends with a zero entry */
 };
 
-#define OPTION_FIELD(type, field) .offset = offsetof(type, field), .size = sizeof(((type *)0)->field)
+#define OPTION_FIELD(type, field) \
+	.offset = offsetof(type, field), .size = sizeof(((type *)0)->field)
 #define OPTION_COUNT(type, field) .count_offset = offsetof(type, field), .counted = 1
 
 /* Options that fill one config struct, with a heading for the usage (NULL: "Options"). */
 struct option_group {
 	const char *title;
-	const struct option_desc *table;	/* NULL ends an array of groups */
+	const struct option_desc *table; /* NULL ends an array of groups */
 	void *config;
 };
 
 /* What a command takes, for parsing and for --help. */
 struct option_usage {
-	const char *command;		/* "accel near" */
-	const char *synopsis;		/* what follows the command: "--client PORT --server PORT [OPTION]..." */
-	const char *about;		/* lines of text, each ended by a newline */
+	const char *command; /* "accel near" */
+	const char
+		*synopsis; /* what follows the command: "--client PORT --server PORT [OPTION]..." */
+	const char *about; /* lines of text, each ended by a newline */
 	const struct option_group *groups;
-	unsigned min_args, max_args;	/* how many arguments that are no options */
+	unsigned min_args, max_args; /* how many arguments that are no options */
 };
 
 #define OPTIONS_ARGS_MAX 16
@@ -81,8 +84,8 @@ struct option_args {
  * Sets the field of d in config from text: 0, or -EINVAL with ret_err saying what is wrong and what is expected
  * (without the option's name); nothing is changed then.  OPTION_FLAG takes NULL, "yes" or "no".
  */
-int option_set(const struct option_desc *d, void *config, const char *text,
-	       char *ret_err, size_t err_size);
+int option_set(const struct option_desc *d, void *config, const char *text, char *ret_err,
+	       size_t err_size);
 
 /* Sets each field that has a default text; the table's own defaults must be valid (asserted). */
 void options_defaults(const struct option_desc *table, void *config);

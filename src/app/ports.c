@@ -13,8 +13,8 @@
 #include "port/capture.h"
 #include "port/trace.h"
 
-#define PATIENCE SUT_MS(10)	/* how long a full device is tried again */
-#define PAUSE_NS 50000		/* between tries */
+#define PATIENCE SUT_MS(10) /* how long a full device is tried again */
+#define PAUSE_NS 50000 /* between tries */
 
 static bool is_directory(const char *path)
 {

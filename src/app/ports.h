@@ -19,22 +19,22 @@
 struct capture_writer;
 
 struct port_slot {
-	struct port *port;		/* NULL: a port of messages, or unused */
-	const char *name;		/* "client" */
-	struct port *given;		/* not ours to close */
-	struct capture_writer *writer;	/* of its own trace; NULL if shared or none */
-	bool was_down;			/* said so already */
-	bool ended;			/* -ENODATA was met */
+	struct port *port; /* NULL: a port of messages, or unused */
+	const char *name; /* "client" */
+	struct port *given; /* not ours to close */
+	struct capture_writer *writer; /* of its own trace; NULL if shared or none */
+	bool was_down; /* said so already */
+	bool ended; /* -ENODATA was met */
 	unsigned queued;
-	struct packet *queue[256];	/* OUTBOX_PKTS: what the outbox has for it, in order */
+	struct packet *queue[256]; /* OUTBOX_PKTS: what the outbox has for it, in order */
 };
 
 struct ports {
 	struct arena arena;
 	unsigned n;
 	struct port_slot slot[PORTS_MAX];
-	struct capture_writer *shared;	/* one trace of all ports; NULL: none */
-	sut_time wall;			/* the time that traces write */
+	struct capture_writer *shared; /* one trace of all ports; NULL: none */
+	sut_time wall; /* the time that traces write */
 };
 
 /*

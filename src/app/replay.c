@@ -16,9 +16,10 @@
 #include "proto/view.h"
 
 #define PORTS_MAX 8
-#define START SUT_MS(1000)		/* the role's time at the first frame */
+#define START SUT_MS(1000) /* the role's time at the first frame */
 #define PROGRESS_EVERY SUT_MS(200)
-#define STUCK_ROUNDS 1000000u		/* that many calls at one time without output: the role would never go on */
+#define STUCK_ROUNDS \
+	1000000u /* that many calls at one time without output: the role would never go on */
 
 struct replay {
 	const struct replay_config *cfg;
@@ -26,10 +27,10 @@ struct replay {
 	struct merge merge;
 	struct sides *sides;
 	struct capture_writer *writer[REPLAY_FILES_MAX];
-	struct port_stats stats[PORTS_MAX];	/* of each role port: rx, tx and what was skipped */
+	struct port_stats stats[PORTS_MAX]; /* of each role port: rx, tx and what was skipped */
 	uint64_t cut[REPLAY_FILES_MAX], long_frames;
-	sut_time now;				/* the role's */
-	sut_time base;				/* capture's time at the role's time 0 */
+	sut_time now; /* the role's */
+	sut_time base; /* capture's time at the role's time 0 */
 	uint64_t frames;
 	sut_time next_progress;
 	uint64_t rng;
@@ -90,7 +91,9 @@ static int run_timers(struct replay *r, sut_time until)
 			r->now = t;
 			idle = 0;
 		} else if (idle++ == STUCK_ROUNDS) {
-			fprintf(stderr, "suture replay: %s wants to be called again and again at the same time\n",
+			fprintf(stderr,
+				"suture replay: %s wants to be called again and again at the same "
+				"time\n",
 				r->cfg->ops->name);
 			return -ELOOP;
 		}
@@ -160,8 +163,8 @@ static int play_frame(struct replay *r, const struct capture_frame *f, unsigned 
 	show_progress(r);
 	if (!load(r, f, source, p))
 		return 0;
-	port = r->cfg->in[source].port == REPLAY_ANY ? (unsigned)sides_of(r->sides, p) :
-						       (unsigned)r->cfg->in[source].port;
+	port = r->cfg->in[source].port == REPLAY_ANY ? (unsigned)sides_of(r->sides, p)
+						     : (unsigned)r->cfg->in[source].port;
 	if (f->at > r->base + r->now) {
 		err = run_timers(r, f->at - r->base);
 		if (err)
@@ -205,7 +208,8 @@ static void note_skipped(const struct replay *r)
 		if (r->cut[i])
 			fprintf(stderr,
 				"suture replay: %s: skipped %" PRIu64
-				" frames of which only a part was captured (capture whole frames: tcpdump -s 0)\n",
+				" frames of which only a part was captured (capture whole frames: "
+				"tcpdump -s 0)\n",
 				r->cfg->in[i].file, r->cut[i]);
 	if (r->long_frames)
 		fprintf(stderr, "suture replay: skipped %" PRIu64 " frames longer than %u bytes\n",

@@ -26,17 +26,18 @@ struct replay_file {
 struct replay_config {
 	const struct role_ops *ops;
 	const void *role_config;
-	const char *role_error;		/* why need() would return 0 */
+	const char *role_error; /* why need() would return 0 */
 	struct replay_file in[REPLAY_FILES_MAX], out[REPLAY_FILES_MAX];
 	unsigned in_count, out_count;
-	const struct ip_net *clients;	/* for sides; NULL: none given */
+	const struct ip_net *clients; /* for sides; NULL: none given */
 	uint64_t seed;
-	sut_time drain;			/* how long timers run after the last frame; SUT_NEVER: until none is left */
-	bool offloaded;			/* checksums that hold only the pseudo-header sum are unfinished, not wrong */
-	bool verbose;			/* each packet in and out on standard output */
-	bool summary;			/* counters on standard output */
-	bool json;			/* ... as a JSON object */
-	bool progress;			/* the number of frames so far, on standard error */
+	sut_time
+		drain; /* how long timers run after the last frame; SUT_NEVER: until none is left */
+	bool offloaded; /* checksums that hold only the pseudo-header sum are unfinished, not wrong */
+	bool verbose; /* each packet in and out on standard output */
+	bool summary; /* counters on standard output */
+	bool json; /* ... as a JSON object */
+	bool progress; /* the number of frames so far, on standard error */
 };
 
 /* Returns the exit code: 0, or 1 with a message on standard error. */

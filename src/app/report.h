@@ -10,8 +10,8 @@
 
 /* One port's part of a report. */
 struct report_port {
-	const char *name;		/* of the role's port: "client" */
-	const char *spec;		/* what is there: "if:eth0" */
+	const char *name; /* of the role's port: "client" */
+	const char *spec; /* what is there: "if:eth0" */
 	struct port_stats stats;
 };
 

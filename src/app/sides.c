@@ -23,13 +23,13 @@
 enum kind { EMPTY, CONNECTION, IP_ADDR, ETH_ADDR };
 
 struct fact {
-	struct flow_key key;	/* where holds the kind */
+	struct flow_key key; /* where holds the kind */
 	uint8_t value;
 };
 
 struct sides {
 	struct fact *fact;
-	size_t room, used;	/* room is a power of two */
+	size_t room, used; /* room is a power of two */
 	bool has_net;
 	struct ip_net net;
 };
@@ -187,7 +187,7 @@ static enum sut_side side_of_other(struct sides *s, const struct packet *p, cons
 	for (unsigned end = 0; v->ip && end < 2; end++) {
 		k = ip_key(addr[end]);
 		if (recall(s, &k, &value))
-			return end ? (enum sut_side)!value : (enum sut_side)value;
+			return end ? (enum sut_side) !value : (enum sut_side)value;
 	}
 	if (p->head_len >= sizeof(struct eth_hdr)) {
 		k = eth_key(((const struct eth_hdr *)p->head)->src);
@@ -217,8 +217,8 @@ static void learn_addresses(struct sides *s, const struct packet *p, uint8_t add
 /* Does the IP header lie in the frame as far as its addresses go? */
 static bool has_addresses(const struct packet *p, const struct view *v)
 {
-	return v->ip && p->head_len >= v->l3 + (v->ip == 4 ? sizeof(struct ipv4_hdr) :
-							     sizeof(struct ipv6_hdr));
+	return v->ip && p->head_len >= v->l3 + (v->ip == 4 ? sizeof(struct ipv4_hdr)
+							   : sizeof(struct ipv6_hdr));
 }
 
 enum sut_side sides_of(struct sides *s, const struct packet *p)

@@ -57,9 +57,12 @@ int cmd_accel_near(int argc, char **argv)
 	const struct option_usage usage = {
 		.command = "accel near",
 		.synopsis = "--client PORT --server PORT [OPTION]...",
-		.about = "A bump in the wire beside the clients: answers their SYNs at once with a promised\n"
-			 "SYN-ACK, carries their first data towards the server without waiting for its\n"
-			 "handshake, and from the real SYN-ACK on shifts the numbers.  All else passes.\n"
+		.about = "A bump in the wire beside the clients: answers their SYNs at once with a "
+			 "promised\n"
+			 "SYN-ACK, carries their first data towards the server without waiting for "
+			 "its\n"
+			 "handshake, and from the real SYN-ACK on shifts the numbers.  All else "
+			 "passes.\n"
 			 "Ends on SIGINT and SIGTERM; prints its counters on SIGUSR1.\n",
 		.groups = groups,
 	};

@@ -141,8 +141,9 @@ static int replay(const struct role_entry *role, const struct option_usage *u,
 		return options_complain(u, "--%s", c.role_error);
 	if (flags->client_net) {
 		if (ip_net_read(flags->client_net, &net) != 0)
-			return options_complain(u, "--client-net: '%s' is not a network, as in 192.0.2.0/24",
-						flags->client_net);
+			return options_complain(
+				u, "--client-net: '%s' is not a network, as in 192.0.2.0/24",
+				flags->client_net);
 		c.clients = &net;
 	}
 	if (writes_stdout(&c))
@@ -159,7 +160,8 @@ int cmd_replay(int argc, char **argv)
 	struct option_group groups[3] = { { NULL, table, &flags } };
 	const struct option_usage usage = {
 		.command = "replay",
-		.synopsis = "--role ROLE [ROLE'S OPTION]... [OPTION]... [PORT=]IN.pcap... -o [PORT=]OUT.pcap",
+		.synopsis = "--role ROLE [ROLE'S OPTION]... [OPTION]... [PORT=]IN.pcap... -o "
+			    "[PORT=]OUT.pcap",
 		.about = about,
 		.groups = groups,
 		.min_args = 1,
@@ -183,7 +185,7 @@ int cmd_replay(int argc, char **argv)
 		code = options_run(&usage, argc, argv, &args);
 	if (code < 0 && !role)
 		code = options_complain(&usage, "--role is missing: one of %s", names);
-	if (code < 0)
+	else if (code < 0)
 		code = replay(role, &usage, &flags, role_config, &args);
 	free(role_config);
 	return code;

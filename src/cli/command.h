@@ -7,9 +7,9 @@
  */
 
 struct command {
-	const char *words;	/* "accel near" */
+	const char *words; /* "accel near" */
 	int (*run)(int argc, char **argv);
-	const char *help;	/* one line */
+	const char *help; /* one line */
 };
 
 /* In the order of the help text; ends with NULL words. */

@@ -43,7 +43,7 @@ static void print_list(FILE *f, const char *first_word)
 	size_t len = first_word ? strlen(first_word) : 0;
 
 	for (const struct command *c = commands; c->words; c++) {
-		if (len && (strncmp(c->words, first_word, len) != 0 || c->words[len] != ' '))
+		if (first_word && (strncmp(c->words, first_word, len) != 0 || c->words[len] != ' '))
 			continue;
 		fprintf(f, "  %-20s %s\n", c->words, c->help);
 	}
@@ -53,7 +53,8 @@ static int usage(FILE *f)
 {
 	fputs("usage: suture COMMAND [OPTION]...\n"
 	      "\n"
-	      "suture stands between two halves of a TCP connection that disagree about numbers, and\n"
+	      "suture stands between two halves of a TCP connection that disagree about numbers, "
+	      "and\n"
 	      "makes each half believe that it has been talking to the other all along.\n"
 	      "\n"
 	      "Commands:\n",
@@ -93,8 +94,8 @@ static int unknown(int argc, char **argv)
 		return list_family(stderr, argv[0]);
 	}
 	fprintf(stderr, "suture: unknown %s '%s%s%s'\nTry 'suture --help'.\n",
-		argv[0][0] == '-' ? "option" : "command", argv[0],
-		is_family(argv[0]) ? " " : "", is_family(argv[0]) ? argv[1] : "");
+		argv[0][0] == '-' ? "option" : "command", argv[0], is_family(argv[0]) ? " " : "",
+		is_family(argv[0]) ? argv[1] : "");
 	return 2;
 }
 

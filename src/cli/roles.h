@@ -9,10 +9,10 @@
 
 struct role_entry {
 	const struct role_ops *ops;
-	const struct option_desc *options;	/* fill a config of config_size bytes */
+	const struct option_desc *options; /* fill a config of config_size bytes */
 	size_t config_size;
 	void (*defaults)(void *ret_config);
-	const char *(*config_error)(const void *config);	/* names the setting; NULL: all is well */
+	const char *(*config_error)(const void *config); /* names the setting; NULL: all is well */
 };
 
 /* The role of this name ("accel-near"); NULL if there is none. */

@@ -15,7 +15,7 @@
 #define ARENA_STRIDE (PACKET_MAX + 192u)
 
 struct arena {
-	uint8_t *mem;			/* mapped; slot i's packet bytes begin at arena_slot() */
+	uint8_t *mem; /* mapped; slot i's packet bytes begin at arena_slot() */
 	struct packet pkt[ARENA_SLOTS];
 };
 

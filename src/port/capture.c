@@ -13,7 +13,8 @@
 struct capture {
 	pcap_t *pcap;
 	char file[256];
-	char error[PCAP_ERRBUF_SIZE + 300];	/* stays once it is set: libpcap would call a cut file ended next time */
+	char error[PCAP_ERRBUF_SIZE +
+		   300]; /* stays once it is set: libpcap would call a cut file ended next time */
 };
 
 static int check_link(pcap_t *pcap, const char *file, char *ret_err, size_t err_size)
@@ -24,7 +25,8 @@ static int check_link(pcap_t *pcap, const char *file, char *ret_err, size_t err_
 	if (link == DLT_EN10MB)
 		return 0;
 	snprintf(ret_err, err_size,
-		 "%s: link type %s: only captures of Ethernet frames can be read (capture on one interface, not on 'any')",
+		 "%s: link type %s: only captures of Ethernet frames can be read (capture on one "
+		 "interface, not on 'any')",
 		 file, name ? name : "unknown");
 	return -EPROTONOSUPPORT;
 }

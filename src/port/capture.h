@@ -16,10 +16,10 @@ struct capture;
 struct capture_writer;
 
 struct capture_frame {
-	sut_time at;			/* nanoseconds since 1970 */
-	const uint8_t *bytes;		/* valid until the next call on the same capture */
-	uint32_t len;			/* bytes that are there */
-	uint32_t wire_len;		/* bytes that there were: more if the frame was cut */
+	sut_time at; /* nanoseconds since 1970 */
+	const uint8_t *bytes; /* valid until the next call on the same capture */
+	uint32_t len; /* bytes that are there */
+	uint32_t wire_len; /* bytes that there were: more if the frame was cut */
 };
 
 /* Opens file ("-": standard input): 0, or -errno with a sentence in ret_err that names the file. */

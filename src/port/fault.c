@@ -11,7 +11,7 @@ struct fault_port {
 	struct port port;
 	struct port *inner;
 	struct fault_plan plan;
-	uint32_t rx, tx;	/* frames so far */
+	uint32_t rx, tx; /* frames so far */
 };
 
 static struct fault_port *fault_of(struct port *p)

@@ -13,11 +13,12 @@ struct port;
 #define FAULT_NTH_MAX 16
 
 struct fault_plan {
-	uint32_t drop_rx[FAULT_NTH_MAX];	/* frames received that vanish, counted from 1; 0 ends the list */
-	uint32_t drop_tx[FAULT_NTH_MAX];	/* frames sent that vanish */
-	uint32_t refuse;			/* the first so many calls to send take nothing */
-	uint32_t take;				/* a call to send takes so many frames at most; 0: no limit */
-	uint32_t burst;				/* a call to recv yields so many at most; 0: no limit */
+	uint32_t drop_rx
+		[FAULT_NTH_MAX]; /* frames received that vanish, counted from 1; 0 ends the list */
+	uint32_t drop_tx[FAULT_NTH_MAX]; /* frames sent that vanish */
+	uint32_t refuse; /* the first so many calls to send take nothing */
+	uint32_t take; /* a call to send takes so many frames at most; 0: no limit */
+	uint32_t burst; /* a call to recv yields so many at most; 0: no limit */
 };
 
 /* Wraps inner.  NULL if out of memory: inner is untouched then. */

@@ -45,7 +45,7 @@
 #define BURST_MIN 8u
 
 #ifndef PACKET_IGNORE_OUTGOING
-#define PACKET_IGNORE_OUTGOING 23	/* Linux 4.20 */
+#define PACKET_IGNORE_OUTGOING 23 /* Linux 4.20 */
 #endif
 
 struct control {
@@ -56,8 +56,8 @@ struct if_port {
 	struct port port;
 	char ifname[IFNAMSIZ];
 	int fd;
-	int ifindex;			/* 0: not bound, the interface was removed */
-	unsigned burst;			/* frames to ask for at once */
+	int ifindex; /* 0: not bound, the interface was removed */
+	unsigned burst; /* frames to ask for at once */
 	struct arena *arena;
 	struct port_stats stats;
 	struct virtio_net_hdr vnet[PORT_BURST];
@@ -142,8 +142,8 @@ static void read_aux(struct msghdr *m, struct packet *p)
 		memcpy(&aux, CMSG_DATA(c), sizeof aux);
 		if (aux.tp_status & TP_STATUS_VLAN_VALID)
 			vlan_insert(p,
-				    aux.tp_status & TP_STATUS_VLAN_TPID_VALID ? aux.tp_vlan_tpid :
-										ETH_P_8021Q,
+				    aux.tp_status & TP_STATUS_VLAN_TPID_VALID ? aux.tp_vlan_tpid
+									      : ETH_P_8021Q,
 				    aux.tp_vlan_tci);
 	}
 }
@@ -199,7 +199,7 @@ static int recv_failed(struct if_port *f, int err)
 	case EAGAIN:
 	case EINTR:
 		return 0;
-	case EINVAL:	/* the frame at the queue's head has an offload that vnet_hdr cannot say; it is gone now */
+	case EINVAL: /* the frame at the queue's head has an offload that vnet_hdr cannot say; it is gone now */
 	case ENOBUFS:
 		f->stats.rx_errors++;
 		return 1;
@@ -300,7 +300,8 @@ static int if_send(struct port *port, struct packet *const *pkts, unsigned n)
 		} else if (not_now(errno)) {
 			break;
 		} else if (failed != done) {
-			failed = done;	/* may have been an error left over from receiving: once more */
+			failed =
+				done; /* may have been an error left over from receiving: once more */
 		} else {
 			count_refused(f, errno);
 			done++;
@@ -350,7 +351,8 @@ static int set_options(int fd, const char **ret_what)
 	} flags[] = {
 		{ PACKET_VNET_HDR, "PACKET_VNET_HDR" },
 		{ PACKET_AUXDATA, "PACKET_AUXDATA" },
-		{ PACKET_IGNORE_OUTGOING, "PACKET_IGNORE_OUTGOING (Linux 4.20 or newer is needed)" },
+		{ PACKET_IGNORE_OUTGOING,
+		  "PACKET_IGNORE_OUTGOING (Linux 4.20 or newer is needed)" },
 	};
 	int one = 1, rcv = RCVBUF, snd = SNDBUF;
 
@@ -393,12 +395,14 @@ static int check_device(struct if_port *f, char *ret_err, size_t err_size)
 	int err = ask(f, SIOCGIFHWADDR, &r);
 
 	if (err == -ENODEV)
-		snprintf(ret_err, err_size,
-			 "if:%s: no such interface in this network namespace ('ip link' lists them)",
-			 f->ifname);
+		snprintf(
+			ret_err, err_size,
+			"if:%s: no such interface in this network namespace ('ip link' lists them)",
+			f->ifname);
 	else if (err)
 		snprintf(ret_err, err_size, "if:%s: %s", f->ifname, strerror(-err));
-	else if (r.ifr_hwaddr.sa_family != ARPHRD_ETHER && r.ifr_hwaddr.sa_family != ARPHRD_LOOPBACK)
+	else if (r.ifr_hwaddr.sa_family != ARPHRD_ETHER &&
+		 r.ifr_hwaddr.sa_family != ARPHRD_LOOPBACK)
 		snprintf(ret_err, err_size, "if:%s: not an Ethernet device (type %u)", f->ifname,
 			 r.ifr_hwaddr.sa_family);
 	else
@@ -420,8 +424,7 @@ static int open_all(struct if_port *f, char *ret_err, size_t err_size)
 	return err;
 }
 
-int if_open(const char *name, struct arena *a, struct port **ret_p, char *ret_err,
-	    size_t err_size)
+int if_open(const char *name, struct arena *a, struct port **ret_p, char *ret_err, size_t err_size)
 {
 	struct if_port *f;
 	int err;

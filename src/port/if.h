@@ -13,6 +13,5 @@ struct arena;
 struct port;
 
 /* Opens interface name; see port_open. */
-int if_open(const char *name, struct arena *a, struct port **ret_p, char *ret_err,
-	    size_t err_size);
+int if_open(const char *name, struct arena *a, struct port **ret_p, char *ret_err, size_t err_size);
 #endif

@@ -63,7 +63,7 @@ static void signal_ready(struct mem_port *m)
 	uint64_t one = 1;
 	ssize_t n = write(m->event, &one, sizeof one);
 
-	(void)n;	/* the counter cannot overflow, and is readable in any case */
+	(void)n; /* the counter cannot overflow, and is readable in any case */
 }
 
 bool mem_push(struct port *port, const struct packet *p)
@@ -101,7 +101,7 @@ static void settle(struct mem_port *m)
 	if (m->rx.in != m->rx.out || m->ended)
 		return;
 	n = read(m->event, &count, sizeof count);
-	(void)n;	/* nothing there is as good */
+	(void)n; /* nothing there is as good */
 }
 
 static int mem_recv(struct port *p, struct packet **ret_pkts, unsigned max)

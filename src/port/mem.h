@@ -12,7 +12,7 @@
 struct arena;
 struct port;
 
-#define MEM_FRAMES 1024u	/* each ring holds that many */
+#define MEM_FRAMES 1024u /* each ring holds that many */
 
 /* A new port; NULL if out of memory.  Its descriptor is ready while frames wait, and after mem_end(). */
 struct port *mem_open(const char *name, struct arena *a);

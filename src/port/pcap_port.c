@@ -59,7 +59,7 @@ static int pcap_recv(struct port *port, struct packet **ret_pkts, unsigned max)
 		if (got < 0) {
 			snprintf(port->error, sizeof port->error, "%.*s",
 				 (int)sizeof port->error - 1, capture_error(c->capture));
-			return n ? (int)n : got;	/* the next call meets it again */
+			return n ? (int)n : got; /* the next call meets it again */
 		}
 		p = take(c, n, &f);
 		if (!p)

@@ -66,17 +66,17 @@ struct port_ops {
 /* Every port begins with this. */
 struct port {
 	const struct port_ops *ops;
-	char name[64];			/* as given: "if:eth0" */
-	bool down;			/* the device is down or gone: recv finds out when it is back */
-	char error[256];		/* why recv or send failed, where there is more to say than -errno */
+	char name[64]; /* as given: "if:eth0" */
+	bool down; /* the device is down or gone: recv finds out when it is back */
+	char error[256]; /* why recv or send failed, where there is more to say than -errno */
 };
 
 /*
  * Opens "if:NAME" (AF_PACKET) or "pcap:FILE" for reading.  a is the engine's arena.
  * Returns 0, or -errno with one sentence in ret_err that names the port and says what to do.
  */
-int port_open(const char *spec, struct arena *a, struct port **ret_p,
-	      char *ret_err, size_t err_size);
+int port_open(const char *spec, struct arena *a, struct port **ret_p, char *ret_err,
+	      size_t err_size);
 
 /* Is spec well-formed ("if:NAME", "pcap:FILE")?  0, or -EINVAL with what is expected in ret_err. */
 int port_check(const char *spec, char *ret_err, size_t err_size);

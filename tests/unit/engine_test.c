@@ -25,14 +25,14 @@
 
 /* The role "crossing": forwards each frame to the other port, and keeps `late` made frames for its timer. */
 struct crossing {
-	sut_time at;		/* when the timer is due */
-	unsigned late;		/* made frames that are still to go out */
+	sut_time at; /* when the timer is due */
+	unsigned late; /* made frames that are still to go out */
 	sut_time last_now;
 };
 
 struct crossing_config {
 	unsigned late;
-	sut_time after;		/* the timer, from the first frame on */
+	sut_time after; /* the timer, from the first frame on */
 };
 
 static const struct crossing_config *crossing_cfg;
@@ -91,9 +91,9 @@ static sut_time crossing_deadline(const void *role)
 	return ((const struct crossing *)role)->at;
 }
 
-static const struct port_desc crossing_ports[] = {
-	{ "left", PORT_FRAMES }, { "right", PORT_FRAMES }, { NULL, PORT_FRAMES }
-};
+static const struct port_desc crossing_ports[] = { { "left", PORT_FRAMES },
+						   { "right", PORT_FRAMES },
+						   { NULL, PORT_FRAMES } };
 
 static const struct role_ops crossing_ops = {
 	.name = "crossing",
@@ -305,12 +305,9 @@ static void loop_wakes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(loop_wakes),
-		cmocka_unit_test(forwards_and_ends),
-		cmocka_unit_test(drains_timers),
-		cmocka_unit_test(waits_for_full_device),
-		cmocka_unit_test(refuses_settings),
-		cmocka_unit_test(ends_on_signal),
+		cmocka_unit_test(loop_wakes),	    cmocka_unit_test(forwards_and_ends),
+		cmocka_unit_test(drains_timers),    cmocka_unit_test(waits_for_full_device),
+		cmocka_unit_test(refuses_settings), cmocka_unit_test(ends_on_signal),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -46,20 +46,55 @@ static const struct option_desc table[] = {
 	  .min = 2,
 	  .max = 4000000000 },
 	{ .name = "big", .kind = OPTION_NUMBER, F(big), .arg = "N", .help = "64 bits" },
-	{ .name = "size", .kind = OPTION_SIZE, F(size), .arg = "N", .def = "64k", .help = "a size" },
-	{ .name = "time", .kind = OPTION_TIME, F(time), .arg = "TIME", .def = "1.5s", .help = "a time" },
+	{ .name = "size",
+	  .kind = OPTION_SIZE,
+	  F(size),
+	  .arg = "N",
+	  .def = "64k",
+	  .help = "a size" },
+	{ .name = "time",
+	  .kind = OPTION_TIME,
+	  F(time),
+	  .arg = "TIME",
+	  .def = "1.5s",
+	  .help = "a time" },
 	{ .name = "rate", .kind = OPTION_RATE, F(rate), .arg = "RATE", .help = "a rate" },
 	{ .name = "share", .kind = OPTION_PPM, F(share), .arg = "SHARE", .help = "a share" },
-	{ .name = "string", .letter = 's', .kind = OPTION_STRING, F(string), .arg = "TEXT", .help = "a string" },
-	{ .name = "mode", .kind = OPTION_ENUM, F(mode), .arg = "MODE", .help = "a mode", .names = modes },
-	{ .name = "ports", .kind = OPTION_PORTS, F(range), OPTION_COUNT(struct cfg, ranges), .arg = "PORTS", .help = "ranges" },
+	{ .name = "string",
+	  .letter = 's',
+	  .kind = OPTION_STRING,
+	  F(string),
+	  .arg = "TEXT",
+	  .help = "a string" },
+	{ .name = "mode",
+	  .kind = OPTION_ENUM,
+	  F(mode),
+	  .arg = "MODE",
+	  .help = "a mode",
+	  .names = modes },
+	{ .name = "ports",
+	  .kind = OPTION_PORTS,
+	  F(range),
+	  OPTION_COUNT(struct cfg, ranges),
+	  .arg = "PORTS",
+	  .help = "ranges" },
 	{ .name = "list", .kind = OPTION_LIST, F(list), .arg = "N[,N]...", .help = "numbers" },
-	{ .name = "many", .letter = 'm', .kind = OPTION_STRINGS, F(many), OPTION_COUNT(struct cfg, many_count), .arg = "TEXT", .help = "strings" },
+	{ .name = "many",
+	  .letter = 'm',
+	  .kind = OPTION_STRINGS,
+	  F(many),
+	  OPTION_COUNT(struct cfg, many_count),
+	  .arg = "TEXT",
+	  .help = "strings" },
 	{ .name = NULL },
 };
 
 static const struct option_desc second_table[] = {
-	{ .name = "second", .kind = OPTION_NUMBER, F(number), .arg = "N", .help = "of another group" },
+	{ .name = "second",
+	  .kind = OPTION_NUMBER,
+	  F(number),
+	  .arg = "N",
+	  .help = "of another group" },
 	{ .name = NULL },
 };
 
@@ -70,9 +105,9 @@ static char err[300];
 /* Parses a command line of words between blanks. */
 static int parse(const char *line)
 {
-	const struct option_group groups[] = {
-		{ NULL, table, &cfg }, { "Second", second_table, &second }, { NULL, NULL, NULL }
-	};
+	const struct option_group groups[] = { { NULL, table, &cfg },
+					       { "Second", second_table, &second },
+					       { NULL, NULL, NULL } };
 	const struct option_usage u = { "test", "[A [B]]", "About.\n", groups, 0, 2 };
 	static char copy[300];
 	char *argv[20], *save = NULL;
@@ -283,9 +318,9 @@ static void prints_help(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(reads_values), cmocka_unit_test(reads_shares),
-		cmocka_unit_test(reads_words),	cmocka_unit_test(reads_lists),
-		cmocka_unit_test(refuses),	cmocka_unit_test(knows_help),
+		cmocka_unit_test(reads_values),	 cmocka_unit_test(reads_shares),
+		cmocka_unit_test(reads_words),	 cmocka_unit_test(reads_lists),
+		cmocka_unit_test(refuses),	 cmocka_unit_test(knows_help),
 		cmocka_unit_test(sets_defaults), cmocka_unit_test(prints_help),
 	};
 

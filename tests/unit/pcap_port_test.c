@@ -159,7 +159,7 @@ static void finishes_checksums(void **state)
 
 static void reads_microseconds(void **state)
 {
-	uint8_t bytes[1000];
+	uint8_t bytes[1000] = { 0 };
 	struct packet *got[PORT_BURST];
 	struct port *port;
 
@@ -178,7 +178,7 @@ static void reads_microseconds(void **state)
 
 static void skips_cut_frames(void **state)
 {
-	uint8_t bytes[1000];
+	uint8_t bytes[1000] = { 0 };
 	struct packet *got[PORT_BURST];
 	struct port_stats s;
 	struct port *port;
@@ -196,7 +196,7 @@ static void skips_cut_frames(void **state)
 /* A file that ends in mid-frame yields the frames before, then an error that stays, and names the file. */
 static void reports_truncation(void **state)
 {
-	uint8_t bytes[1000];
+	uint8_t bytes[1000] = { 0 };
 	struct packet *got[PORT_BURST];
 	struct port *port;
 	size_t n = build_pcap(bytes, MAGIC_US, 1, 2, 60, 60);
@@ -215,7 +215,7 @@ static void reports_truncation(void **state)
 
 static void refuses_files(void **state)
 {
-	uint8_t bytes[1000];
+	uint8_t bytes[1000] = { 0 };
 	struct port *port;
 
 	(void)state;
@@ -234,8 +234,9 @@ static void refuses_files(void **state)
 
 static void refuses_specs(void **state)
 {
-	static const char *const bad[] = { "",	  "eth0",  "if:", "pcap:",
-					   "IF:x", "tap:x", ":x",  "if" };
+	static const char *const bad[] = {
+		"", "eth0", "if:", "pcap:", "IF:x", "tap:x", ":x", "if"
+	};
 	struct port *port;
 
 	(void)state;
@@ -266,7 +267,7 @@ static void reports_full_disk(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(round_trip),	     cmocka_unit_test(finishes_checksums),
+		cmocka_unit_test(round_trip),	      cmocka_unit_test(finishes_checksums),
 		cmocka_unit_test(reads_microseconds), cmocka_unit_test(skips_cut_frames),
 		cmocka_unit_test(reports_truncation), cmocka_unit_test(refuses_files),
 		cmocka_unit_test(refuses_specs),      cmocka_unit_test(reports_full_disk),

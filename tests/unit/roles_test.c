@@ -21,7 +21,7 @@ static void defaults_agree(void **state)
 		void *set, *said;
 
 		if (!r)
-			continue;	/* not built yet */
+			continue; /* not built yet */
 		set = calloc(1, r->config_size);
 		said = calloc(1, r->config_size);
 		r->defaults(set);

@@ -16,8 +16,8 @@
 enum { FIN = 1, SYN = 2, ACK = 16 };
 
 /* A segment from 10.0.0.a (link address a) to 10.0.0.b. */
-static struct packet *segment(struct frame *f, uint8_t a, uint16_t sport, uint8_t b,
-			      uint16_t dport, uint8_t flags)
+static struct packet *segment(struct frame *f, uint8_t a, uint16_t sport, uint8_t b, uint16_t dport,
+			      uint8_t flags)
 {
 	uint8_t *t;
 
@@ -143,10 +143,12 @@ static void short_frames(void **state)
 
 static void reads_networks(void **state)
 {
-	static const char *const good[] = { "192.0.2.0/24", "192.0.2.1",      "0.0.0.0/0",
+	static const char *const good[] = { "192.0.2.0/24",  "192.0.2.1",	"0.0.0.0/0",
 					    "2001:db8::/32", "2001:db8::1/128", "::/0" };
-	static const char *const bad[] = { "",	  "192.0.2.0/33",  "192.0.2/24",   "192.0.2.0/",
-					   "x/8", "192.0.2.0/24x", "192.0.2.0/-1", "2001:db8::/129" };
+	static const char *const bad[] = {
+		"",    "192.0.2.0/33",	"192.0.2/24",	"192.0.2.0/",
+		"x/8", "192.0.2.0/24x", "192.0.2.0/-1", "2001:db8::/129"
+	};
 	struct ip_net net;
 
 	(void)state;
