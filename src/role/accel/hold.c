@@ -166,14 +166,16 @@ static void take(struct near *n, const struct passing *in, const struct tcp_opti
 }
 
 /*
- * A client that acknowledges something else, with numbers that follow the SYN: the SYN was a late duplicate of a
- * connection that was never ours, and the client goes on with it.  We step aside.
+ * A client that acknowledges something else than the promise lives another life than the one we promised, and we step
+ * aside.  Before the server's answer: its numbers follow the SYN, so the SYN was a late duplicate of a connection that was never
+ * ours.  After it: it acknowledges the server's real ISN, which it has by another way than through us.
  */
 static bool another_life(const struct cold *c, const struct passing *in)
 {
-	return !c->client_acked && c->state != FS_ANSWERED && in->v->flags & TCP_ACK &&
-	       in->v->ack != c->promise.v + 1 &&
-	       in->v->seq - (c->isn.v + 1) < LIFE_WINDOW;
+	if (c->client_acked || !(in->v->flags & TCP_ACK) ||
+	    in->v->seq - (c->isn.v + 1) >= LIFE_WINDOW)
+		return false;
+	return c->state != FS_ANSWERED || in->v->ack == c->far_isn + 1;
 }
 
 static void client_syn_again(struct near *n, struct passing *in)
