@@ -127,7 +127,7 @@ static void segments_only(const char *spec, struct offload_saved *ret_s)
 {
 	int err;
 
-	if (strncmp(spec, "if:", 3))
+	if (strncmp(spec, "if:", 3) != 0)
 		return;
 	err = offload_disable(spec + 3, ret_s);
 	if (err)
