@@ -197,13 +197,16 @@ static void full_table_passes_syns_unpromised(void **state)
 			 200 - 128);
 }
 
-/* A burst of 64 SYNs whose time runs out together: every reset is sent, in as many calls as it takes. */
+/*
+ * SYNs whose time runs out together: every reset is sent, in as many calls as it takes.  Three a call, and one more flow
+ * has begun to owe: with 127 of them the last call is asked for by what is owed, and by no timer.
+ */
 static void owed_packets_survive_a_full_outbox(void **state)
 {
 	struct bench *b = *state;
 	unsigned resets = 0, calls = 0;
 
-	for (uint16_t i = 0; i < 128; i++) {
+	for (uint16_t i = 0; i < 127; i++) {
 		struct make_tcp m = { .seq = 5, .flags = TCP_SYN, .window = 1000 };
 
 		send_one(b, ACCEL_CLIENT, (uint16_t)(1000 + i), &m);
@@ -217,7 +220,7 @@ static void owed_packets_survive_a_full_outbox(void **state)
 		for (unsigned i = 0; i < b->out.n; i++)
 			resets += b->out.port[i] == ACCEL_CLIENT;
 	}
-	assert_int_equal(resets, 128);
+	assert_int_equal(resets, 127);
 	assert_true(calls > 30);
 	assert_true(accel_near_ops.deadline(b->role) > b->now);
 }
