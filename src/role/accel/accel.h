@@ -124,6 +124,7 @@ struct near {
 	struct cold *cold;
 	struct flow_list owing, closed;
 	uint16_t max_cells;		/* of one flow */
+	sut_time full_until;		/* no room lately: nothing new is promised until then */
 	struct outbox *out;		/* of this call */
 	sut_time now;			/* of this call */
 };

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define CLOSED_TIME SUT_MS(60000)	/* a closed flow's last segments are still translated */
+#define FULL_TIME SUT_MS(10000)		/* a SYN that found no room may come again in that time */
 #define BROKEN_TIME SUT_MS(60000)	/* a broken promise is remembered */
 #define RESET_AGAIN SUT_MS(1000)	/* first repetition of a reset to the client; doubled each time */
 #define RESETS_AGAIN 4
@@ -83,6 +84,7 @@ uint32_t flow_enter(struct near *n, const struct flow_key *client_key)
 	if (err && evict_closed(n))
 		err = flows_insert(n->flows, client_key, &back, &f);
 	if (err) {
+		n->full_until = n->now + FULL_TIME;
 		count_pass(&n->env, flows_count(n->flows) == flows_max(n->flows) ?
 			   R_FLOWS_FULL : R_BUCKETS_FULL);
 		return FLOW_NONE;
@@ -196,7 +198,7 @@ void break_promise(struct near *n, uint32_t f, const char *why)
 	server_of(n, f)->negative_until = n->now + n->cfg.negative_time;
 	count_event(&n->env, EV_PROMISE_BROKEN);
 	hold_clear(n->store, &n->cold[f].hold);
-	n->cold[f].owe = 0;
+	n->cold[f].owe &= OWE_RST_ANSWER;
 	set_state(n, f, FS_BROKEN, why);
 	flow_owe(n, f, OWE_RST_CLIENT);
 }

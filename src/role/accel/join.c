@@ -136,6 +136,14 @@ static bool repeated(struct cold *c, const struct passing *in, const struct tcp_
 	return true;
 }
 
+/* Timestamps can neither be made up nor taken away, and what was not offered cannot have been accepted. */
+static bool joinable(const struct cold *c, const struct tcp_options *o)
+{
+	const uint16_t negotiated = OPT_WSCALE | OPT_SACK_PERMITTED | OPT_TS;
+
+	return !(c->promised & ~o->present & OPT_TS) && !(o->present & negotiated & ~c->offered);
+}
+
 static void server_synack(struct near *n, const struct passing *in)
 {
 	struct cold *c = &n->cold[in->flow];
@@ -154,9 +162,9 @@ static void server_synack(struct near *n, const struct passing *in)
 		flow_owe(n, in->flow, OWE_PROMISE);
 	} else {
 		learn_answer(n, in, &o);
-		if (c->promised & OPT_TS && !(o.present & OPT_TS)) {
+		if (!joinable(c, &o)) {
 			reset_answer(n, in->flow, in->v->ack);
-			break_promise(n, in->flow, "the server has no timestamps any more");
+			break_promise(n, in->flow, "the server's options cannot be joined");
 			return;
 		}
 		lane_learn(&c->server, in->p, in->v);

@@ -243,6 +243,11 @@ void client_syn(struct near *n, struct passing *in, const struct flow_key *k)
 		leave_alone(n, in, why);
 		return;
 	}
+	if (n->full_until > n->now) {
+		/* Perhaps its first copy passed, and the server is answering that. */
+		leave_alone(n, in, R_FLOWS_FULL);
+		return;
+	}
 	why = doubt(n, learn_find(n->learn, k, n->now), &o);
 	if (why || n->cfg.mode == ACCEL_VERIFY) {
 		if (why)
