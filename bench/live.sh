@@ -28,6 +28,7 @@ FIRST_BYTE=$(realpath "${3:-$top/build/bench/first_byte}")
 PRIORITY=${PRIORITY:-0}
 COMMAND="bench/live.sh${1:+ SUTURE}"
 [ "$PRIORITY" = 0 ] || COMMAND="PRIORITY=$PRIORITY $COMMAND"
+[ "$ROUNDS" = 4 ] || COMMAND="ROUNDS=$ROUNDS $COMMAND"
 TICKS=$(getconf CLK_TCK)
 
 if [ "$(id -u)" != 0 ]; then
