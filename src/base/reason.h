@@ -68,7 +68,6 @@
 	/* link */ \
 	X(TOO_LONG,        "too-long",          "frame longer than suture can carry")
 
-#undef R_OK	/* access(2) has one, as a macro: include the system headers before this one */
 enum reason {
 #define X(id, label, text) R_##id,
 	SUT_REASONS(X)
