@@ -7,9 +7,9 @@
 #include "rng.h"
 
 const struct sim_role sim_roles[] = {
-	{ "accel-near", &accel_near_ops, true },
-	{ "wire", &wire_ops, false },
-	{ NULL, NULL, false },
+	{ "accel-near", &accel_near_ops, true, accel_near_held },
+	{ "wire", &wire_ops, false, NULL },
+	{ NULL, NULL, false, NULL },
 };
 
 static void draw_links(struct rng *r, struct scenario *s)

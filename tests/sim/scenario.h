@@ -18,6 +18,7 @@ struct sim_role {
 	const char *name;
 	const struct role_ops *ops;
 	bool promises; /* answers SYNs in the server's name */
+	uint32_t (*held)(const void *role); /* cells that hold data now; NULL: it holds none */
 };
 
 extern const struct sim_role sim_roles[]; /* ends with a NULL name; the first one is the default */

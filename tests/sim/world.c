@@ -519,6 +519,9 @@ static void run(struct world *w)
 		step(w, at);
 	if (!w->res->broken[0] && flows_left(w))
 		broken(w, "%u flows are left after everything has ended", flows_left(w));
+	if (!w->res->broken[0] && w->s->role->held && w->s->role->held(w->role))
+		broken(w, "%u cells are held after everything has ended",
+		       w->s->role->held(w->role));
 }
 
 static uint64_t role_random(void *ctx)

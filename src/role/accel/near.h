@@ -63,6 +63,9 @@ const char *accel_near_config_error(const struct accel_near_config *c);
 
 extern const struct role_ops accel_near_ops;
 
+/* Cells of early data that are held now. */
+uint32_t accel_near_held(const void *role);
+
 /* For listings and scripts: the flow of this client key, as a line ("OPEN shift far 4000 ts far 400", "CLOSED shift ... TIME_WAIT", "FORWARDED held 120"); false if there is none. */
 struct flow_key;
 bool accel_near_describe(const void *role, const struct flow_key *client_key,

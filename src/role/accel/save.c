@@ -253,3 +253,10 @@ bool accel_near_describe(const void *role, const struct flow_key *client_key, ch
 			 flow_state_name((enum flow_state)c->state), c->hold.bytes);
 	return true;
 }
+
+uint32_t accel_near_held(const void *role)
+{
+	const struct near *n = role;
+
+	return n->cfg.hold_cells - store_free_cells(n->store);
+}
