@@ -12,8 +12,12 @@
 
 #include "base/compiler.h"
 
-typedef struct { uint8_t b[2]; } be16;
-typedef struct { uint8_t b[4]; } be32;
+typedef struct {
+	uint8_t b[2];
+} be16;
+typedef struct {
+	uint8_t b[4];
+} be32;
 
 /* The 16 bits at p, which may be unaligned, in host order. */
 static inline uint16_t load_be16(const uint8_t *p)
@@ -24,8 +28,7 @@ static inline uint16_t load_be16(const uint8_t *p)
 /* The 32 bits at p, which may be unaligned, in host order. */
 static inline uint32_t load_be32(const uint8_t *p)
 {
-	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 |
-	       (uint32_t)p[2] << 8 | p[3];
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
 /* Writes v to the 2 bytes at p, most significant first. */
@@ -38,7 +41,8 @@ static inline void store_be16(uint8_t *p, uint16_t v)
 /* Writes v to the 4 bytes at p, most significant first. */
 static inline void store_be32(uint8_t *p, uint32_t v)
 {
-	v = be_swap32(v);	/* two neighbours written byte by byte become forty instructions (gcc 12) */
+	/* two neighbours written byte by byte become forty instructions (gcc 12) */
+	v = be_swap32(v);
 	memcpy(p, &v, sizeof v);
 }
 
@@ -59,7 +63,6 @@ static inline be16 be16_of(uint16_t v)
 
 static inline be32 be32_of(uint32_t v)
 {
-	return (be32){ { (uint8_t)(v >> 24), (uint8_t)(v >> 16),
-			 (uint8_t)(v >> 8), (uint8_t)v } };
+	return (be32){ { (uint8_t)(v >> 24), (uint8_t)(v >> 16), (uint8_t)(v >> 8), (uint8_t)v } };
 }
 #endif

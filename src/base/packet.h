@@ -12,13 +12,14 @@
  */
 #include <stdint.h>
 
-#define PACKET_HEADROOM 64u	/* writable bytes in front of head in packets from ports (for tags) */
-#define PACKET_MAX 69632u	/* longest frame: a 64 KB super-packet with its headers and tags */
+#define PACKET_HEADROOM 64u /* writable bytes in front of head in packets from ports (for tags) */
+#define PACKET_MAX 69632u /* longest frame: a 64 KB super-packet with its headers and tags */
 
 enum csum_state {
-	CSUM_UNKNOWN,	/* nothing is known: treated as complete, corruption stays visible */
-	CSUM_COMPLETE,	/* the checksum field holds what the wire is to carry */
-	CSUM_PARTIAL,	/* the field holds the folded, not inverted pseudo-header sum; a device finishes it */
+	CSUM_UNKNOWN, /* nothing is known: treated as complete, corruption stays visible */
+	CSUM_COMPLETE, /* the checksum field holds what the wire is to carry */
+	/* the field holds the folded, not inverted pseudo-header sum; a device finishes it */
+	CSUM_PARTIAL,
 };
 
 /*
@@ -28,10 +29,10 @@ enum csum_state {
 enum { GSO_NONE = 0, GSO_TCP4 = 1, GSO_UDP = 3, GSO_TCP6 = 4, GSO_UDP_L4 = 5, GSO_ECN = 0x80 };
 
 struct offload {
-	uint8_t csum;		/* enum csum_state */
-	uint8_t gso_type;	/* GSO_NONE: an ordinary frame */
-	uint16_t gso_size;	/* payload bytes per segment of a super-packet (TCP: its MSS) */
-	uint16_t hdr_len;	/* the sender's hint of the headers' length; 0 if none */
+	uint8_t csum; /* enum csum_state */
+	uint8_t gso_type; /* GSO_NONE: an ordinary frame */
+	uint16_t gso_size; /* payload bytes per segment of a super-packet (TCP: its MSS) */
+	uint16_t hdr_len; /* the sender's hint of the headers' length; 0 if none */
 	uint16_t csum_start;
 	uint16_t csum_offset;
 };
@@ -39,7 +40,7 @@ struct offload {
 struct packet {
 	uint8_t *head;
 	const uint8_t *body;
-	uint32_t head_len, body_len;	/* bytes */
+	uint32_t head_len, body_len; /* bytes */
 	struct offload off;
 };
 

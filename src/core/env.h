@@ -11,17 +11,17 @@
 /* One change of a flow's state, as the one function that changes it reports it. */
 struct trace_event {
 	sut_time now;
-	const struct flow_key *key;	/* of the near sender */
-	const char *from, *to;		/* names of states */
-	const char *why;		/* a few words */
+	const struct flow_key *key; /* of the near sender */
+	const char *from, *to; /* names of states */
+	const char *why; /* a few words */
 };
 
 struct role_env {
 	uint8_t secret[16];
-	uint64_t (*random)(void *ctx);		/* 64 bits */
+	uint64_t (*random)(void *ctx); /* 64 bits */
 	void *random_ctx;
 	struct counters *counters;
-	void (*trace)(void *ctx, const struct trace_event *ev);	/* may be NULL */
+	void (*trace)(void *ctx, const struct trace_event *ev); /* may be NULL */
 	void *trace_ctx;
 };
 

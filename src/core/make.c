@@ -8,13 +8,13 @@
 #include "proto/icmp.h"
 #include "proto/ip.h"
 
-#define ETH_ADDRS 12u			/* both link addresses */
-#define V4_IN_16 12u			/* where the IPv4 address lies in a v4-mapped one */
+#define ETH_ADDRS 12u /* both link addresses */
+#define V4_IN_16 12u /* where the IPv4 address lies in a v4-mapped one */
 #define TTL_DEFAULT 64
 #define ECN_BITS 3u
-#define TOS_ICMP_ERROR 0xc0		/* precedence 6: RFC 1812, 4.3.2.5 */
-#define ICMP4_MAX 576u			/* IP bytes of an ICMP error at most: RFC 1812, 4.3.2.3, */
-#define ICMP6_MAX 1280u			/* and RFC 4443, 2.4(c) */
+#define TOS_ICMP_ERROR 0xc0 /* precedence 6: RFC 1812, 4.3.2.5 */
+#define ICMP4_MAX 576u /* IP bytes of an ICMP error at most: RFC 1812, 4.3.2.3, */
+#define ICMP6_MAX 1280u /* and RFC 4443, 2.4(c) */
 
 static void swap_bytes(uint8_t *ret_to, const uint8_t *from, size_t n)
 {
@@ -84,7 +84,7 @@ static void put_headers(struct packet *p, const struct lane *l, enum ip_proto pr
 			.ver_ihl = 0x45,
 			.tos = l->tos,
 			.len = be16_of((uint16_t)(sizeof h + l4_len)),
-			.frag = be16_of(IP4_DF),	/* so id may be 0: RFC 6864, 4.1 */
+			.frag = be16_of(IP4_DF), /* so id may be 0: RFC 6864, 4.1 */
 			.ttl = l->ttl,
 			.proto = (uint8_t)proto,
 		};
@@ -108,8 +108,7 @@ static void put_headers(struct packet *p, const struct lane *l, enum ip_proto pr
 	}
 }
 
-bool make_tcp(struct outbox *o, unsigned port, const struct lane *l,
-	      const struct make_tcp *m)
+bool make_tcp(struct outbox *o, unsigned port, const struct lane *l, const struct make_tcp *m)
 {
 	uint32_t hdr_len = (uint32_t)sizeof(struct tcp_hdr) + m->options_len;
 	uint32_t l3_len = l->eth_len + ip_hdr_len(l->ip);
@@ -181,8 +180,8 @@ static void lane_of_error(struct lane *l, const struct packet *p, const struct v
 	view_addrs(p, v, l->dst, l->src);
 }
 
-bool make_too_big(struct outbox *o, unsigned port, const struct packet *p,
-		  const struct view *v, uint32_t mtu)
+bool make_too_big(struct outbox *o, unsigned port, const struct packet *p, const struct view *v,
+		  uint32_t mtu)
 {
 	uint32_t max = v->ip == 4 ? ICMP4_MAX : ICMP6_MAX;
 	uint32_t quote = v->l4 - v->l3 + v->l4_len;
@@ -205,8 +204,7 @@ bool make_too_big(struct outbox *o, unsigned port, const struct packet *p,
 	q = outbox_make(o, port, l.eth_len + above + quote);
 	if (q == NULL)
 		return false;
-	put_headers(q, &l, v->ip == 4 ? IP_ICMP : IP_ICMP6,
-		    (uint32_t)sizeof h + quote, &made);
+	put_headers(q, &l, v->ip == 4 ? IP_ICMP : IP_ICMP6, (uint32_t)sizeof h + quote, &made);
 	memcpy(q->head + made.l4, &h, sizeof h);
 	copy_frame(p, v->l3, quote, q->head + made.l4 + sizeof h);
 	csum_icmp_fill(q, &made);

@@ -17,13 +17,13 @@
 
 /* How one end's packets look below TCP. */
 struct lane {
-	uint8_t eth[22];		/* Ethernet header with its tags */
-	uint8_t eth_len;		/* 14, 18 or 22 */
-	uint8_t ip;			/* 4 or 6 */
-	uint8_t ttl, tos;		/* hop limit and traffic class for IPv6; no ECN bits */
-	uint32_t flow_label;		/* IPv6, 20 bits */
-	uint8_t src[16], dst[16];	/* IPv4 as v4-mapped */
-	uint16_t sport, dport;		/* host order */
+	uint8_t eth[22]; /* Ethernet header with its tags */
+	uint8_t eth_len; /* 14, 18 or 22 */
+	uint8_t ip; /* 4 or 6 */
+	uint8_t ttl, tos; /* hop limit and traffic class for IPv6; no ECN bits */
+	uint32_t flow_label; /* IPv6, 20 bits */
+	uint8_t src[16], dst[16]; /* IPv4 as v4-mapped */
+	uint16_t sport, dport; /* host order */
 };
 
 /* Learns how the sender of v looks. */
@@ -37,15 +37,14 @@ struct make_tcp {
 	uint32_t seq, ack;
 	uint16_t window;
 	uint8_t flags;
-	uint8_t options_len;		/* a multiple of 4, at most 40 */
+	uint8_t options_len; /* a multiple of 4, at most 40 */
 	const uint8_t *options;
 	uint32_t payload_len;
 	const uint8_t *payload;
 };
 
 /* Queues the segment at port.  False, with nothing done, if the outbox has no room for it. */
-bool make_tcp(struct outbox *o, unsigned port, const struct lane *l,
-	      const struct make_tcp *m);
+bool make_tcp(struct outbox *o, unsigned port, const struct lane *l, const struct make_tcp *m);
 
 /* Writes "NOP NOP TS" (12 bytes). */
 void make_ts_option(uint8_t ret_opt[12], uint32_t tsval, uint32_t tsecr);
@@ -56,6 +55,6 @@ void make_ts_option(uint8_t ret_opt[12], uint32_t tsval, uint32_t tsecr);
  * as the RFCs ask within 576 or 1280).  In the name of the packet's destination.  False if the
  * outbox has no room.
  */
-bool make_too_big(struct outbox *o, unsigned port, const struct packet *p,
-		  const struct view *v, uint32_t mtu);
+bool make_too_big(struct outbox *o, unsigned port, const struct packet *p, const struct view *v,
+		  uint32_t mtu);
 #endif

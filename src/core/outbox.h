@@ -14,8 +14,8 @@
 #include "base/packet.h"
 
 #define OUTBOX_PKTS 256u
-#define OUTBOX_MADE 128u	/* packets that may be made in one call */
-#define OUTBOX_SLOT 2304u	/* bytes of a made packet, its headroom included */
+#define OUTBOX_MADE 128u /* packets that may be made in one call */
+#define OUTBOX_SLOT 2304u /* bytes of a made packet, its headroom included */
 
 struct outbox {
 	uint16_t n, made;

@@ -23,8 +23,8 @@
 struct flow_key {
 	uint8_t src[16], dst[16]; /* IPv4 as v4-mapped IPv6 */
 	be16 sport, dport;
-	uint32_t
-		where; /* port index << 24 | outer VLAN id << 12 | inner; 0xfff where there is no tag */
+	/* port index << 24 | outer VLAN id << 12 | inner; 0xfff where there is no tag */
+	uint32_t where;
 };
 
 _Static_assert(sizeof(struct flow_key) == 40, "hashed as five words");

@@ -5,11 +5,11 @@
 #include <errno.h>
 #include <string.h>
 
-#define HEADER 8u			/* kind, version, 0, length of the body */
+#define HEADER 8u /* kind, version, 0, length of the body */
 #define AT_VERSION 2u
 #define AT_ZERO 3u
 #define AT_LEN 4u
-#define TRAILER 4u			/* the CRC */
+#define TRAILER 4u /* the CRC */
 
 static uint32_t load_le(const uint8_t *p, unsigned n)
 {

@@ -19,13 +19,14 @@
 #define RECORD_MAX 512u
 
 struct record {
-	uint16_t len;			/* bytes used */
+	uint16_t len; /* bytes used */
 	uint8_t bytes[RECORD_MAX];
 };
 
 /* Kinds, one list for all roles: a number is never used again for another thing. */
 enum record_kind {
-	REC_ACCEL_FLOW = 1, REC_ACCEL_SERVER = 2,
+	REC_ACCEL_FLOW = 1,
+	REC_ACCEL_SERVER = 2,
 	REC_REPLICA_FLOW = 3,
 };
 

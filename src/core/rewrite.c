@@ -53,8 +53,7 @@ SUT_INLINE void apply(struct packet *p, const struct view *v, struct csum_delta 
 	csum_apply(view_tcp(p, v)->csum.b, &p->off, d);
 }
 
-void rewrite_shift(struct packet *p, struct view *v,
-		   const struct tcp_options *o, struct seam_add a)
+void rewrite_shift(struct packet *p, struct view *v, const struct tcp_options *o, struct seam_add a)
 {
 	struct tcp_hdr *h = view_tcp(p, v);
 	uint8_t *b = p->head + v->l4;
@@ -73,8 +72,8 @@ void rewrite_shift(struct packet *p, struct view *v,
 }
 
 /* What the four-byte words of the aligned layout are. */
-#define WORD_TS 0x0101080au		/* NOP NOP TS 10 */
-#define WORD_SACK 0x01010500u		/* NOP NOP SACK, length to be added */
+#define WORD_TS 0x0101080au /* NOP NOP TS 10 */
+#define WORD_SACK 0x01010500u /* NOP NOP SACK, length to be added */
 #define TS_BYTES 12u
 
 /* Blocks of the aligned layout with len bytes at opt, or -1 where the options are laid out in another way. */
@@ -108,8 +107,10 @@ static SUT_NOINLINE enum reason fast_sack(struct packet *p, struct view *v, int 
 					  struct seam_add a)
 {
 	struct tcp_options o = {
-		.present = OPT_TS | OPT_SACK, .sack_count = (uint8_t)blocks,
-		.ts_off = OPT_OFF + 4, .sack_off = OPT_OFF + TS_BYTES + 4,
+		.present = OPT_TS | OPT_SACK,
+		.sack_count = (uint8_t)blocks,
+		.ts_off = OPT_OFF + 4,
+		.sack_off = OPT_OFF + TS_BYTES + 4,
 	};
 
 	rewrite_shift(p, v, &o, a);
@@ -188,8 +189,8 @@ void rewrite_flags(struct packet *p, struct view *v, uint8_t flags)
 	apply(p, v, d);
 }
 
-void rewrite_ts(struct packet *p, const struct view *v,
-		const struct tcp_options *o, uint32_t tsval, uint32_t tsecr)
+void rewrite_ts(struct packet *p, const struct view *v, const struct tcp_options *o, uint32_t tsval,
+		uint32_t tsecr)
 {
 	uint8_t *b = p->head + v->l4;
 	struct csum_delta d = { 0 };
@@ -225,13 +226,11 @@ void rewrite_nop(struct packet *p, const struct view *v, uint8_t off, uint8_t n)
 	put_bytes(p, v, off, nops, n);
 }
 
-void rewrite_sack_strip(struct packet *p, const struct view *v,
-			struct tcp_options *o)
+void rewrite_sack_strip(struct packet *p, const struct view *v, struct tcp_options *o)
 {
 	if (!(o->present & OPT_SACK))
 		return;
-	rewrite_nop(p, v, (uint8_t)(o->sack_off - 2),
-		    (uint8_t)(2 + SACK_BLOCK * o->sack_count));
+	rewrite_nop(p, v, (uint8_t)(o->sack_off - 2), (uint8_t)(2 + SACK_BLOCK * o->sack_count));
 	o->present = (uint16_t)(o->present & ~OPT_SACK);
 	o->sack_count = 0;
 }
@@ -241,19 +240,23 @@ static bool beyond(const uint8_t *edge, uint32_t limit)
 	return (int32_t)(load_be32(edge) - limit) > 0;
 }
 
-void rewrite_sack_clamp(struct packet *p, const struct view *v,
-			struct tcp_options *o, uint32_t limit)
+void rewrite_sack_clamp(struct packet *p, const struct view *v, struct tcp_options *o,
+			uint32_t limit)
 {
 	const uint8_t *old = p->head + v->l4 + o->sack_off;
-	uint8_t new[2 + SACK_BLOCK * SACK_MAX];
+	uint8_t new[2 + SACK_BLOCK * SACK_MAX], *at = new + 2;
 	uint8_t kept = 0;
 
 	if (!(o->present & OPT_SACK))
 		return;
 	memset(new, TCPOPT_NOP, sizeof new);
-	for (uint32_t i = 0; i < o->sack_count && i < SACK_MAX; i++, old += SACK_BLOCK)
-		if (!beyond(old, limit) && !beyond(old + 4, limit))
-			memcpy(new + 2 + SACK_BLOCK * kept++, old, SACK_BLOCK);
+	for (uint32_t i = 0; i < o->sack_count && i < SACK_MAX; i++, old += SACK_BLOCK) {
+		if (beyond(old, limit) || beyond(old + 4, limit))
+			continue;
+		memcpy(at, old, SACK_BLOCK);
+		at += SACK_BLOCK;
+		kept++;
+	}
 	if (kept == o->sack_count)
 		return;
 	if (kept == 0) {

@@ -22,15 +22,15 @@
  * its seq: see seam_keeps_seq().  The options must have been found well-formed by view_options(); o
  * is its result.
  */
-void rewrite_shift(struct packet *p, struct view *v,
-		   const struct tcp_options *o, struct seam_add a);
+void rewrite_shift(struct packet *p, struct view *v, const struct tcp_options *o,
+		   struct seam_add a);
 
 /*
  * The hot path of rewrite_shift: add_ts goes to TSval if ts_is_val, else to TSecr, and options are
  * read here.  Returns R_NONE, or R_TCP_OPT: nothing was changed.
  */
-enum reason rewrite_fast(struct packet *p, struct view *v, uint32_t add_seq,
-			 uint32_t add_ack, uint32_t add_ts, bool ts_is_val);
+enum reason rewrite_fast(struct packet *p, struct view *v, uint32_t add_seq, uint32_t add_ack,
+			 uint32_t add_ts, bool ts_is_val);
 
 /* Sets one field. */
 void rewrite_seq(struct packet *p, struct view *v, uint32_t seq);
@@ -39,20 +39,19 @@ void rewrite_window(struct packet *p, struct view *v, uint16_t window);
 void rewrite_flags(struct packet *p, struct view *v, uint8_t flags);
 
 /* Sets both timestamps; nothing where o says that there are none. */
-void rewrite_ts(struct packet *p, const struct view *v,
-		const struct tcp_options *o, uint32_t tsval, uint32_t tsecr);
+void rewrite_ts(struct packet *p, const struct view *v, const struct tcp_options *o, uint32_t tsval,
+		uint32_t tsecr);
 
 /* Overwrites the n bytes at off (from the start of the TCP header; even or odd) by NOPs. */
 void rewrite_nop(struct packet *p, const struct view *v, uint8_t off, uint8_t n);
 
 /* Overwrites the SACK option, if there is one, by NOPs, and takes it out of o. */
-void rewrite_sack_strip(struct packet *p, const struct view *v,
-			struct tcp_options *o);
+void rewrite_sack_strip(struct packet *p, const struct view *v, struct tcp_options *o);
 
 /*
  * Takes out the SACK blocks that have an edge beyond limit (numbers as now in the packet): the
  * others move up in their order, NOPs fill the end, and o follows.
  */
-void rewrite_sack_clamp(struct packet *p, const struct view *v,
-			struct tcp_options *o, uint32_t limit);
+void rewrite_sack_clamp(struct packet *p, const struct view *v, struct tcp_options *o,
+			uint32_t limit);
 #endif

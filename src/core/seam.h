@@ -20,7 +20,8 @@
 
 struct seam {
 	struct seqmap seq;
-	uint32_t ts[SUT_SIDES];		/* far clock - near clock, by sender; 0 where there are no timestamps */
+	/* far clock - near clock, by sender; 0 where there are no timestamps */
+	uint32_t ts[SUT_SIDES];
 	/*
 	 * Window scale of each sender (as the number of bits) in each half; 0 where not scaled.
 	 * near_scale[FAR] is what the near half believes of the far sender: what was promised.
@@ -29,17 +30,18 @@ struct seam {
 };
 
 /* What to add to the fields of a segment from one sender to bring it into the other half's numbering. */
-struct seam_add { uint32_t seq, ack, tsval, tsecr; };
+struct seam_add {
+	uint32_t seq, ack, tsval, tsecr;
+};
 
 /* The additions for what sender sends.  Unknown shifts add 0: ask seqmap_knows first. */
-static inline struct seam_add seam_add_of(const struct seam *s,
-					  enum sut_side sender)
+static inline struct seam_add seam_add_of(const struct seam *s, enum sut_side sender)
 {
 	if (sender == NEAR)
-		return (struct seam_add){ s->seq.shift[NEAR],
-			s->seq.shift[FAR], s->ts[NEAR], s->ts[FAR] };
-	return (struct seam_add){ 0u - s->seq.shift[FAR],
-		0u - s->seq.shift[NEAR], 0u - s->ts[FAR], 0u - s->ts[NEAR] };
+		return (struct seam_add){ s->seq.shift[NEAR], s->seq.shift[FAR], s->ts[NEAR],
+					  s->ts[FAR] };
+	return (struct seam_add){ 0u - s->seq.shift[FAR], 0u - s->seq.shift[NEAR], 0u - s->ts[FAR],
+				  0u - s->ts[NEAR] };
 }
 
 /*
@@ -72,11 +74,9 @@ static inline bool seam_rescales(const struct seam *s, enum sut_side sender)
 }
 
 /* The window field of a segment (no SYN) from sender, as the other half must read it. */
-static inline uint16_t seam_window_of(const struct seam *s,
-				      enum sut_side sender, uint16_t win)
+static inline uint16_t seam_window_of(const struct seam *s, enum sut_side sender, uint16_t win)
 {
-	return sender == NEAR ?
-		seam_window(win, s->near_scale[NEAR], s->far_scale[NEAR]) :
-		seam_window(win, s->far_scale[FAR], s->near_scale[FAR]);
+	return sender == NEAR ? seam_window(win, s->near_scale[NEAR], s->far_scale[NEAR])
+			      : seam_window(win, s->far_scale[FAR], s->near_scale[FAR]);
 }
 #endif

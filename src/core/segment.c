@@ -18,9 +18,8 @@ static enum sut_side other(enum sut_side s)
 	return s == NEAR ? FAR : NEAR;
 }
 
-enum reason segment_read(const struct view *v, enum sut_side sender,
-			 enum sut_side half, const struct seqmap *map,
-			 struct segment *ret_s)
+enum reason segment_read(const struct view *v, enum sut_side sender, enum sut_side half,
+			 const struct seqmap *map, struct segment *ret_s)
 {
 	struct segment s = {
 		.sender = sender,

@@ -18,11 +18,11 @@
 struct segment {
 	enum sut_side sender;
 	uint8_t flags;
-	uint16_t window;	/* field as on the wire of the sender's half */
-	uint32_t len;		/* sequence space: payload, SYN, FIN */
+	uint16_t window; /* field as on the wire of the sender's half */
+	uint32_t len; /* sequence space: payload, SYN, FIN */
 	uint32_t payload_len;
 	sut_seq seq;
-	sut_seq ack;		/* valid where TCP_ACK is set */
+	sut_seq ack; /* valid where TCP_ACK is set */
 };
 
 /*
@@ -31,7 +31,6 @@ struct segment {
  * untouched).  A RST|ACK with seq 0 has seq 0 in both numberings (seam_keeps_seq) and needs no
  * shift[sender].
  */
-enum reason segment_read(const struct view *v, enum sut_side sender,
-			 enum sut_side half, const struct seqmap *map,
-			 struct segment *ret_s);
+enum reason segment_read(const struct view *v, enum sut_side sender, enum sut_side half,
+			 const struct seqmap *map, struct segment *ret_s);
 #endif

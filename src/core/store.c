@@ -18,9 +18,9 @@
 
 struct store {
 	_Alignas(64) uint32_t cells;
-	uint32_t fresh;			/* cells below were used at least once */
-	uint32_t free_first;		/* given back */
-	uint32_t free;			/* unused cells in all */
+	uint32_t fresh; /* cells below were used at least once */
+	uint32_t free_first; /* given back */
+	uint32_t free; /* unused cells in all */
 };
 
 static struct cell *pool(struct store *s)
@@ -96,9 +96,9 @@ static sut_seq cell_end(const struct cell *c)
 
 /* A cursor over the gaps of one segment. */
 struct gap {
-	uint32_t prev, next;		/* cells around it */
-	sut_seq at, end;		/* the gap, once found; before that, at is where to look from */
-	sut_seq limit;			/* behind the segment's payload */
+	uint32_t prev, next; /* cells around it */
+	sut_seq at, end; /* the gap, once found; before that, at is where to look from */
+	sut_seq limit; /* behind the segment's payload */
 };
 
 static struct gap gap_start(const struct store *s, const struct hold *h, sut_seq seq, uint32_t len)
@@ -117,7 +117,7 @@ static struct gap gap_start(const struct store *s, const struct hold *h, sut_seq
 static bool gap_find(const struct store *s, struct gap *g)
 {
 	g->at = g->end;
-	for (; g->next != STORE_NONE; ) {
+	for (; g->next != STORE_NONE;) {
 		const struct cell *c = store_cell_const(s, g->next);
 
 		if (seq_before(g->at, c->seq))
@@ -140,8 +140,8 @@ enum fin_place { FIN_NOWHERE, FIN_LAST_PIECE, FIN_OWN_CELL };
 
 /* What one insertion will do. */
 struct plan {
-	uint32_t cells;			/* for payload, */
-	enum fin_place fin;		/* and one more for FIN_OWN_CELL */
+	uint32_t cells; /* for payload, */
+	enum fin_place fin; /* and one more for FIN_OWN_CELL */
 };
 
 /* The cell behind which number n belongs: the last that does not begin after it, or STORE_NONE. */
@@ -212,8 +212,8 @@ static uint32_t cell_after(const struct store *s, const struct hold *h, uint32_t
 }
 
 enum reason hold_insert(struct store *s, struct hold *h, const struct packet *p,
-			const struct view *v, sut_seq seq, bool has_ts,
-			uint32_t tsval, uint32_t piece, uint16_t max_cells)
+			const struct view *v, sut_seq seq, bool has_ts, uint32_t tsval,
+			uint32_t piece, uint16_t max_cells)
 {
 	struct plan plan;
 	struct gap g;
@@ -271,8 +271,7 @@ static void drop_first(struct store *s, struct hold *h)
 
 void hold_drop_before(struct store *s, struct hold *h, sut_seq una)
 {
-	while (h->first != STORE_NONE &&
-	       !seq_before(una, cell_end(store_cell(s, h->first))))
+	while (h->first != STORE_NONE && !seq_before(una, cell_end(store_cell(s, h->first))))
 		drop_first(s, h);
 }
 

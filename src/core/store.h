@@ -23,12 +23,13 @@
 #define STORE_CELL 2048u
 
 struct cell {
-	uint32_t next;			/* index, STORE_NONE at the end */
+	uint32_t next; /* index, STORE_NONE at the end */
 	sut_seq seq;
-	uint16_t len;			/* payload bytes */
-	uint8_t flags;			/* TCP_PSH, TCP_FIN; a FIN stands behind the len bytes, and len may be 0 then */
+	uint16_t len; /* payload bytes */
+	/* TCP_PSH, TCP_FIN; a FIN stands behind the len bytes, and len may be 0 then */
+	uint8_t flags;
 	uint8_t has_ts;
-	uint32_t tsval;			/* of the first copy */
+	uint32_t tsval; /* of the first copy */
 	uint8_t bytes[STORE_CELL - 16];
 };
 
@@ -51,7 +52,7 @@ const struct cell *store_cell_const(const struct store *s, uint32_t i);
 
 /* A chain of held payload, in seq order, without overlaps (gaps may be). */
 struct hold {
-	uint32_t first, last;		/* cells; STORE_NONE if empty */
+	uint32_t first, last; /* cells; STORE_NONE if empty */
 	uint32_t bytes;
 	uint16_t cells;
 };
@@ -67,8 +68,8 @@ void hold_init(struct hold *h);
  * nothing was kept.
  */
 enum reason hold_insert(struct store *s, struct hold *h, const struct packet *p,
-			const struct view *v, sut_seq seq, bool has_ts,
-			uint32_t tsval, uint32_t piece, uint16_t max_cells);
+			const struct view *v, sut_seq seq, bool has_ts, uint32_t tsval,
+			uint32_t piece, uint16_t max_cells);
 
 /* Drops the cells that lie wholly before una, their FIN included. */
 void hold_drop_before(struct store *s, struct hold *h, sut_seq una);

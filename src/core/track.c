@@ -19,23 +19,23 @@
  * 2^32), and a sender's end never passes its FIN.
  */
 
-#define FAR_OUTSIDE (UINT32_C(1) << 30)	/* the largest window that scaling allows (RFC 7323, 2.3) */
-#define RST_BLIND 0x10000u		/* see rst_exact */
+#define FAR_OUTSIDE (UINT32_C(1) << 30) /* the largest window that scaling allows (RFC 7323, 2.3) */
+#define RST_BLIND 0x10000u /* see rst_exact */
 
 enum from { OPENER, OTHER };
 
 /* What the table says besides a next state. */
 enum move {
-	M_OLD = TRACK_STATE_COUNT,	/* a stray */
-	M_REOPEN,	/* a new connection */
-	M_SYN_AGAIN,	/* the ISN that we saw: retransmitted; another: a new connection */
-	M_SYN_DUP,	/* the ISN that we saw, or the first that we see: part of it; another: a stray */
-	M_SYN_LATE,	/* the ISN that we saw: a late duplicate; another: a new connection */
-	M_LEARN,	/* a SYN-ACK that was overtaken: tells the ISN if we lack it; else a stray */
-	M_CONFIRM,	/* ESTABLISHED if it has data or acknowledges more than before, else no change */
-	M_RST,		/* CLOSED if exact, else a stray */
-	M_RST_SYN,	/* CLOSED if it acknowledges the SYN, else a stray */
-	M_RST_EITHER,	/* CLOSED if one of these */
+	M_OLD = TRACK_STATE_COUNT, /* a stray */
+	M_REOPEN, /* a new connection */
+	M_SYN_AGAIN, /* the ISN that we saw: retransmitted; another: a new connection */
+	M_SYN_DUP, /* the ISN that we saw, or the first that we see: part of it; another: a stray */
+	M_SYN_LATE, /* the ISN that we saw: a late duplicate; another: a new connection */
+	M_LEARN, /* a SYN-ACK that was overtaken: tells the ISN if we lack it; else a stray */
+	M_CONFIRM, /* ESTABLISHED if it has data or acknowledges more than before, else no change */
+	M_RST, /* CLOSED if exact, else a stray */
+	M_RST_SYN, /* CLOSED if it acknowledges the SYN, else a stray */
+	M_RST_EITHER, /* CLOSED if one of these */
 };
 
 /* clang-format off */
@@ -237,13 +237,13 @@ static bool in_range(const struct track *t, const struct segment *s,
 {
 	enum sut_side me = s->sender, peer = peer_of(me);
 
-	if (end_known(t, me) ? !close_to(s->seq, *e[me].end) :
-	    acked_known(t, peer) && !close_to(s->seq, *e[peer].acked))
+	if (end_known(t, me) ? !close_to(s->seq, *e[me].end)
+			     : acked_known(t, peer) && !close_to(s->seq, *e[peer].acked))
 		return false;
 	if (!(s->flags & TCP_ACK))
 		return true;
-	return acked_known(t, me) ? close_to(s->ack, *e[me].acked) :
-	       !end_known(t, peer) || close_to(s->ack, *e[peer].end);
+	return acked_known(t, me) ? close_to(s->ack, *e[me].acked)
+				  : !end_known(t, peer) || close_to(s->ack, *e[peer].end);
 }
 
 /* Is this the FIN that was seen before, or the first, behind all that its sender has sent? */
@@ -387,8 +387,9 @@ enum track_verdict track_segment(struct track *t, const struct segment *s,
 	case M_SYN_AGAIN:
 		return same ? follow(t, s, e, (enum track_state)t->state) : TV_REOPEN;
 	case M_SYN_DUP:
-		return same || !has(t->isn_known, s->sender) ?
-			follow(t, s, e, (enum track_state)t->state) : TV_OLD;
+		return same || !has(t->isn_known, s->sender)
+			       ? follow(t, s, e, (enum track_state)t->state)
+			       : TV_OLD;
 	case M_SYN_LATE:
 		return same ? TV_OLD : TV_REOPEN;
 	case M_LEARN:
@@ -403,8 +404,7 @@ enum track_verdict track_segment(struct track *t, const struct segment *s,
 	return TV_INVALID;
 }
 
-void track_open(struct track *t, const struct segment *syn,
-		const struct track_edges e[SUT_SIDES])
+void track_open(struct track *t, const struct segment *syn, const struct track_edges e[SUT_SIDES])
 {
 	bool answer = syn->flags & TCP_ACK;
 
@@ -415,8 +415,7 @@ void track_open(struct track *t, const struct segment *syn,
 	follow(t, syn, e, answer ? TRACK_SYN_RECEIVED : TRACK_SYN_SENT);
 }
 
-void track_pick_up(struct track *t, const struct segment *s,
-		   const struct track_edges e[SUT_SIDES])
+void track_pick_up(struct track *t, const struct segment *s, const struct track_edges e[SUT_SIDES])
 {
 	enum track_event ev = track_event_of(s->flags);
 

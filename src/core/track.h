@@ -39,47 +39,53 @@ enum track_state {
 /* clang-format on */
 
 enum track_event {
-	TE_SYN, TE_SYNACK, TE_ACK, TE_FIN, TE_RST,
+	TE_SYN,
+	TE_SYNACK,
+	TE_ACK,
+	TE_FIN,
+	TE_RST,
 	TE_COUNT,
-	TE_NONE = TE_COUNT	/* flags that mean nothing together */
+	TE_NONE = TE_COUNT /* flags that mean nothing together */
 };
 
 /* What a segment was found to be. */
 enum track_verdict {
-	TV_OK,			/* part of the connection; state and edges follow it */
-	TV_OLD,			/* a duplicate or a stray: nothing changed (late SYN, RST with another seq) */
-	TV_REOPEN,		/* a SYN that begins a new connection on closing or closed ports: nothing changed */
-	TV_INVALID,		/* impossible in this state: nothing changed */
+	TV_OK, /* part of the connection; state and edges follow it */
+	TV_OLD, /* a duplicate or a stray: nothing changed (late SYN, RST with another seq) */
+	/* a SYN that begins a new connection on closing or closed ports: nothing changed */
+	TV_REOPEN,
+	TV_INVALID, /* impossible in this state: nothing changed */
 };
 
 struct track {
-	uint8_t state;			/* enum track_state */
-	uint8_t opener;			/* enum sut_side; a guess (the first sender) if picked up in mid-stream */
-	uint8_t fin_seen;		/* bit per side */
-	uint8_t fin_acked;		/* bit per side whose FIN the other has acknowledged */
-	uint8_t edges_known;		/* bit per side: its end and acked are valid (bit side), (bit side + 2) */
-	uint8_t isn_known;		/* bit per side: its SYN was seen */
-	sut_seq isn[SUT_SIDES];		/* near numbers; valid where isn_known */
-	sut_seq fin[SUT_SIDES];		/* number just behind the FIN; valid where fin_seen */
+	uint8_t state; /* enum track_state */
+	uint8_t opener; /* enum sut_side; a guess (the first sender) if picked up in mid-stream */
+	uint8_t fin_seen; /* bit per side */
+	uint8_t fin_acked; /* bit per side whose FIN the other has acknowledged */
+	/* bit per side: its end and acked are valid (bit side), (bit side + 2) */
+	uint8_t edges_known;
+	uint8_t isn_known; /* bit per side: its SYN was seen */
+	sut_seq isn[SUT_SIDES]; /* near numbers; valid where isn_known */
+	sut_seq fin[SUT_SIDES]; /* number just behind the FIN; valid where fin_seen */
 };
 
 /* The two records' edges, by sender. */
-struct track_edges { sut_seq *end, *acked; };
+struct track_edges {
+	sut_seq *end, *acked;
+};
 
 /*
  * Starts a flow at a SYN (state SYN_SENT), or at a SYN-ACK whose SYN was not visible
  * (SYN_RECEIVED, opened by the other side).  Whatever t and e held before is forgotten: also the
  * answer to TV_REOPEN.
  */
-void track_open(struct track *t, const struct segment *syn,
-		const struct track_edges e[SUT_SIDES]);
+void track_open(struct track *t, const struct segment *syn, const struct track_edges e[SUT_SIDES]);
 
 /*
  * Starts a flow in mid-stream: ESTABLISHED, or FIN_OPENER at a FIN; a SYN or SYN-ACK does as
  * track_open, a RST gives CLOSED.
  */
-void track_pick_up(struct track *t, const struct segment *s,
-		   const struct track_edges e[SUT_SIDES]);
+void track_pick_up(struct track *t, const struct segment *s, const struct track_edges e[SUT_SIDES]);
 
 /*
  * Takes the next segment in.  Late SYNs never move an established flow.  Numbers 2^30 or more away
