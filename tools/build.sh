@@ -9,4 +9,6 @@ if [ ! -f "$dir/build.ninja" ]; then
 	CC=$cc meson setup "$dir" "$@" >"$dir.setup.log" 2>&1 || { cat "$dir.setup.log" >&2; exit 1; }
 	rm -f "$dir.setup.log"
 fi
-ninja -C "$dir" --quiet
+# What meson says when it sets up again is of interest only where it fails.
+ninja -C "$dir" --quiet >"$dir/build.out" 2>&1 || { cat "$dir/build.out" >&2; exit 1; }
+grep 'warning:' "$dir/build.out" >&2 || :

@@ -83,4 +83,4 @@ if wants lint; then
 fi
 
 stage 'sum'
-tools/sum.sh "$RESULTS"
+tools/sum.sh "$RESULTS" "${SUM:-/dev/null}"
