@@ -12,6 +12,7 @@
 #include "app/engine.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,16 +121,24 @@ static void report(struct engine *e)
 	}
 }
 
+/* The slot of a port that frames can leave at; NULL: there is none, or it is a port of messages. */
+static struct port_slot *slot_of(struct engine *e, unsigned port)
+{
+	return port < e->ports.n && e->ports.slot[port].port ? &e->ports.slot[port] : NULL;
+}
+
 /* Sends all that is in the outbox, each port's packets together and in order. */
 static void flush(struct engine *e)
 {
 	struct outbox *o = &e->runner.out;
 
 	for (unsigned i = 0; i < o->n; i++) {
-		struct port_slot *s = &e->ports.slot[o->port[i]];
+		struct port_slot *s = slot_of(e, o->port[i]);
 
-		if (o->port[i] < e->ports.n && s->port)
+		if (s)
 			s->queue[s->queued++] = o->pkt[i];
+		else
+			e->runner.counters.dropped[R_PORT_REFUSED]++;
 	}
 	for (unsigned i = 0; i < e->ports.n; i++) {
 		struct port_slot *s = &e->ports.slot[i];
@@ -351,6 +360,8 @@ static int run_opened(struct engine *e)
 		log_line(&e->log, LOG_ERROR, "event loop: %s", strerror(-err));
 		goto out;
 	}
+	if (e->cfg->opened)
+		e->cfg->opened(e->cfg->opened_ctx);
 	tick(e);
 	if (e->cfg->opt.stats_interval)
 		e->next_report = e->now + e->cfg->opt.stats_interval;
@@ -379,6 +390,7 @@ int engine_run(const struct engine_config *cfg)
 
 	if (!e)
 		return 1;
+	signal(SIGPIPE, SIG_IGN);
 	e->cfg = cfg;
 	e->log = (struct log){ .level = level_of(&cfg->opt), .time = cfg->opt.log_time };
 	e->next_report = e->next_retry = e->end = SUT_NEVER;
@@ -391,7 +403,8 @@ int engine_run(const struct engine_config *cfg)
 		goto out_runner;
 	}
 	code = run_opened(e);
-	ports_close(&e->ports, &e->log);
+	if (ports_close(&e->ports, &e->log) != 0)
+		code = 1;
 out_runner:
 	runner_close(&e->runner);
 out:

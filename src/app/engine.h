@@ -8,7 +8,7 @@
  * Does not: parse flags or know any role: both come in by the config.
  *
  * A turn of the loop: expire what is due, then the ports by index, one burst each.  What a call into the role put in the outbox is
- * sent before the next call.  SIGINT and SIGTERM end the run cleanly, SIGUSR1 prints the counters.
+ * sent before the next call.  SIGINT, SIGTERM, and SIGHUP where it is not ignored, end the run cleanly, SIGUSR1 prints the counters.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -46,13 +46,17 @@ struct engine_config {
 	const char *spec[ENGINE_PORTS_MAX];
 	struct port *port[ENGINE_PORTS_MAX];
 
+	void (*opened)(
+		void *ctx); /* called once all is open, before readiness; NULL: nothing to do */
+	void *opened_ctx;
+
 	struct engine_options opt;
 };
 
 /*
  * Opens, announces readiness ("suture: ready: accel-near client=if:a server=if:b" and the service manager's datagram), runs.
  * Returns the exit code: 0 after a signal or when all captures have ended (timers due within a second after that still
- * fire); 1 if something failed (said on stderr).
+ * fire); 1 if something failed (said on stderr).  SIGPIPE is ignored from then on: who reads the log must not end a box.
  */
 int engine_run(const struct engine_config *cfg);
 #endif

@@ -19,6 +19,14 @@ static int add(struct loop *l, int fd, uint32_t tag)
 	return epoll_ctl(l->epoll, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
 }
 
+/* signalfd would tell of an ignored signal as well. */
+static bool is_ignored(int sig)
+{
+	struct sigaction a;
+
+	return sigaction(sig, NULL, &a) == 0 && a.sa_handler == SIG_IGN;
+}
+
 static int open_signals(struct loop *l)
 {
 	sigset_t set;
@@ -27,6 +35,8 @@ static int open_signals(struct loop *l)
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGUSR1);
+	if (!is_ignored(SIGHUP))
+		sigaddset(&set, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &set, &l->old_mask);
 	l->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	return l->signals < 0 ? -errno : add(l, l->signals, TAG_SIGNALS);

@@ -4,7 +4,7 @@
 /*
  * loop - waits for descriptors, for a time, and for signals: epoll, a timerfd (exact to microseconds), a signalfd.
  *
- * Owns:     its three descriptors, and the blocking of SIGINT, SIGTERM and SIGUSR1 in the calling thread while it is open.
+ * Owns:     its three descriptors, and the blocking of SIGINT, SIGTERM, SIGHUP and SIGUSR1 in the calling thread while it is open.
  * Does not: call anybody: it says what happened, in no order; the engine has its own.
  */
 #include <signal.h>
@@ -23,7 +23,7 @@ struct loop {
 
 struct loop_events {
 	uint32_t ready; /* bit t: the descriptor watched with tag t can be read, or failed */
-	bool terminate; /* SIGINT or SIGTERM */
+	bool terminate; /* SIGINT, SIGTERM, or SIGHUP where it is not ignored (nohup) */
 	bool report; /* SIGUSR1 */
 };
 

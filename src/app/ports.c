@@ -2,6 +2,7 @@
 #include "app/ports.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -23,18 +24,44 @@ static bool is_directory(const char *path)
 	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+/* Would writing file destroy what a port reads?  Devices (/dev/null) may be both. */
+static bool is_read(const struct ports *s, const char *const *spec, const char *file)
+{
+	struct stat in, out;
+
+	if (stat(file, &out) != 0 || !S_ISREG(out.st_mode))
+		return false;
+	for (unsigned i = 0; i < s->n; i++)
+		if (spec[i] && strncmp(spec[i], "pcap:", 5) == 0 && stat(spec[i] + 5, &in) == 0 &&
+		    in.st_dev == out.st_dev && in.st_ino == out.st_ino)
+			return true;
+	return false;
+}
+
 /* Puts a trace around slot i: into a file of its own if path is a directory, else into the shared one. */
-static int add_trace(struct ports *s, unsigned i, const char *path, char *ret_err, size_t err_size)
+static int add_trace(struct ports *s, unsigned i, const char *const *spec, const char *path,
+		     char *ret_err, size_t err_size)
 {
 	struct port_slot *p = &s->slot[i];
 	struct capture_writer **w = is_directory(path) ? &p->writer : &s->shared;
-	char file[512];
+	char file[PATH_MAX];
 	struct port *wrapped;
 	int err = 0;
 
 	if (w == &p->writer) {
-		snprintf(file, sizeof file, "%s/%s.pcap", path, p->name);
+		if (snprintf(file, sizeof file, "%s/%s.pcap", path, p->name) >= (int)sizeof file) {
+			snprintf(ret_err, err_size, "trace: %s: the name is too long", path);
+			return -ENAMETOOLONG;
+		}
 		path = file;
+	}
+	if (!*path) {
+		snprintf(ret_err, err_size, "trace: no file or directory is named");
+		return -EINVAL;
+	}
+	if (!*w && is_read(s, spec, path)) {
+		snprintf(ret_err, err_size, "trace: %s is being read: write to another file", path);
+		return -EINVAL;
 	}
 	if (!*w)
 		err = capture_create(path, w, ret_err, err_size);
@@ -49,7 +76,7 @@ static int add_trace(struct ports *s, unsigned i, const char *path, char *ret_er
 	return 0;
 }
 
-static int open_one(struct ports *s, unsigned i, const char *spec, struct port *given,
+static int open_one(struct ports *s, unsigned i, const char *const *spec, struct port *given,
 		    char *ret_err, size_t err_size)
 {
 	struct port_slot *p = &s->slot[i];
@@ -59,18 +86,18 @@ static int open_one(struct ports *s, unsigned i, const char *spec, struct port *
 		p->port = given;
 		return 0;
 	}
-	if (!spec) {
+	if (!spec[i]) {
 		snprintf(ret_err, err_size, "port %s: nothing is given for it", p->name);
 		return -EINVAL;
 	}
 	for (unsigned j = 0; j < i; j++) {
-		if (s->slot[j].port && strcmp(s->slot[j].port->name, spec) == 0) {
-			snprintf(ret_err, err_size, "%s: cannot be both %s and %s", spec,
+		if (s->slot[j].port && spec[j] && strcmp(spec[j], spec[i]) == 0) {
+			snprintf(ret_err, err_size, "%s: cannot be both %s and %s", spec[i],
 				 s->slot[j].name, p->name);
 			return -EINVAL;
 		}
 	}
-	return port_open(spec, &s->arena, &p->port, ret_err, err_size);
+	return port_open(spec[i], &s->arena, &p->port, ret_err, err_size);
 }
 
 int ports_open(struct ports *s, const struct role_ops *ops, const char *const *spec,
@@ -90,34 +117,42 @@ int ports_open(struct ports *s, const struct role_ops *ops, const char *const *s
 		s->slot[i].name = ops->ports[i].name;
 		if (ops->ports[i].kind != PORT_FRAMES)
 			continue;
-		err = open_one(s, i, spec[i], given[i], ret_err, err_size);
-		if (err == 0 && trace)
-			err = add_trace(s, i, trace, ret_err, err_size);
+		err = open_one(s, i, spec, given[i], ret_err, err_size);
 	}
+	/* only now: a run that cannot begin must not cost an older trace */
+	for (unsigned i = 0; i < s->n && err == 0 && trace; i++)
+		if (s->slot[i].port)
+			err = add_trace(s, i, spec, trace, ret_err, err_size);
 	if (err)
-		ports_close(s, &silent);
+		(void)ports_close(s, &silent);
 	return err;
 }
 
-static void finish(struct capture_writer *w, const struct log *log)
+static int finish(struct capture_writer *w, const struct log *log)
 {
 	char why[400];
+	int err = w ? capture_finish(w, why, sizeof why) : 0;
 
-	if (w && capture_finish(w, why, sizeof why) != 0)
+	if (err)
 		log_line(log, LOG_ERROR, "trace: %s", why);
+	return err;
 }
 
-void ports_close(struct ports *s, const struct log *log)
+int ports_close(struct ports *s, const struct log *log)
 {
+	int err = 0, e;
+
 	for (unsigned i = 0; i < s->n; i++) {
 		struct port_slot *p = &s->slot[i];
 
 		if (p->port && !p->given)
 			p->port->ops->close(p->port);
-		finish(p->writer, log);
+		e = finish(p->writer, log);
+		err = err ? err : e;
 	}
-	finish(s->shared, log);
+	e = finish(s->shared, log);
 	arena_close(&s->arena);
+	return err ? err : e;
 }
 
 /* Waits a moment: false once the patience is used up. */

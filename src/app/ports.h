@@ -38,14 +38,15 @@ struct ports {
 };
 
 /*
- * Opens what spec[i] says for each port of frames of ops, or takes given[i].  trace: NULL, a file, or a directory.
+ * Opens what spec[i] says for each port of frames of ops, or takes given[i].  trace: NULL, a file, or a directory; one that is
+ * a capture being read is refused.
  * 0, or -errno with a sentence in ret_err; nothing is open then.
  */
 int ports_open(struct ports *s, const struct role_ops *ops, const char *const *spec,
 	       struct port *const *given, const char *trace, char *ret_err, size_t err_size);
 
-/* Ends traces (a failure is logged) and closes the ports. */
-void ports_close(struct ports *s, const struct log *log);
+/* Closes the ports and ends traces: 0, or -errno if a trace could not be written whole (it is logged). */
+int ports_close(struct ports *s, const struct log *log);
 
 /*
  * Sends what slot i has queued, and leaves it there for the caller to look at.  A device that is full is tried again for 10 ms in all; what it

@@ -68,6 +68,10 @@ static void flush(struct replay *r)
 		unsigned port = o->port[i];
 		const struct packet *p = o->pkt[i];
 
+		if (port >= role_port_count(r->cfg->ops)) {
+			r->runner.counters.dropped[R_PORT_REFUSED]++;
+			continue;
+		}
 		runner_count_out(&r->runner, p);
 		r->stats[port].tx++;
 		r->stats[port].tx_bytes += packet_len(p);

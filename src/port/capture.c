@@ -51,6 +51,8 @@ int capture_open(const char *file, struct capture **ret_c, char *ret_err, size_t
 	c = err ? NULL : calloc(1, sizeof *c);
 	if (!c) {
 		pcap_close(pcap);
+		if (!err)
+			snprintf(ret_err, err_size, "%s: out of memory", file);
 		return err ? err : -ENOMEM;
 	}
 	c->pcap = pcap;

@@ -17,6 +17,8 @@
 #include "app/clock.h"
 #include "app/engine.h"
 #include "app/loop.h"
+#include "base/reason.h"
+#include "core/env.h"
 #include "core/outbox.h"
 #include "port/arena.h"
 #include "port/fault.h"
@@ -225,6 +227,69 @@ static void waits_for_full_device(void **state)
 	right->ops->close(right);
 }
 
+/* A role that answers its first burst at a port of messages, and reads the counters at the second. */
+static const struct role_env *mute_env;
+static uint64_t mute_dropped;
+
+static void *mute_init(void *block, const void *config, const struct role_env *env)
+{
+	(void)config;
+	mute_env = env;
+	return block;
+}
+
+static void mute_input(void *role, const struct burst *in, struct outbox *out)
+{
+	(void)role;
+	mute_dropped = mute_env->counters->dropped[R_PORT_REFUSED];
+	for (unsigned i = 0; i < in->n; i++)
+		outbox_put(out, i % 2 ? 1 : 7, in->pkts[i]);
+}
+
+static void mute_expire(void *role, sut_time now, struct outbox *out)
+{
+	(void)role;
+	(void)now;
+	(void)out;
+}
+
+static sut_time mute_deadline(const void *role)
+{
+	(void)role;
+	return SUT_NEVER;
+}
+
+/* What leaves at a port of messages, or at none, is counted as dropped. */
+static void counts_what_no_port_takes(void **state)
+{
+	static const struct port_desc mute_ports[] = { { "in", PORT_FRAMES },
+						       { "messages", PORT_MSGS },
+						       { NULL, PORT_FRAMES } };
+	static const struct role_ops mute_ops = {
+		.name = "mute",
+		.ports = mute_ports,
+		.need = crossing_need,
+		.init = mute_init,
+		.input = mute_input,
+		.expire = mute_expire,
+		.deadline = mute_deadline,
+	};
+	struct port *in = mem_open("in", &arena);
+	const struct engine_config cfg = {
+		.ops = &mute_ops,
+		.role_config = &(struct crossing_config){ 0 },
+		.port = { in },
+		.opt = { .quiet = true },
+	};
+
+	(void)state;
+	push(in, 0, 65);
+	mem_end(in);
+	assert_int_equal(engine_run(&cfg), 0);
+	assert_int_equal(mute_dropped, 64);
+	in->ops->close(in);
+}
+
 static void refuses_settings(void **state)
 {
 	struct port *left = mem_open("left", &arena), *right = mem_open("right", &arena);
@@ -305,9 +370,13 @@ static void loop_wakes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(loop_wakes),	    cmocka_unit_test(forwards_and_ends),
-		cmocka_unit_test(drains_timers),    cmocka_unit_test(waits_for_full_device),
-		cmocka_unit_test(refuses_settings), cmocka_unit_test(ends_on_signal),
+		cmocka_unit_test(loop_wakes),
+		cmocka_unit_test(forwards_and_ends),
+		cmocka_unit_test(drains_timers),
+		cmocka_unit_test(waits_for_full_device),
+		cmocka_unit_test(refuses_settings),
+		cmocka_unit_test(ends_on_signal),
+		cmocka_unit_test(counts_what_no_port_takes),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
