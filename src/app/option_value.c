@@ -127,10 +127,14 @@ static const struct unit times[] = {
 	{ "ns", 1 }, { "us", 1000 }, { "ms", 1000000 }, { "s", 1000000000 },
 	{ "min", 60000000000 }, { "h", 3600000000000 }, { NULL, 0 },
 };
+#define HOUR 5 /* in times[] */
 static const struct unit shares[] = { { "%", 10000 }, { "ppm", 1 }, { NULL, 0 } };
 static const struct unit rates[] = {
 	{ "bit", 1 }, { "kbit", 1000 }, { "mbit", 1000000 }, { "gbit", 1000000000 }, { NULL, 0 },
 };
+
+/* Ten years: added to any clock it does not wrap. */
+#define TIME_MAX (87600u * 3600000000000u)
 
 /* How the numeric kinds are read, and what is said to be expected. */
 static const struct {
@@ -141,7 +145,7 @@ static const struct {
 } numeric[] = {
 	[OPTION_NUMBER] = { NULL, 1, 0, "a number" },
 	[OPTION_SIZE]   = { sizes, 1, 0, "a number, or one with k, M or G, as in 64k" },
-	[OPTION_TIME]   = { times, 0, 0, "a time with its unit (ns, us, ms, s, min, h), as in 20ms" },
+	[OPTION_TIME]   = { times, 0, TIME_MAX, "a time with its unit (ns, us, ms, s, min, h), as in 20ms" },
 	[OPTION_PPM]    = { shares, 0, 1000000, "a share of at most 100%, as in 1% or 0.05% or 20ppm" },
 	[OPTION_RATE]   = { rates, 0, 0, "a rate with its unit (bit, kbit, mbit, gbit), as in 100mbit" },
 };
@@ -204,6 +208,9 @@ static int set_number(const struct option_desc *d, void *field, const char *text
 		return complain(c, "'%s' is finer than can be counted", text);
 	if (err)
 		return complain(c, "'%s' is not %s", text, numeric[d->kind].expected);
+	if (v > max && d->kind == OPTION_TIME && max % times[HOUR].factor == 0)
+		return complain(c, "'%s' is too long: at most %lluh", text,
+				(unsigned long long)(max / times[HOUR].factor));
 	if (v < d->min || v > max)
 		return complain(c, "'%s' is out of range: %llu to %llu%s", text,
 				(unsigned long long)d->min, (unsigned long long)max,

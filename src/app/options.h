@@ -24,7 +24,7 @@ enum option_kind {
 	OPTION_FLAG,	/* no value: the field becomes 1 (bool) */
 	OPTION_NUMBER,	/* unsigned decimal number, or 0x hexadecimal */
 	OPTION_SIZE,	/* number with k, M or G (1024, 1024^2, 1024^3): "64k" */
-	OPTION_TIME,	/* nanoseconds from "5ms", "1.5s"; ns us ms s min h; a bare 0 */
+	OPTION_TIME,	/* nanoseconds from "5ms", "1.5s"; ns us ms s min h; a bare 0; ten years at most */
 	OPTION_PPM,	/* millionths from "1%", "0.1%", "50ppm"; a bare 0 */
 	OPTION_RATE,	/* bits per second from "100mbit", "1.5gbit"; bit kbit mbit gbit; a bare 0 */
 	OPTION_STRING,	/* const char *: points into argv */

@@ -59,18 +59,46 @@ void report_text(const struct report *r, FILE *f)
 		text_port(&r->ports[i], f);
 }
 
+/* Bytes of the UTF-8 character at s (RFC 3629, 4); 0 if there is none. */
+static size_t utf8_len(const unsigned char *s)
+{
+	/* by first byte: the last byte of the row, the length, and what the second byte may be */
+	static const struct {
+		unsigned char last, len, low, high;
+	} rows[] = {
+		{ 0x7f, 1, 0, 0 },	 { 0xc1, 0, 0, 0 },	  { 0xdf, 2, 0x80, 0xbf },
+		{ 0xe0, 3, 0xa0, 0xbf }, { 0xec, 3, 0x80, 0xbf }, { 0xed, 3, 0x80, 0x9f },
+		{ 0xef, 3, 0x80, 0xbf }, { 0xf0, 4, 0x90, 0xbf }, { 0xf3, 4, 0x80, 0xbf },
+		{ 0xf4, 4, 0x80, 0x8f }, { 0xff, 0, 0, 0 },
+	};
+	unsigned row = 0;
+
+	while (s[0] > rows[row].last)
+		row++;
+	if (rows[row].len > 1 && (s[1] < rows[row].low || s[1] > rows[row].high))
+		return 0;
+	for (size_t i = 2; i < rows[row].len; i++)
+		if (s[i] < 0x80 || s[i] > 0xbf)
+			return 0;
+	return rows[row].len;
+}
+
 void json_string(const char *s, FILE *f)
 {
 	fputc('"', f);
-	for (; *s; s++) {
+	while (*s) {
 		unsigned char c = (unsigned char)*s;
+		size_t len = utf8_len((const unsigned char *)s);
 
-		if (c == '"' || c == '\\')
+		if (len == 0)
+			fputs("\\ufffd", f);
+		else if (c == '"' || c == '\\')
 			fprintf(f, "\\%c", c);
 		else if (c < 0x20)
 			fprintf(f, "\\u%04x", c);
 		else
-			fputc(c, f);
+			fwrite(s, 1, len, f);
+		s += len ? len : 1;
 	}
 	fputc('"', f);
 }

@@ -28,6 +28,6 @@ void report_text(const struct report *r, FILE *f);
 /* {"role":...,"events":{},"dropped":{},"passed":{},"ports":{}} and a newline. */
 void report_json(const struct report *r, FILE *f);
 
-/* Writes s as a JSON string with its quotes. */
+/* Writes s as a JSON string with its quotes; a byte that is no UTF-8 becomes U+FFFD. */
 void json_string(const char *s, FILE *f);
 #endif

@@ -97,6 +97,12 @@ static int set_files(struct replay_config *c, const struct option_usage *u,
 	for (unsigned i = 0; i < flags->out_count; i++)
 		c->out[c->out_count++] = file_of(c->ops, flags->out[i]);
 	for (unsigned i = 0; i < c->in_count; i++)
+		if (!*c->in[i].file)
+			return options_complain(u, "'%s' names no file", args->arg[i]);
+	for (unsigned i = 0; i < c->out_count; i++)
+		if (!*c->out[i].file)
+			return options_complain(u, "--output: '%s' names no file", flags->out[i]);
+	for (unsigned i = 0; i < c->in_count; i++)
 		for (unsigned o = 0; o < c->out_count; o++)
 			if (same_file(c->in[i].file, c->out[o].file))
 				return options_complain(u, "%s is both input and output",

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 
@@ -8,6 +9,7 @@
 #include "app/options.h"
 #include "cli/command.h"
 #include "port/offload.h"
+#include "port/port.h"
 #include "role/wire/wire.h"
 
 #define UNSET64 UINT64_MAX
@@ -113,10 +115,29 @@ static struct link_config link_of(const struct link_flags *own, const struct lin
 	return c;
 }
 
-/* "eth0" means "if:eth0". */
-static void port_spec(const char *arg, char *ret_spec, size_t size)
+/* "eth0" means "if:eth0": memory of the caller's, or NULL. */
+static char *port_spec(const char *arg)
 {
-	snprintf(ret_spec, size, "%s%s", strchr(arg, ':') ? "" : "if:", arg);
+	const char *prefix = strchr(arg, ':') ? "" : "if:";
+	size_t size = strlen(prefix) + strlen(arg) + 1;
+	char *spec = malloc(size);
+
+	if (spec)
+		snprintf(spec, size, "%s%s", prefix, arg);
+	return spec;
+}
+
+/* Two ports, well-formed and not the same: -1, or 2 after complaining. */
+static int check_ports(const struct option_usage *usage, const char *const *spec)
+{
+	char why[300];
+
+	for (unsigned i = 0; i < 2; i++)
+		if (port_check(spec[i], why, sizeof why) != 0)
+			return options_complain(usage, "%s", why);
+	if (strcmp(spec[0], spec[1]) == 0)
+		return options_complain(usage, "A and B are the same port: %s", spec[0]);
+	return -1;
 }
 
 /*
@@ -135,26 +156,42 @@ static void segments_only(const char *spec, struct offload_saved *ret_s)
 			spec, strerror(-err));
 }
 
+/* The devices' offloads, once the ports are open. */
+struct devices {
+	const char *const *spec;
+	bool keep;
+	struct offload_saved saved[2];
+};
+
+static void prepare(void *ctx)
+{
+	struct devices *d = ctx;
+
+	for (unsigned i = 0; i < 2 && !d->keep; i++)
+		segments_only(d->spec[i], &d->saved[i]);
+}
+
 /*
  * Runs with the devices' offloads as they should be, and puts them back; a signal in between waits
  * for the engine.
  */
 static int run(struct engine_config *e, const struct wire_flags *flags)
 {
-	struct offload_saved saved[2] = { 0 };
+	struct devices d = { .spec = e->spec, .keep = flags->gso };
 	sigset_t set;
 	int code;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
-	for (unsigned i = 0; i < 2 && !flags->gso; i++)
-		segments_only(e->spec[i], &saved[i]);
+	e->opened = prepare;
+	e->opened_ctx = &d;
 	code = engine_run(e);
 	for (unsigned i = 2; i-- > 0;)
-		offload_restore(&saved[i]);
+		offload_restore(&d.saved[i]);
 	return code;
 }
 
@@ -193,7 +230,7 @@ int cmd_wire(int argc, char **argv)
 	};
 	struct wire_config cfg;
 	struct option_args args;
-	char spec[2][128];
+	char *spec[2];
 	int code;
 
 	options_defaults(both_table, &l[0]);
@@ -205,10 +242,13 @@ int cmd_wire(int argc, char **argv)
 	configure(l, &flags, &cfg);
 	if (wire_config_error(&cfg))
 		return options_complain(&usage, "--%s", wire_config_error(&cfg));
-	for (unsigned i = 0; i < 2; i++) {
-		port_spec(args.arg[i], spec[i], sizeof spec[i]);
-		e.spec[i] = spec[i];
-	}
+	for (unsigned i = 0; i < 2; i++)
+		e.spec[i] = spec[i] = port_spec(args.arg[i]);
 	e.role_config = &cfg;
-	return run(&e, &flags);
+	code = spec[0] && spec[1] ? check_ports(&usage, e.spec) : 1;
+	if (code < 0)
+		code = run(&e, &flags);
+	free(spec[0]);
+	free(spec[1]);
+	return code;
 }

@@ -2,9 +2,12 @@
 /*
  * main - finds the subcommand whose words open the command line and runs it.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/command.h"
 
@@ -85,9 +88,14 @@ static int list_family(FILE *f, const char *word)
 	return f == stdout ? 0 : 2;
 }
 
+static bool asks_help(const char *word)
+{
+	return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
 static int unknown(int argc, char **argv)
 {
-	if (argc > 1 && is_family(argv[0]) && strcmp(argv[1], "--help") == 0)
+	if (argc > 1 && is_family(argv[0]) && asks_help(argv[1]))
 		return list_family(stdout, argv[0]);
 	if (argc == 1 && is_family(argv[0])) {
 		fprintf(stderr, "suture %s: which of its commands?\n", argv[0]);
@@ -122,7 +130,7 @@ static int run(int argc, char **argv)
 
 	if (argc == 0)
 		return usage(stderr);
-	if (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0)
+	if (asks_help(argv[0]))
 		return usage(stdout);
 	if (strcmp(argv[0], "--version") == 0)
 		return cmd_version(argc - 1, argv + 1);
@@ -132,14 +140,41 @@ static int run(int argc, char **argv)
 	return c ? c->run(argc - words, argv + words) : unknown(argc, argv);
 }
 
+/*
+ * Without this, what is opened first would be standard output or error where those are closed, and
+ * texts would go into a capture or onto a network.  A descriptor that cannot be written fails as a
+ * closed one does.
+ */
+static void occupy_standard_descriptors(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	while (fd >= 0 && fd <= 2);
+	if (fd > 2)
+		close(fd);
+}
+
 /* Output that could not be written (a full disk, a closed pipe) is a failure too. */
+static int check_output(void)
+{
+	const char *why = "not all could be written";
+
+	if (fflush(stdout) != 0)
+		why = strerror(errno);
+	else if (!ferror(stdout))
+		return 0;
+	fprintf(stderr, "suture: standard output: %s\n", why);
+	return 1;
+}
+
 int main(int argc, char **argv)
 {
-	int code = run(argc - 1, argv + 1);
+	int code, output;
 
-	if (fflush(stdout) != 0 && code == 0) {
-		perror("suture: standard output");
-		code = 1;
-	}
-	return code;
+	occupy_standard_descriptors();
+	code = run(argc - 1, argv + 1);
+	output = check_output();
+	return code ? code : output;
 }

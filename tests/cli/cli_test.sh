@@ -72,4 +72,57 @@ expect 0 out '"packets_in":2,"packets_out":2' $replay --json "$dir/two.pcap" -o 
 expect 0 out '"packets_in":4' $replay --json client="$dir/two.pcap" server="$dir/two.pcap"
 expect 0 out '1.pcap' sh -c "$replay --mode bypass -q '$dir/two.pcap' -o '$dir/1.pcap' && $replay --mode bypass -q '$dir/1.pcap' -o '$dir/2.pcap' && cmp '$dir/1.pcap' '$dir/2.pcap' && echo 1.pcap"
 
+expect 2 err 'client=.* names no file' $replay "$dir/two.pcap" -o client=
+expect 2 err "'server=' names no file" $replay server=
+expect 0 out 'accel near' "$suture" accel -h
+
+wire="$suture wire pcap:$dir/two.pcap pcap:$dir/empty.pcap"
+expect 0 err 'ready: wire a=pcap:' $wire
+expect 2 err "'x:y' is not a port" "$suture" wire x:y lo
+expect 2 err "'if:' is not a port" "$suture" wire '' lo
+expect 2 err 'same port: if:lo' "$suture" wire lo if:lo
+expect 2 err '--stats-interval: .*too long' $wire --stats-interval 5000000h
+expect 2 err '--delay: .*at most 1h' $wire --delay 2h
+expect 1 err 'two.pcap is being read' $wire --trace-pcap "$dir/two.pcap"
+expect 0 out '"packets_in":2' $wire --json
+expect 1 err 'trace: no file' $wire --trace-pcap=
+expect 1 err 'trace: /dev/full' $wire --trace-pcap /dev/full
+long=$(printf '%0200d' 0)
+expect 1 err "^suture: $long.pcap: No such file" "$suture" wire "pcap:$long.pcap" "pcap:$dir/two.pcap"
+
+# an interface that does not exist is complained of once
+"$suture" wire "nosuch$$" "nosuch0" 2>"$dir/err"
+if [ "$(wc -l <"$dir/err")" -ne 1 ]; then
+	echo "not ok: more than one line about an interface that does not exist:"
+	sed 's/^/    /' "$dir/err"
+	bad=1
+fi
+
+# with the standard descriptors closed, no text goes into what takes their numbers
+sh -c "exec $wire --json --trace-pcap '$dir/trace.pcap'" <&- >&- 2>&-
+if grep -q 'wire' "$dir/trace.pcap"; then
+	echo 'not ok: the log is in the trace'
+	bad=1
+fi
+
+# a reader of the counters that goes away is no end of the run, but a failure
+{ $wire --json 2>"$dir/log"; echo $? >"$dir/code"; } | :
+expect 0 out '^1$' cat "$dir/code"
+expect 0 out 'standard output' cat "$dir/log"
+
+# a line that hangs up ends a run as SIGTERM does
+: >"$dir/hup.log"
+$wire --delay 900ms --stats 2>"$dir/hup.log" &
+pid=$!
+until grep -q ready "$dir/hup.log"; do sleep 0.01; done
+kill -HUP $pid
+wait $pid
+expect 0 out '^0$' echo $?
+expect 0 out 'counters of wire' cat "$dir/hup.log"
+
+# bytes that are no UTF-8 do not spoil the JSON
+odd=$(printf 'a\377b')
+cp "$dir/two.pcap" "$dir/$odd.pcap"
+expect 0 out '/a\\ufffdb.pcap"' "$suture" wire "pcap:$dir/$odd.pcap" "pcap:$dir/empty.pcap" --json
+
 exit $bad
