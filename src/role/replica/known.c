@@ -31,6 +31,7 @@
 #define TS_ALIGNED 12u
 #define FAR_OUTSIDE 0x40000000u /* as the tracker's */
 #define OVERTAKEN_MAX (1u << 24) /* how many bytes a server may have said before the first ACK */
+#define OVERTAKEN_TIME SUT_MS(1000) /* how late that may come */
 
 static bool plain_options(const struct packet *p, const struct view *v)
 {
@@ -165,12 +166,18 @@ void known_release(struct turn *t, uint32_t f)
 
 /*
  * How far behind the true start of the server's stream ours lies, as a first ACK that was
- * overtaken shows; 0: it does not.
+ * overtaken shows; 0: it does not.  Time and what the secondary has said keep out the ACKs of a
+ * client without a word, when the server's numbers have come round.
  */
-static uint32_t overtaken(const struct pair *c, const struct view *v, const struct tcp_options *o)
+static uint32_t overtaken(struct turn *t, uint32_t f, const struct view *v,
+			  const struct tcp_options *o)
 {
+	const struct pair *c = pair_of(t, f);
 	uint32_t by = c->track.isn[FAR].v + 1 - v->ack;
 
+	if (t->now - c->since >= OVERTAKEN_TIME ||
+	    pair_rec(t, f, FAR)->end.v - c->track.isn[FAR].v > OVERTAKEN_MAX)
+		return 0;
 	if (by == 0 || by >= OVERTAKEN_MAX || (o->present & OPT_SACK) ||
 	    v->seq != c->track.isn[NEAR].v + 1 || track_event_of(v->flags) != TE_ACK ||
 	    c->track.state != TRACK_ESTABLISHED)
@@ -232,7 +239,7 @@ static void near_segment(struct turn *t, uint32_t f, struct packet *p, struct vi
 	uint32_t by;
 
 	if (v->flags & TCP_ACK) {
-		by = overtaken(c, v, o);
+		by = overtaken(t, f, v, o);
 		if (by != 0)
 			correct(t, f, by, p, v, o);
 		else if (!c->ts_known)

@@ -299,6 +299,7 @@ void pair_known(struct turn *t, uint32_t f)
 	};
 
 	c->phase = PAIR_KNOWN;
+	c->since = t->now;
 	c->doomed = false;
 	if (pair_track(t, f, &synack, "both numberings of the server's ISN are known") != TV_OK)
 		pair_refresh(t, f);

@@ -72,7 +72,7 @@ struct pair {
 	sut_farseq far_isn; /* half of what is to be learnt: the one far number that is kept */
 	uint32_t far_tsval;
 	uint32_t far_tsval_last; /* of its last SYN */
-	sut_time since; /* when the flow was opened */
+	sut_time since; /* when the flow was opened, or its shift learnt */
 	struct links evict, ready;
 	struct held_queue held;
 	struct withheld withheld;
