@@ -60,12 +60,16 @@ static bool is_nth(const struct link *l)
 /* Bytes that wait for the transmitter, or are in it. */
 static uint64_t backlog(const struct link *l, sut_time now)
 {
-	__extension__ unsigned __int128 bits;
+	uint64_t rate = l->cfg.rate_bps, wait, part;
 
 	if (l->busy_until <= now)
 		return 0;
-	bits = l->busy_until - now;
-	return (uint64_t)(bits * l->cfg.rate_bps / NS_PER_S / 8);
+	wait = l->busy_until - now;
+	part = wait % NS_PER_S;
+	/* wait * rate / NS_PER_S, exactly, in parts that fit 64 bits. */
+	return (wait / NS_PER_S * rate + part * (rate / NS_PER_S) +
+		part * (rate % NS_PER_S) / NS_PER_S) /
+	       8;
 }
 
 /*

@@ -251,6 +251,7 @@ enum reason hold_insert(struct store *s, struct hold *h, const struct packet *p,
 		c->has_ts = has_ts;
 		c->tsval = tsval;
 	}
+	assert(c != NULL); /* a cell was wanted */
 	if (plan.fin != FIN_NOWHERE)
 		c->flags |= TCP_FIN;
 	return R_NONE;

@@ -177,7 +177,7 @@ static bool parse_port(struct reader *r, unsigned *ret_port)
 {
 	const struct port_desc *ports = r->s->role->ops->ports;
 
-	for (unsigned i = 0; ports[i].name && i < SCRIPT_PORTS; i++)
+	for (unsigned i = 0; i < SCRIPT_PORTS && ports[i].name; i++)
 		if (lex_word(&r->l, ports[i].name)) {
 			*ret_port = i;
 			return true;

@@ -8,6 +8,13 @@
 #include "proto/print.h"
 #include "proto/view.h"
 
+static void *must(void *p)
+{
+	if (!p)
+		abort();
+	return p;
+}
+
 void trail_add(struct trail *t, unsigned port, const struct packet *p,
 	       sut_time now)
 {
@@ -15,10 +22,8 @@ void trail_add(struct trail *t, unsigned port, const struct packet *p,
 	uint8_t *b;
 
 	if (t->n[port] % 64 == 0)
-		o = realloc(o, (t->n[port] + 64) * sizeof *o);
-	b = malloc(packet_len(p) + 1);
-	if (!o || !b)
-		abort();
+		o = must(realloc(o, (t->n[port] + 64) * sizeof *o));
+	b = must(malloc(packet_len(p) + 1));
 	memcpy(b, p->head, p->head_len);
 	if (p->body_len > 0)
 		memcpy(b + p->head_len, p->body, p->body_len);

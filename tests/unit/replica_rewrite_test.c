@@ -360,7 +360,7 @@ static void any_split_gives_the_same(void **state)
 /* The only segment in the outbox at port, parsed; fails if there is none. */
 static struct view only(struct rig *r, unsigned port)
 {
-	struct view v;
+	struct view v = { 0 };
 	unsigned found = 0;
 
 	for (unsigned i = 0; i < r->out.n; i++)

@@ -113,19 +113,19 @@ static bool pay_ack_client(struct near *n, struct cold *c)
  * To the server: a segment of the client's, which the box speaks for.  A TSval is the first copy's, but never older than one
  * that left before it, or the server would drop the segment (RFC 7323, 5).
  */
-static bool pay_segment(struct near *n, struct cold *c, struct make_tcp *m, uint32_t tsval,
+static bool pay_segment(struct near *n, struct cold *c, struct make_tcp m, uint32_t tsval,
 			uint32_t tsecr)
 {
 	uint8_t opt[DATA_TS_LEN];
 
 	if ((int32_t)(tsval - c->released_tsval) < 0)
 		tsval = c->released_tsval;
-	m->ack = c->far_isn + 1;
-	m->window = seam_window_of(&c->seam, NEAR, c->client_window);
-	m->options = opt;
-	m->options_len = has_ts(c) ? DATA_TS_LEN : 0;
+	m.ack = c->far_isn + 1;
+	m.window = seam_window_of(&c->seam, NEAR, c->client_window);
+	m.options = opt;
+	m.options_len = has_ts(c) ? DATA_TS_LEN : 0;
 	make_ts_option(opt, tsval, tsecr);
-	if (!send_to(n, ACCEL_SERVER, &c->client, m))
+	if (!send_to(n, ACCEL_SERVER, &c->client, &m))
 		return false;
 	c->released_tsval = tsval;
 	return true;
@@ -139,7 +139,7 @@ static bool pay_ack_server(struct near *n, struct cold *c)
 
 	if (c->hold.first != STORE_NONE && store_cell_const(n->store, c->hold.first)->has_ts)
 		tsval = store_cell_const(n->store, c->hold.first)->tsval;
-	return pay_segment(n, c, &m, tsval, c->synack_tsval[1]);
+	return pay_segment(n, c, m, tsval, c->synack_tsval[1]);
 }
 
 /* One piece of held data; *at is where it begins, and moves behind it. */
@@ -154,7 +154,7 @@ static bool pay_piece(struct near *n, struct cold *c, const struct cell *cell, s
 
 	if (len == left)
 		m.flags = (uint8_t)(m.flags | (cell->flags & (TCP_PSH | TCP_FIN)));
-	if (!pay_segment(n, c, &m, cell->has_ts ? cell->tsval : c->client_tsval,
+	if (!pay_segment(n, c, m, cell->has_ts ? cell->tsval : c->client_tsval,
 			 c->synack_tsval[0]))
 		return false;
 	*at = seq_add(*at, len);
