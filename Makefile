@@ -15,7 +15,7 @@ DESTDIR ?=
 .PHONY: all demo test test-all test-live bench fuzz mutants lint fmt deps install clean
 
 all: $(BUILD)/build.ninja
-	@ninja -C $(BUILD)
+	@ninja -C $(BUILD) --quiet
 
 $(BUILD)/build.ninja:
 	@tools/deps.sh build

@@ -48,6 +48,8 @@ counted() {
 }
 
 failed=0
+# Other work on this machine is not what is measured here: curl, the box, the wire and nginx all go before it.
+renice -n -10 $$ >/dev/null 2>&1
 lab_up
 mkdir -p "$LAB/www"
 head -c "${MB}M" /dev/urandom >"$LAB/www/big"

@@ -7,7 +7,7 @@
 #   test        core                                          all
 #   basic       hold gso 100 MB, merge strict wrap 100 MB,    hold, merge x gso, strict, plain x far, wrap, 100 MB
 #               hold strict wrap 20 MB
-#   options     merge strict wrap, 9 kinds of servers         + hold gso, merge gso, hold strict wrap, merge plain wrap
+#   options     merge strict wrap, 10 kinds of ends           + hold gso, merge gso, hold strict wrap, merge plain wrap
 #   refused     hold, merge, strict wrap                      + gso
 #   drops       hold strict wrap, merge gso                   hold, merge x gso, strict, plain x far, wrap
 #   loss        merge strict wrap, hold gso                   + hold, merge x gso, gso wrap, plain wrap

@@ -1,7 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Servers that differ: without timestamps, SACK, window scaling; scales 0, 7 and 14; a small MSS.
-# The server changes under a running suture, which has learnt the old one: promises it cannot keep must end cleanly.
+# Servers that differ: without timestamps, SACK, window scaling; scales 0, 7 and 14; a small MSS; no data in SYN.
 # shellcheck source=tests/live/live.sh
 . "$(dirname "$0")/live.sh"
 
@@ -22,6 +21,7 @@ one() {
 		lab_sysctl client net.ipv4.tcp_timestamps=0
 		lab_sysctl client net.ipv4.tcp_sack=0
 		lab_sysctl client net.ipv4.tcp_window_scaling=0 ;;
+	'no data in SYN') lab_sysctl server net.ipv4.tcp_fastopen=0 ;;
 	scale*) lab_server_scale "${kind#scale }" ;;
 	'MSS 536') lab_routes server advmss 536 ;;
 	esac
@@ -49,7 +49,7 @@ else
 	variants='merge:strict:wrap'
 fi
 for v in $variants; do
-	for k in 'no timestamps' 'no SACK' 'no scaling' 'no options' 'client without options' 'scale 0' 'scale 7' 'scale 14' 'MSS 536'; do
+	for k in 'no timestamps' 'no SACK' 'no scaling' 'no options' 'client without options' 'scale 0' 'scale 7' 'scale 14' 'MSS 536' 'no data in SYN'; do
 		m=${v%%:*} rest=${v#*:}
 		one "$m" "${rest%%:*}" "${rest#*:}" "$k"
 	done
