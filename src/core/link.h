@@ -57,4 +57,24 @@ struct link_fate {
  * copy leaves up to `jitter` after its original.
  */
 struct link_fate link_offer(struct link *l, uint32_t len, sut_time now);
+
+/* What an offer spends: the transmitter's time, and the place in the order. */
+struct link_spent {
+	sut_time busy_until;
+	uint64_t rest;
+	sut_time last_out;
+};
+
+static inline struct link_spent link_spent(const struct link *l)
+{
+	return (struct link_spent){ l->busy_until, l->rest, l->last_out };
+}
+
+/* Takes back what was spent since then: the caller had no room for the packet, which is not sent. */
+static inline void link_take_back(struct link *l, const struct link_spent *then)
+{
+	l->busy_until = then->busy_until;
+	l->rest = then->rest;
+	l->last_out = then->last_out;
+}
 #endif

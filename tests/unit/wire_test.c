@@ -198,6 +198,32 @@ static void full_memory_is_a_counted_drop(void **state)
 	free(r.block);
 }
 
+/* What found no room in memory takes no time: the link is free once what was held has left. */
+static void full_memory_costs_no_time(void **state)
+{
+	static struct rig r;
+	struct wire_config c;
+	sut_time end;
+	unsigned held;
+
+	(void)state;
+	wire_defaults(&c);
+	c.link[WIRE_A].rate_bps = 8000000; /* 1.5 ms a frame */
+	c.ring_bytes = LINE_MIN;
+	rig_open(&r, &c);
+	for (unsigned i = 0; i < 100; i++)
+		input(&r, WIRE_A, 0, i * 64, 64, 1500);
+	held = (unsigned)wire_held(r.role, WIRE_A);
+	end = held * SUT_MS(3) / 2;
+	assert_in_range(held, 100, 1000);
+	expire_until(&r, SUT_MS(1000000));
+	assert_int_equal(r.n, held);
+	assert_true(r.got[held - 1].at == end);
+	input(&r, WIRE_A, end, 0, 1, 1500);
+	assert_true(wire_ops.deadline(r.role) == end + SUT_MS(3) / 2);
+	free(r.block);
+}
+
 /* The same frames in bursts of any size come out the same: order, times, fates. */
 static void splits_do_not_show(void **state)
 {
@@ -328,6 +354,7 @@ int main(void)
 		cmocka_unit_test(exact_drops_count_per_direction),
 		cmocka_unit_test(full_outbox_keeps_the_rest),
 		cmocka_unit_test(full_memory_is_a_counted_drop),
+		cmocka_unit_test(full_memory_costs_no_time),
 		cmocka_unit_test(splits_do_not_show),
 		cmocka_unit_test(super_packets_are_cut_or_stay_one),
 		cmocka_unit_test(impossible_settings_are_named),

@@ -2,6 +2,7 @@
 #include "role/wire/wire.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "core/env.h"
@@ -144,32 +145,45 @@ struct arrival {
 	sut_time now;
 };
 
-/* Passes the whole frame on at `at`. */
-static void pass_whole(struct wire *w, const struct arrival *a, sut_time at, struct outbox *out)
+/* Passes the whole frame on at `at`: false if there is no room for it. */
+static bool pass_whole(struct wire *w, const struct arrival *a, sut_time at, struct outbox *out)
 {
 	struct line *l = line_of(w, a->dir);
 	uint8_t *room;
 
 	if (at <= a->now && line_next(l) > a->now && outbox_room(out)) {
 		outbox_put(out, !a->dir, a->p);
-		return;
+		return true;
 	}
 	room = line_hold(l, at, packet_len(a->p), &a->p->off);
 	if (room)
 		copy_frame(a->p, room);
-	else
-		count_drop(w->env, R_WIRE_QUEUE);
+	return room;
+}
+
+/*
+ * There was no room for copy i of a frame.  If that was all of it, it took no time of the
+ * transmitter either: else a wire whose memory was full for a while would stay silent for as long
+ * as all that it dropped would have taken.
+ */
+static void no_room(struct wire *w, unsigned dir, unsigned i, const struct link_spent *before)
+{
+	count_drop(w->env, R_WIRE_QUEUE);
+	if (i == 0)
+		link_take_back(&w->link[dir], before);
 }
 
 static void input_whole(struct wire *w, const struct arrival *a, uint32_t wire_len,
 			struct outbox *out)
 {
+	const struct link_spent before = link_spent(&w->link[a->dir]);
 	struct link_fate f = link_offer(&w->link[a->dir], wire_len, a->now);
 
 	if (f.reason != R_NONE)
 		count_drop(w->env, f.reason);
 	for (unsigned i = 0; i < f.copies; i++)
-		pass_whole(w, a, f.at[i], out);
+		if (!pass_whole(w, a, f.at[i], out))
+			no_room(w, a->dir, i, &before);
 }
 
 /* The segments of a super-packet, each with its own fate. */
@@ -180,6 +194,7 @@ static void input_cut(struct wire *w, const struct arrival *a, const struct view
 	struct line *l = line_of(w, a->dir);
 
 	for (uint32_t s = 0; s < g->count; s++) {
+		const struct link_spent before = link_spent(&w->link[a->dir]);
 		uint32_t len = gso_segment_len(g, s);
 		struct link_fate f = link_offer(&w->link[a->dir], len, a->now);
 
@@ -191,7 +206,7 @@ static void input_cut(struct wire *w, const struct arrival *a, const struct view
 			if (room)
 				gso_cut(a->p, v, g, s, room);
 			else
-				count_drop(w->env, R_WIRE_QUEUE);
+				no_room(w, a->dir, i, &before);
 		}
 	}
 }
