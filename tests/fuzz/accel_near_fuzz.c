@@ -28,10 +28,11 @@ struct run {
 	void *role;
 	struct outbox *out, *made;
 	sut_time now;
-	uint32_t promise;		/* as last seen in a promised SYN-ACK */
-	uint32_t server_acked;		/* most that the server acknowledged of the client, behind CLIENT_ISN */
-	bool client_acks;		/* the client acknowledged a promise at all */
-	int32_t syn_top;		/* highest ISN that the client used, behind CLIENT_ISN */
+	uint32_t promise; /* as last seen in a promised SYN-ACK */
+	/* most that the server acknowledged of the client, behind CLIENT_ISN */
+	uint32_t server_acked;
+	bool client_acks; /* the client acknowledged a promise at all */
+	int32_t syn_top; /* highest ISN that the client used, behind CLIENT_ISN */
 };
 
 static uint8_t byte(struct run *r)
@@ -106,8 +107,11 @@ static struct lane lane(bool client)
 {
 	static const uint8_t a[16] = { [10] = 0xff, 0xff, 192, 0, 2, 10 };
 	static const uint8_t b[16] = { [10] = 0xff, 0xff, 198, 51, 100, 1 };
-	struct lane l = { .eth_len = 14, .ip = 4, .ttl = 64,
-			  .sport = client ? 40000 : 80, .dport = client ? 80 : 40000 };
+	struct lane l = { .eth_len = 14,
+			  .ip = 4,
+			  .ttl = 64,
+			  .sport = client ? 40000 : 80,
+			  .dport = client ? 80 : 40000 };
 
 	l.eth[12] = 8;
 	memcpy(l.src, client ? a : b, 16);
@@ -133,8 +137,7 @@ static void step_segment(struct run *r, unsigned port)
 	m.ack = (client ? r->promise + 1 : CLIENT_ISN + 1) + (uint32_t)d_ack;
 	if (!(m.flags & TCP_ACK))
 		m.ack = 0;
-	if (!client && m.flags & TCP_ACK && d_ack >= 0 &&
-	    (uint32_t)d_ack + 1 > r->server_acked)
+	if (!client && m.flags & TCP_ACK && d_ack >= 0 && (uint32_t)d_ack + 1 > r->server_acked)
 		r->server_acked = (uint32_t)d_ack + 1;
 	if (client && m.flags & TCP_ACK)
 		r->client_acks = true;
@@ -156,7 +159,7 @@ static void step_raw(struct run *r)
 	for (uint32_t i = 0; i < p.head_len; i++)
 		p.head[i] = byte(r);
 	if (p.head_len > 37)
-		p.head[36] = 0xee;	/* a destination port that check_out leaves alone */
+		p.head[36] = 0xee; /* a destination port that check_out leaves alone */
 	input(r, port, &p);
 }
 
@@ -209,7 +212,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		case 1:
 			step_time(&r);
 			break;
-		case 2: case 3: case 4:
+		case 2:
+		case 3:
+		case 4:
 			step_segment(&r, ACCEL_CLIENT);
 			break;
 		default:

@@ -11,7 +11,7 @@
 
 #include "core/record.h"
 
-#define FRAME 12u			/* header and CRC */
+#define FRAME 12u /* header and CRC */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -329,7 +329,8 @@ int main(int argc, char **argv)
 	if (strcmp(verb, "greet") == 0 && argc == 3)
 		return serve_for_ever(argv[2], serve_greet);
 	if (strcmp(verb, "push") == 0 && (argc == 5 || argc == 6))
-		return push(argv[2], argv[3], strtoull(argv[4], NULL, 10), argc == 6 ? argv[5] : "");
+		return push(argv[2], argv[3], strtoull(argv[4], NULL, 10),
+			    argc == 6 ? argv[5] : "");
 	if (strcmp(verb, "chat") == 0 && argc == 5)
 		return chat(argv[2], argv[3], atoi(argv[4]));
 	if (strcmp(verb, "again") == 0 && argc == 6)
@@ -338,7 +339,8 @@ int main(int argc, char **argv)
 		return refused(argv[2], argv[3]);
 	if (strcmp(verb, "sha") == 0 && argc == 2)
 		return sha();
-	fputs("usage: peer sink|echo|greet PORT | push HOST PORT BYTES [SPORT] | chat HOST PORT COUNT |\n"
+	fputs("usage: peer sink|echo|greet PORT | push HOST PORT BYTES [SPORT] | chat HOST PORT "
+	      "COUNT |\n"
 	      "       again HOST PORT COUNT SPORT | refused HOST PORT | sha\n",
 	      stderr);
 	return 2;

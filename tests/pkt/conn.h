@@ -13,10 +13,10 @@
 enum conn_dir { FROM_SOURCE, FROM_DESTINATION };
 
 struct conn {
-	char name[CONN_NAME_MAX];	/* "" for the one without a name */
+	char name[CONN_NAME_MAX]; /* "" for the one without a name */
 	bool ip6;
-	uint8_t addr[2][16];		/* source, destination; IPv4 as v4-mapped */
-	uint16_t port[2];		/* likewise; host order */
+	uint8_t addr[2][16]; /* source, destination; IPv4 as v4-mapped */
+	uint16_t port[2]; /* likewise; host order */
 	uint8_t vlans;
 	uint16_t vlan[2];
 };

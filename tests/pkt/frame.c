@@ -13,14 +13,14 @@
 struct below {
 	const struct seg_marks *m;
 	const struct conn *c;
-	const uint8_t *src, *dst;	/* 16 bytes */
+	const uint8_t *src, *dst; /* 16 bytes */
 	uint8_t proto;
 	bool ip6;
 };
 
 /* Ethernet header with tags; returns its length. */
-static size_t write_eth(uint8_t *b, const struct lane_of *lane,
-			const struct seg_marks *m, uint16_t type)
+static size_t write_eth(uint8_t *b, const struct lane_of *lane, const struct seg_marks *m,
+			uint16_t type)
 {
 	const uint16_t *vlan = m->vlan_set ? m->vlan : lane->c->vlan;
 	unsigned tags = m->vlan_set ? m->vlans : lane->c->vlans;
@@ -48,8 +48,9 @@ static size_t write_ip4(uint8_t *b, const struct below *w, size_t l4_len)
 	b[0] = (uint8_t)(0x40 | n / 4);
 	b[1] = w->m->tos;
 	store_be16(b + 2, (uint16_t)(n + l4_len));
-	store_be16(b + 6, w->m->frag == FRAG_FIRST ? IP4_MF :
-			  w->m->frag == FRAG_LATER ? 8 : IP4_DF);
+	store_be16(b + 6, w->m->frag == FRAG_FIRST   ? IP4_MF
+			  : w->m->frag == FRAG_LATER ? 8
+						     : IP4_DF);
 	b[8] = w->m->ttl;
 	b[9] = w->proto;
 	memcpy(b + 12, w->src + 12, 4);
@@ -74,8 +75,8 @@ static size_t write_ip6(uint8_t *b, const struct below *w, size_t l4_len)
 	for (unsigned i = 0; i < w->m->exts; i++, n += 8) {
 		*next = w->m->ext[i];
 		next = b + n;
-		b[n + 2] = w->m->ext[i] == 43 ? 4 : 1;	/* routing type, or PadN ... */
-		b[n + 3] = w->m->ext[i] == 43 ? 0 : 4;	/* ... of 4 bytes; no segment left */
+		b[n + 2] = w->m->ext[i] == 43 ? 4 : 1; /* routing type, or PadN ... */
+		b[n + 3] = w->m->ext[i] == 43 ? 0 : 4; /* ... of 4 bytes; no segment left */
 	}
 	if (w->m->frag != FRAG_NONE) {
 		*next = 44;
@@ -90,8 +91,7 @@ static size_t write_ip6(uint8_t *b, const struct below *w, size_t l4_len)
 }
 
 /* Writes the IP header at b and moves the l4 bytes behind it; returns the whole length. */
-static size_t wrap(uint8_t *b, const struct below *w, const uint8_t *l4,
-		   size_t l4_len)
+static size_t wrap(uint8_t *b, const struct below *w, const uint8_t *l4, size_t l4_len)
 {
 	size_t n = w->ip6 ? write_ip6(b, w, l4_len) : write_ip4(b, w, l4_len);
 
@@ -99,8 +99,7 @@ static size_t wrap(uint8_t *b, const struct below *w, const uint8_t *l4,
 	return n + l4_len;
 }
 
-static void fill_payload(const struct seg *g, const struct lane_of *lane,
-			 uint32_t seq, uint8_t *b)
+static void fill_payload(const struct seg *g, const struct lane_of *lane, uint32_t seq, uint8_t *b)
 {
 	uint32_t off = seq - lane->base + !!(g->flags & TCP_SYN);
 
@@ -112,8 +111,7 @@ static void fill_payload(const struct seg *g, const struct lane_of *lane,
 }
 
 /* The TCP header and payload without a checksum; returns the length, 0 with a fault. */
-static size_t write_tcp(const struct seg *g, const struct lane_of *lane,
-			const struct ctx *x,
+static size_t write_tcp(const struct seg *g, const struct lane_of *lane, const struct ctx *x,
 			uint8_t *b)
 {
 	uint32_t seq, end, ack = 0, win, urg = 0;
@@ -122,12 +120,9 @@ static size_t write_tcp(const struct seg *g, const struct lane_of *lane,
 
 	if (g->range_any || g->len_any || g->rest_any)
 		return fault_say(x->f, "\"*\" and \"...\" are for expected packets only");
-	if (!value_get(&g->seq, x, &seq) ||
-	    !value_get(&g->end, x, &end) ||
-	    !value_get(&g->ack, x, &ack) ||
-	    !value_get(&g->win, x, &win) ||
-	    !value_get(&g->urg, x, &urg) ||
-	    !opts_write(g, x, opt, &n))
+	if (!value_get(&g->seq, x, &seq) || !value_get(&g->end, x, &end) ||
+	    !value_get(&g->ack, x, &ack) || !value_get(&g->win, x, &win) ||
+	    !value_get(&g->urg, x, &urg) || !opts_write(g, x, opt, &n))
 		return 0;
 	if (end != seq + g->len)
 		return fault_say(x->f, "%u:%u is not %u bytes", seq, end, g->len);
@@ -146,8 +141,8 @@ static size_t write_tcp(const struct seg *g, const struct lane_of *lane,
 }
 
 /* Writes a checksum at field, which lies in the n bytes at l4 and is zero. */
-static void finish(const struct seg_marks *m, uint32_t pseudo, uint8_t *l4,
-		   size_t n, uint8_t *field)
+static void finish(const struct seg_marks *m, uint32_t pseudo, uint8_t *l4, size_t n,
+		   uint8_t *field)
 {
 	uint16_t good = (uint16_t)~sum_fold(sum_add(pseudo, l4, n));
 	uint32_t error = m->bad_csum ? CSUM_ERROR : 0;
@@ -155,8 +150,7 @@ static void finish(const struct seg_marks *m, uint32_t pseudo, uint8_t *l4,
 	store_be16(field, sum_fold((m->partial ? pseudo : good) + error));
 }
 
-static size_t write_udp(const struct seg *g, const struct lane_of *lane,
-			uint8_t *b)
+static size_t write_udp(const struct seg *g, const struct lane_of *lane, uint8_t *b)
 {
 	memset(b, 0, 8);
 	store_be16(b, lane->c->port[lane->dir]);
@@ -175,19 +169,18 @@ void frame_icmp_type(const struct seg *g, bool ip6, uint8_t ret_type_code[2])
 	static const uint8_t type6[] = { 1, 2, 3, 128 };
 
 	ret_type_code[0] = ip6 ? type6[g->icmp] : type4[g->icmp];
-	ret_type_code[1] = g->icmp == SI_UNREACHABLE ? (ip6 ? code6 : code4)[g->unreach] :
-			   g->icmp == SI_TOO_BIG && !ip6 ? 4 : 0;
+	ret_type_code[1] = g->icmp == SI_UNREACHABLE	   ? (ip6 ? code6 : code4)[g->unreach]
+			   : g->icmp == SI_TOO_BIG && !ip6 ? 4
+							   : 0;
 }
 
 /* The message with the packet that it quotes, which travelled against it. */
-static size_t write_icmp(const struct seg *g, const struct lane_of *lane,
-			 const struct ctx *x,
+static size_t write_icmp(const struct seg *g, const struct lane_of *lane, const struct ctx *x,
 			 uint8_t *b)
 {
 	const struct conn *c = lane->c;
 	struct lane_of back = { c, !lane->dir, lane->stream ^ 1, 0 };
-	struct below w = { NULL, c, c->addr[back.dir], c->addr[!back.dir],
-			   IP_TCP, c->ip6 };
+	struct below w = { NULL, c, c->addr[back.dir], c->addr[!back.dir], IP_TCP, c->ip6 };
 	uint8_t l4[2048];
 	uint32_t mtu = 0;
 	size_t n, ip;
@@ -228,8 +221,8 @@ static size_t write_arp(uint8_t *b, const struct lane_of *lane)
 }
 
 /* The fourth layer of g with its checksum; *ret_csum is where that lies. */
-static size_t write_l4(const struct seg *g, const struct lane_of *lane,
-		       const struct below *w, const struct ctx *x, uint8_t *b, size_t *ret_csum)
+static size_t write_l4(const struct seg *g, const struct lane_of *lane, const struct below *w,
+		       const struct ctx *x, uint8_t *b, size_t *ret_csum)
 {
 	bool bare = w->proto == IP_ICMP;
 	size_t n;
@@ -243,13 +236,13 @@ static size_t write_l4(const struct seg *g, const struct lane_of *lane,
 	if (n == 0)
 		return 0;
 	*ret_csum = g->kind == SEG_TCP ? 16 : g->kind == SEG_UDP ? 6 : 2;
-	finish(&g->m, bare ? 0 : sum_pseudo(w->src, w->dst, w->ip6, w->proto, n),
-	       b, n, b + *ret_csum);
+	finish(&g->m, bare ? 0 : sum_pseudo(w->src, w->dst, w->ip6, w->proto, n), b, n,
+	       b + *ret_csum);
 	return n;
 }
 
-static void set_offload(const struct seg *g, bool ip6, size_t l4_at,
-			size_t csum_at, struct offload *ret_off)
+static void set_offload(const struct seg *g, bool ip6, size_t l4_at, size_t csum_at,
+			struct offload *ret_off)
 {
 	*ret_off = (struct offload){ .csum = CSUM_COMPLETE };
 	if (!g->m.partial)
@@ -266,22 +259,24 @@ static void set_offload(const struct seg *g, bool ip6, size_t l4_at,
 
 static uint8_t proto_of(const struct seg *g, bool ip6)
 {
-	return g->kind == SEG_TCP ? IP_TCP : g->kind == SEG_UDP ? IP_UDP :
-	       ip6 ? IP_ICMP6 : IP_ICMP;
+	return g->kind == SEG_TCP ? IP_TCP : g->kind == SEG_UDP ? IP_UDP : ip6 ? IP_ICMP6 : IP_ICMP;
 }
 
 /*
  * An IP packet behind the eth bytes already at buf; returns the frame's length, 0 with a fault.
  */
-static size_t build_ip(const struct seg *g, const struct lane_of *lane,
-		       const struct ctx *x,
+static size_t build_ip(const struct seg *g, const struct lane_of *lane, const struct ctx *x,
 		       uint8_t *buf, size_t eth, struct packet *p)
 {
 	static uint8_t l4[PACKET_MAX];
 	const struct conn *c = lane->c;
 	struct below w = {
-		&g->m, c, g->from_set ? g->from : c->addr[lane->dir],
-		c->addr[!lane->dir], proto_of(g, c->ip6), c->ip6,
+		&g->m,
+		c,
+		g->from_set ? g->from : c->addr[lane->dir],
+		c->addr[!lane->dir],
+		proto_of(g, c->ip6),
+		c->ip6,
 	};
 	size_t n, csum, len;
 
@@ -295,9 +290,8 @@ static size_t build_ip(const struct seg *g, const struct lane_of *lane,
 	return eth + len;
 }
 
-bool frame_build(const struct seg *g, const struct lane_of *lane,
-		 const struct ctx *x,
-		 uint8_t *buf, struct packet *ret_p)
+bool frame_build(const struct seg *g, const struct lane_of *lane, const struct ctx *x, uint8_t *buf,
+		 struct packet *ret_p)
 {
 	struct packet p = { .head = buf, .off = { .csum = CSUM_COMPLETE } };
 	size_t n;

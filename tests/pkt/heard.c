@@ -7,8 +7,7 @@
 #include "proto/ip.h"
 #include "sum.h"
 
-static bool read_ip4(const uint8_t *b, size_t n, struct heard *h, size_t *ret_l4,
-		     struct fault *f)
+static bool read_ip4(const uint8_t *b, size_t n, struct heard *h, size_t *ret_l4, struct fault *f)
 {
 	size_t ihl = (size_t)(b[0] & 15) * 4, len = load_be16(b + 2);
 
@@ -30,8 +29,7 @@ static bool read_ip4(const uint8_t *b, size_t n, struct heard *h, size_t *ret_l4
 	return true;
 }
 
-static bool read_ip6(const uint8_t *b, size_t n, struct heard *h, size_t *ret_l4,
-		     struct fault *f)
+static bool read_ip6(const uint8_t *b, size_t n, struct heard *h, size_t *ret_l4, struct fault *f)
 {
 	size_t at = 40, len = (size_t)load_be16(b + 4) + 40, next;
 
@@ -60,8 +58,7 @@ static bool read_ip6(const uint8_t *b, size_t n, struct heard *h, size_t *ret_l4
 	return true;
 }
 
-bool heard_read(const uint8_t *b, size_t n, struct heard *ret_h,
-		struct fault *f)
+bool heard_read(const uint8_t *b, size_t n, struct heard *ret_h, struct fault *f)
 {
 	struct heard h = { .eth = b };
 	size_t at = 12, l4 = 0;

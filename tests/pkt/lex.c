@@ -111,8 +111,12 @@ static const struct {
 	const char *name;
 	sut_time ns;
 } units[] = {
-	{ "ns", 1 }, { "us", 1000 }, { "ms", 1000000 }, { "s", 1000000000 },
-	{ "m", 60 * SUT_MS(1000) }, { "h", 3600 * SUT_MS(1000) },
+	{ "ns", 1 },
+	{ "us", 1000 },
+	{ "ms", 1000000 },
+	{ "s", 1000000000 },
+	{ "m", 60 * SUT_MS(1000) },
+	{ "h", 3600 * SUT_MS(1000) },
 };
 
 bool lex_time(struct lex *l, sut_time *ret_t)

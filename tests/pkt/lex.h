@@ -11,7 +11,9 @@
 
 #include "base/time.h"
 
-struct lex { const char *p; };		/* NUL-terminated, no comment, no newline */
+struct lex {
+	const char *p;
+}; /* NUL-terminated, no comment, no newline */
 
 /* Is nothing left? */
 bool lex_end(struct lex *l);

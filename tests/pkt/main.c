@@ -13,8 +13,8 @@
 
 struct suite {
 	bool verbose;
-	unsigned burst;			/* at most so many in the run with bursts; 1: none */
-	bool split;			/* the run one by one */
+	unsigned burst; /* at most so many in the run with bursts; 1: none */
+	bool split; /* the run one by one */
 	unsigned tests, failed;
 };
 
@@ -48,8 +48,7 @@ static bool one_run(const struct suite *t, const struct script *s, unsigned burs
 }
 
 /* One by one, then in bursts; the same must come out. */
-static bool both_runs(const struct suite *t, const struct script *s,
-		      struct fault *f)
+static bool both_runs(const struct suite *t, const struct script *s, struct fault *f)
 {
 	struct trail one = { 0 }, many = { 0 };
 	bool ok = !t->split || one_run(t, s, 1, &one, f);
@@ -67,8 +66,8 @@ static bool judge(const struct script *s, bool passed, struct fault *f)
 {
 	if (s->fails[0] == '\0' || (!passed && !strstr(f->text, s->fails)))
 		return passed;
-	return !passed || fault_say(f, "%s: passed, but should have failed with \"%s\"",
-				    s->path, s->fails);
+	return !passed ||
+	       fault_say(f, "%s: passed, but should have failed with \"%s\"", s->path, s->fails);
 }
 
 static void do_file(struct suite *t, const char *path)

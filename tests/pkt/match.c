@@ -9,8 +9,7 @@
 #include "proto/ip.h"
 #include "proto/tcp.h"
 
-static bool number(const char *what, const struct value *want, uint32_t got,
-		   const struct ctx *x)
+static bool number(const char *what, const struct value *want, uint32_t got, const struct ctx *x)
 {
 	char s[96];
 
@@ -20,25 +19,23 @@ static bool number(const char *what, const struct value *want, uint32_t got,
 	return fault_say(x->f, "%s: expected %s, came %u", what, s, got);
 }
 
-static bool plain(const char *what, uint32_t want, uint32_t got,
-		  const struct ctx *x)
+static bool plain(const char *what, uint32_t want, uint32_t got, const struct ctx *x)
 {
-	return want == got ||
-	       fault_say(x->f, "%s: expected %u, came %u", what, want, got);
+	return want == got || fault_say(x->f, "%s: expected %u, came %u", what, want, got);
 }
 
-static bool bytes(const char *what, const uint8_t *want, const uint8_t *got,
-		  size_t n, const struct ctx *x)
+static bool bytes(const char *what, const uint8_t *want, const uint8_t *got, size_t n,
+		  const struct ctx *x)
 {
 	for (size_t i = 0; i < n; i++)
 		if (want[i] != got[i])
-			return fault_say(x->f, "%s: byte %zu: expected %02x, came %02x",
-					 what, i, want[i], got[i]);
+			return fault_say(x->f, "%s: byte %zu: expected %02x, came %02x", what, i,
+					 want[i], got[i]);
 	return true;
 }
 
-static bool link_fits(const struct seg *want, const struct lane_of *lane,
-		      const struct heard *h, const struct ctx *x)
+static bool link_fits(const struct seg *want, const struct lane_of *lane, const struct heard *h,
+		      const struct ctx *x)
 {
 	const uint16_t *vlan = want->m.vlan_set ? want->m.vlan : lane->c->vlan;
 	unsigned tags = want->m.vlan_set ? want->m.vlans : lane->c->vlans;
@@ -46,8 +43,7 @@ static bool link_fits(const struct seg *want, const struct lane_of *lane,
 
 	mac[5] = lane->dir == FROM_SOURCE ? 2 : 1;
 	mac[11] = lane->dir == FROM_SOURCE ? 1 : 2;
-	if (!bytes("link addresses", mac, h->eth, 12, x) ||
-	    !plain("VLAN tags", tags, h->vlans, x))
+	if (!bytes("link addresses", mac, h->eth, 12, x) || !plain("VLAN tags", tags, h->vlans, x))
 		return false;
 	for (unsigned i = 0; i < tags; i++)
 		if (!plain("VLAN", vlan[i], h->vlan[i], x))
@@ -55,8 +51,8 @@ static bool link_fits(const struct seg *want, const struct lane_of *lane,
 	return true;
 }
 
-static bool ip_fits(const struct seg *want, const struct lane_of *lane,
-		    const struct heard *h, const struct ctx *x)
+static bool ip_fits(const struct seg *want, const struct lane_of *lane, const struct heard *h,
+		    const struct ctx *x)
 {
 	const struct conn *c = lane->c;
 	const uint8_t *src = want->from_set ? want->from : c->addr[lane->dir];
@@ -64,8 +60,7 @@ static bool ip_fits(const struct seg *want, const struct lane_of *lane,
 	if (!plain("IP version", c->ip6 ? 6 : 4, h->ip, x) ||
 	    !bytes("source address", src, h->src, 16, x) ||
 	    !bytes("destination address", c->addr[!lane->dir], h->dst, 16, x) ||
-	    !plain("TTL", want->m.ttl, h->ttl, x) ||
-	    !plain("TOS", want->m.tos, h->tos, x) ||
+	    !plain("TTL", want->m.ttl, h->ttl, x) || !plain("TOS", want->m.tos, h->tos, x) ||
 	    !plain("IP options", want->m.ipopt, h->ipopt, x) ||
 	    !plain("extension headers", want->m.exts, h->exts, x) ||
 	    !bytes("extension headers", want->m.ext, h->ext, h->exts, x) ||
@@ -74,9 +69,8 @@ static bool ip_fits(const struct seg *want, const struct lane_of *lane,
 	return plain("IP checksum is right", !want->m.bad_ip_csum, h->ip_csum_ok, x);
 }
 
-static bool offload_fits(const struct seg *want, const struct lane_of *lane,
-			 const struct heard *h, const struct caught *got,
-			 const struct ctx *x)
+static bool offload_fits(const struct seg *want, const struct lane_of *lane, const struct heard *h,
+			 const struct caught *got, const struct ctx *x)
 {
 	const struct offload *o = &got->off;
 	unsigned type = want->m.gso == 0 ? GSO_NONE : lane->c->ip6 ? GSO_TCP6 : GSO_TCP4;
@@ -95,23 +89,21 @@ static bool offload_fits(const struct seg *want, const struct lane_of *lane,
  * The checksum at offset `at`: by the full sum, or the pseudo-header's where a device finishes
  * it.
  */
-static bool csum_fits(const struct seg *want, const struct heard *h, size_t at,
-		      const struct ctx *x)
+static bool csum_fits(const struct seg *want, const struct heard *h, size_t at, const struct ctx *x)
 {
 	uint16_t right = want->m.bad_csum ? CSUM_ERROR : 0xffff;
 
 	if (!want->m.partial)
 		return h->sum == right ||
-		       fault_say(x->f, "checksum: all sums to 0x%04x, not to 0x%04x",
-				 h->sum, right);
+		       fault_say(x->f, "checksum: all sums to 0x%04x, not to 0x%04x", h->sum,
+				 right);
 	return load_be16(h->l4 + at) == h->pseudo ||
 	       fault_say(x->f, "partial checksum: the field is 0x%04x, the pseudo-header 0x%04x",
 			 load_be16(h->l4 + at), h->pseudo);
 }
 
-static bool payload_fits(const struct seg *want, const struct lane_of *lane,
-			 const uint8_t *b, size_t n, uint32_t seq,
-			 const struct ctx *x)
+static bool payload_fits(const struct seg *want, const struct lane_of *lane, const uint8_t *b,
+			 size_t n, uint32_t seq, const struct ctx *x)
 {
 	uint32_t off = seq - lane->base + !!(want->flags & TCP_SYN);
 
@@ -123,26 +115,24 @@ static bool payload_fits(const struct seg *want, const struct lane_of *lane,
 		uint8_t right = stream_byte(lane->stream, off + (uint32_t)i);
 
 		if (b[i] != right)
-			return fault_say(x->f, "payload: byte %zu is not byte %u of its stream: "
+			return fault_say(x->f,
+					 "payload: byte %zu is not byte %u of its stream: "
 					 "expected %02x, came %02x",
 					 i, off + (uint32_t)i, right, b[i]);
 	}
 	return true;
 }
 
-static bool range_fits(const struct seg *want, uint32_t seq, size_t len,
-		       const struct ctx *x)
+static bool range_fits(const struct seg *want, uint32_t seq, size_t len, const struct ctx *x)
 {
 	if (!want->len_any && !plain("length", want->len, (uint32_t)len, x))
 		return false;
-	return want->range_any ||
-	       (number("first number", &want->seq, seq, x) &&
-		number("last number", &want->end, seq + (uint32_t)len, x));
+	return want->range_any || (number("first number", &want->seq, seq, x) &&
+				   number("last number", &want->end, seq + (uint32_t)len, x));
 }
 
 /* The fields behind ports and seq. */
-static bool fields_fit(const struct seg *want, const uint8_t *t,
-		       const struct ctx *x)
+static bool fields_fit(const struct seg *want, const uint8_t *t, const struct ctx *x)
 {
 	bool loose = want->rest_any;
 
@@ -157,8 +147,8 @@ static bool fields_fit(const struct seg *want, const uint8_t *t,
 	return true;
 }
 
-static bool tcp_fits(const struct seg *want, struct lane_of *lane,
-		     const struct heard *h, const struct ctx *x)
+static bool tcp_fits(const struct seg *want, struct lane_of *lane, const struct heard *h,
+		     const struct ctx *x)
 {
 	const uint8_t *t = h->l4;
 	size_t hdr;
@@ -182,8 +172,8 @@ static bool tcp_fits(const struct seg *want, struct lane_of *lane,
 }
 
 /* The quoted packet: n bytes at b, sent against the error. */
-static bool quote_fits(const struct seg *want, const struct lane_of *lane,
-		       const uint8_t *b, size_t n, const struct ctx *x)
+static bool quote_fits(const struct seg *want, const struct lane_of *lane, const uint8_t *b,
+		       size_t n, const struct ctx *x)
 {
 	const struct conn *c = lane->c;
 	size_t ip = c->ip6 ? 40 : n ? (size_t)(b[0] & 15) * 4 : 0;
@@ -192,8 +182,8 @@ static bool quote_fits(const struct seg *want, const struct lane_of *lane,
 
 	if (n < ip + 8 || ip < 20)
 		return fault_say(x->f, "the quoted packet is too short: %zu bytes", n);
-	if (!bytes("quoted source", c->ip6 ? src : src + 12, b + (c->ip6 ? 8 : 12),
-		   c->ip6 ? 16 : 4, x) ||
+	if (!bytes("quoted source", c->ip6 ? src : src + 12, b + (c->ip6 ? 8 : 12), c->ip6 ? 16 : 4,
+		   x) ||
 	    !bytes("quoted destination", c->ip6 ? dst : dst + 12, b + (c->ip6 ? 24 : 16),
 		   c->ip6 ? 16 : 4, x) ||
 	    !plain("quoted source port", c->port[!lane->dir], load_be16(t), x) ||
@@ -204,8 +194,8 @@ static bool quote_fits(const struct seg *want, const struct lane_of *lane,
 	return n < ip + 20 || fields_fit(want, t, x);
 }
 
-static bool icmp_fits(const struct seg *want, const struct lane_of *lane,
-		      const struct heard *h, const struct ctx *x)
+static bool icmp_fits(const struct seg *want, const struct lane_of *lane, const struct heard *h,
+		      const struct ctx *x)
 {
 	uint8_t type[2];
 
@@ -213,18 +203,16 @@ static bool icmp_fits(const struct seg *want, const struct lane_of *lane,
 		return fault_say(x->f, "not ICMP: protocol %u", h->proto);
 	frame_icmp_type(want, lane->c->ip6, type);
 	if (!plain("ICMP type", type[0], h->l4[0], x) ||
-	    !plain("ICMP code", type[1], h->l4[1], x) ||
-	    !csum_fits(want, h, 2, x))
+	    !plain("ICMP code", type[1], h->l4[1], x) || !csum_fits(want, h, 2, x))
 		return false;
 	if (want->icmp == SI_TOO_BIG && !number("MTU", &want->mtu, load_be32(h->l4 + 4), x))
 		return false;
-	return !want->quote ||
-	       quote_fits(want->quote, lane, h->l4 + 8, h->l4_len - 8, x);
+	return !want->quote || quote_fits(want->quote, lane, h->l4 + 8, h->l4_len - 8, x);
 }
 
 /* Byte for byte. */
-static bool exact(const struct seg *want, struct lane_of *lane,
-		  const struct ctx *x, const struct caught *got)
+static bool exact(const struct seg *want, struct lane_of *lane, const struct ctx *x,
+		  const struct caught *got)
 {
 	static uint8_t buf[PACKET_MAX];
 	struct packet p;

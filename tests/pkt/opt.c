@@ -7,8 +7,7 @@
 #include "base/be.h"
 #include "proto/tcp.h"
 
-static bool parse_sack(struct lex *l, struct names *names, struct seg_opt *o,
-		       struct fault *f)
+static bool parse_sack(struct lex *l, struct names *names, struct seg_opt *o, struct fault *f)
 {
 	uint64_t n;
 
@@ -96,8 +95,7 @@ static const struct {
 	{ "ao", TCPOPT_AO, false, true },
 };
 
-bool opt_parse(struct lex *l, struct names *names, struct seg_opt *ret_o,
-	       struct fault *f)
+bool opt_parse(struct lex *l, struct names *names, struct seg_opt *ret_o, struct fault *f)
 {
 	memset(ret_o, 0, sizeof *ret_o);
 	if (lex_sym(l, "..."))
@@ -134,16 +132,26 @@ bool opt_parse(struct lex *l, struct names *names, struct seg_opt *ret_o,
 static size_t plain_len(const struct seg_opt *o)
 {
 	switch (o->kind) {
-	case TCPOPT_MSS: return 4;
-	case TCPOPT_WSCALE: return 3;
-	case TCPOPT_SACK_PERMITTED: return 2;
-	case TCPOPT_SACK: return 2 + 8u * o->blocks;
-	case TCPOPT_TIMESTAMPS: return 10;
-	case TCPOPT_MD5: return 18;
-	case TCPOPT_AO: return 16;
-	case TCPOPT_MPTCP: return o->a.t[0].num == MPTCP_JOIN ? 12 : 4;
-	case TCPOPT_EXP2: return 4u + o->data_len;
-	default: return 2;
+	case TCPOPT_MSS:
+		return 4;
+	case TCPOPT_WSCALE:
+		return 3;
+	case TCPOPT_SACK_PERMITTED:
+		return 2;
+	case TCPOPT_SACK:
+		return 2 + 8u * o->blocks;
+	case TCPOPT_TIMESTAMPS:
+		return 10;
+	case TCPOPT_MD5:
+		return 18;
+	case TCPOPT_AO:
+		return 16;
+	case TCPOPT_MPTCP:
+		return o->a.t[0].num == MPTCP_JOIN ? 12 : 4;
+	case TCPOPT_EXP2:
+		return 4u + o->data_len;
+	default:
+		return 2;
 	}
 }
 
@@ -162,8 +170,7 @@ static bool write_body(const struct seg_opt *o, const struct ctx *x, uint8_t *b)
 {
 	uint32_t m = 0, n = 0;
 
-	if (!value_get(&o->a, x, &m) ||
-	    !value_get(&o->b, x, &n))
+	if (!value_get(&o->a, x, &m) || !value_get(&o->b, x, &n))
 		return false;
 	if (o->kind == TCPOPT_MSS) {
 		store_be16(b, (uint16_t)m);
@@ -238,8 +245,7 @@ static int cut(const uint8_t *b, size_t n, struct wire_opt w[40])
 
 	while (at < n) {
 		uint8_t kind = b[at];
-		uint8_t len = kind <= TCPOPT_NOP ? 1 :
-			      at + 1 < n ? b[at + 1] : 0;
+		uint8_t len = kind <= TCPOPT_NOP ? 1 : at + 1 < n ? b[at + 1] : 0;
 
 		if (len == 0 || (kind > TCPOPT_NOP && len < 2) || at + len > n)
 			return -1;
@@ -254,8 +260,7 @@ static int cut(const uint8_t *b, size_t n, struct wire_opt w[40])
 	return count;
 }
 
-static bool body_fits(const struct seg_opt *o, const struct wire_opt *w,
-		      struct vars *vars)
+static bool body_fits(const struct seg_opt *o, const struct wire_opt *w, struct vars *vars)
 {
 	const uint8_t *b = w->body;
 
@@ -290,12 +295,10 @@ static bool any_len(const struct seg_opt *o)
 		plain_len(o) == 2);
 }
 
-static bool opt_fits(const struct seg_opt *o, const struct wire_opt *w,
-		     struct vars *vars)
+static bool opt_fits(const struct seg_opt *o, const struct wire_opt *w, struct vars *vars)
 {
 	if (o->kind != w->kind || (!any_len(o) && w->len != opt_len(o)) ||
-	    (o->kind == TCPOPT_EXP2 && w->len < 4) ||
-	    (o->kind == TCPOPT_MPTCP && w->len < 3))
+	    (o->kind == TCPOPT_EXP2 && w->len < 4) || (o->kind == TCPOPT_MPTCP && w->len < 3))
 		return false;
 	return body_fits(o, w, vars);
 }
@@ -304,8 +307,8 @@ static bool opt_fits(const struct seg_opt *o, const struct wire_opt *w,
  * Fits pattern o[0..no) to w[0..nw); "..." tries the shortest run first. Names bound on a
  * wrong way are unbound again.
  */
-static bool list_fits(const struct seg_opt *o, unsigned no,
-		      const struct wire_opt *w, unsigned nw, struct vars *vars)
+static bool list_fits(const struct seg_opt *o, unsigned no, const struct wire_opt *w, unsigned nw,
+		      struct vars *vars)
 {
 	struct vars was = *vars;
 
@@ -317,8 +320,7 @@ static bool list_fits(const struct seg_opt *o, unsigned no,
 				return true;
 		return false;
 	}
-	if (nw > 0 && opt_fits(o, w, vars) &&
-	    list_fits(o + 1, no - 1, w + 1, nw - 1, vars))
+	if (nw > 0 && opt_fits(o, w, vars) && list_fits(o + 1, no - 1, w + 1, nw - 1, vars))
 		return true;
 	*vars = was;
 	return false;
@@ -359,8 +361,7 @@ static void pad(struct seg_opt *o, unsigned *no)
 		o[(*no)++] = (struct seg_opt){ .kind = TCPOPT_EOL };
 }
 
-bool opts_fit(const struct seg *g, const uint8_t *b, size_t n, struct vars *vars,
-	      struct fault *f)
+bool opts_fit(const struct seg *g, const uint8_t *b, size_t n, struct vars *vars, struct fault *f)
 {
 	struct seg_opt o[SEG_OPTS_MAX + 1];
 	struct wire_opt w[40];
@@ -378,6 +379,5 @@ bool opts_fit(const struct seg *g, const uint8_t *b, size_t n, struct vars *vars
 	pad(o, &no);
 	if (g->opts == OPTS_LOOSE)
 		thin(o, &no, w, &nw);
-	return list_fits(o, no, w, (unsigned)nw, vars) ||
-	       fault_say(f, "options differ");
+	return list_fits(o, no, w, (unsigned)nw, vars) || fault_say(f, "options differ");
 }

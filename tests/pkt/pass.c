@@ -23,12 +23,14 @@ struct pass {
 	struct pass_config cfg;
 	const struct role_env *env;
 	uint32_t count;
-	unsigned first, n;		/* ring of kept packets; times never decrease */
+	unsigned first, n; /* ring of kept packets; times never decrease */
 	struct kept kept[KEEP_MAX];
 };
 
 static const struct port_desc ports[] = {
-	{ "a", PORT_FRAMES }, { "b", PORT_FRAMES }, { NULL, PORT_FRAMES },
+	{ "a", PORT_FRAMES },
+	{ "b", PORT_FRAMES },
+	{ NULL, PORT_FRAMES },
 };
 
 static size_t need(const void *config)
@@ -56,8 +58,7 @@ static void spoil(const struct pass *r, struct packet *p)
 	}
 }
 
-static void keep(struct pass *r, const struct packet *p, unsigned port,
-		 sut_time now)
+static void keep(struct pass *r, const struct packet *p, unsigned port, sut_time now)
 {
 	struct kept *k = &r->kept[(r->first + r->n) % KEEP_MAX];
 
@@ -120,8 +121,7 @@ static sut_time deadline(const void *role)
 	return r->n > 0 ? r->kept[r->first].at : SUT_NEVER;
 }
 
-static size_t save(const void *role, uint32_t *cursor, sut_time now,
-		   struct record *ret_record)
+static size_t save(const void *role, uint32_t *cursor, sut_time now, struct record *ret_record)
 {
 	const struct pass *r = role;
 
@@ -145,8 +145,7 @@ const struct role_ops pass_ops = {
 	"pass", ports, need, init, input, expire, deadline, save, restore,
 };
 
-bool pass_describe(const void *role, const struct flow_key *near_key,
-		   char *ret_s, size_t size)
+bool pass_describe(const void *role, const struct flow_key *near_key, char *ret_s, size_t size)
 {
 	const struct pass *r = role;
 

@@ -17,24 +17,23 @@
 
 enum pass_spoil {
 	SPOIL_NOTHING,
-	SPOIL_SEQ,		/* seq + 1, checksum not mended */
-	SPOIL_PAYLOAD,		/* last byte + 1, byte before it - 1 */
-	SPOIL_TWICE,		/* every packet goes out twice */
-	SPOIL_LATE,		/* delay and 1 ms more */
-	SPOIL_BURST,		/* drops what is not first in its burst */
-	SPOIL_DROP,		/* drops all */
-	SPOIL_SPIN,		/* deadline() stays in the past */
+	SPOIL_SEQ, /* seq + 1, checksum not mended */
+	SPOIL_PAYLOAD, /* last byte + 1, byte before it - 1 */
+	SPOIL_TWICE, /* every packet goes out twice */
+	SPOIL_LATE, /* delay and 1 ms more */
+	SPOIL_BURST, /* drops what is not first in its burst */
+	SPOIL_DROP, /* drops all */
+	SPOIL_SPIN, /* deadline() stays in the past */
 };
 
 struct pass_config {
 	sut_time delay;
-	uint32_t spoil;			/* enum pass_spoil */
+	uint32_t spoil; /* enum pass_spoil */
 };
 
 extern const struct role_ops pass_ops;
 
 /* "PASS count N": packets so far. */
 struct flow_key;
-bool pass_describe(const void *role, const struct flow_key *near_key,
-		   char *ret_s, size_t size);
+bool pass_describe(const void *role, const struct flow_key *near_key, char *ret_s, size_t size);
 #endif

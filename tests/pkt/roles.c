@@ -79,16 +79,15 @@ static const struct setting replica_settings[] = {
 #endif
 
 static const struct role_kind kinds[] = {
-	{ "pass", &pass_ops, sizeof(struct pass_config), pass_settings,
-	  pass_defaults, NULL, pass_describe },
+	{ "pass", &pass_ops, sizeof(struct pass_config), pass_settings, pass_defaults, NULL,
+	  pass_describe },
 #ifdef HAVE_ACCEL_NEAR
-	{ "accel-near", &accel_near_ops, sizeof(struct accel_near_config),
-	  accel_settings, accel_defaults, accel_error, accel_near_describe },
+	{ "accel-near", &accel_near_ops, sizeof(struct accel_near_config), accel_settings,
+	  accel_defaults, accel_error, accel_near_describe },
 #endif
 #ifdef HAVE_REPLICA_REWRITE
-	{ "replica-rewrite", &replica_rewrite_ops,
-	  sizeof(struct replica_rewrite_config), replica_settings,
-	  replica_defaults, replica_error, replica_rewrite_describe },
+	{ "replica-rewrite", &replica_rewrite_ops, sizeof(struct replica_rewrite_config),
+	  replica_settings, replica_defaults, replica_error, replica_rewrite_describe },
 #endif
 };
 
@@ -187,8 +186,8 @@ static bool set_one(const struct setting *s, char *config, struct lex *l)
 	return ok && lex_end(l);
 }
 
-bool role_set(const struct role_kind *r, void *config, const char *key,
-	      const char *text, struct fault *f)
+bool role_set(const struct role_kind *r, void *config, const char *key, const char *text,
+	      struct fault *f)
 {
 	struct lex l = { text };
 	const struct setting *s = r->settings;
@@ -197,6 +196,5 @@ bool role_set(const struct role_kind *r, void *config, const char *key,
 		s++;
 	if (!s->key)
 		return fault_say(f, "role %s has no setting \"%s\"", r->name, key);
-	return set_one(s, config, &l) ||
-	       fault_say(f, "bad value \"%s\" for %s", text, key);
+	return set_one(s, config, &l) || fault_say(f, "bad value \"%s\" for %s", text, key);
 }

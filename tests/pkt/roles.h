@@ -13,10 +13,10 @@ enum setting_kind { SET_U32, SET_TIME, SET_BOOL, SET_PORTS, SET_MODE };
 
 /* One `set KEY VALUE`: where it goes in the config. */
 struct setting {
-	const char *key;		/* as the flag without "--"; NULL ends a table */
+	const char *key; /* as the flag without "--"; NULL ends a table */
 	enum setting_kind kind;
 	size_t off;
-	size_t count_off;		/* SET_PORTS: of the uint32_t number */
+	size_t count_off; /* SET_PORTS: of the uint32_t number */
 };
 
 struct role_kind {
@@ -26,14 +26,14 @@ struct role_kind {
 	const struct setting *settings;
 	void (*defaults)(void *config);
 	const char *(*error)(const void *config);
-	bool (*describe)(const void *role, const struct flow_key *near_key,
-			 char *ret_s, size_t size);	/* may be NULL */
+	bool (*describe)(const void *role, const struct flow_key *near_key, char *ret_s,
+			 size_t size); /* may be NULL */
 };
 
 /* The role of this name, or NULL if this build has none. */
 const struct role_kind *role_find(const char *name);
 
 /* Sets key to the text in the config; false with a fault. */
-bool role_set(const struct role_kind *r, void *config, const char *key,
-	      const char *text, struct fault *f);
+bool role_set(const struct role_kind *r, void *config, const char *key, const char *text,
+	      struct fault *f);
 #endif

@@ -35,22 +35,22 @@ struct run {
 	const struct script *s;
 	const struct run_options *o;
 	struct fault *f;
-	struct fault why;		/* of a comparison */
+	struct fault why; /* of a comparison */
 	struct vars vars;
 	struct ctx x;
 	struct counters counters;
 	struct role_env env;
 	uint64_t random;
 	void *block, *role;
-	size_t need;			/* of block */
+	size_t need; /* of block */
 	sut_time now;
 	struct outbox *out;
 	struct trail *trail;
 	unsigned next_out[SCRIPT_PORTS];
-	unsigned *want[SCRIPT_PORTS];	/* lines that expect a packet */
+	unsigned *want[SCRIPT_PORTS]; /* lines that expect a packet */
 	unsigned nwant[SCRIPT_PORTS], next_want[SCRIPT_PORTS];
 	uint32_t base[SCRIPT_CONNS_MAX][SCRIPT_PORTS][2];
-	bool *done;			/* by line */
+	bool *done; /* by line */
 	uint8_t *slots;
 	struct packet pkt[64];
 };
@@ -79,8 +79,8 @@ static void show_state(void *ctx, const struct trace_event *ev)
 	const struct run *r = ctx;
 
 	if (r->o->verbose)
-		printf("# %10.3fms %s -> %s: %s\n", (double)ev->now / 1e6, ev->from,
-		       ev->to, ev->why);
+		printf("# %10.3fms %s -> %s: %s\n", (double)ev->now / 1e6, ev->from, ev->to,
+		       ev->why);
 }
 
 static bool fail_at(struct run *r, const struct line *l, const char *what)
@@ -88,16 +88,13 @@ static bool fail_at(struct run *r, const struct line *l, const char *what)
 	return fault_say(r->f, "%s:%u: %s\n  line      %s", l->path, l->no, what, l->text);
 }
 
-static bool fail_out(struct run *r, const struct line *l, unsigned port,
-		     const char *what)
+static bool fail_out(struct run *r, const struct line *l, unsigned port, const char *what)
 {
 	char got[640];
 
-	trail_print(&r->trail->out[port][r->next_out[port]], port_name(r, port), got,
-		    sizeof got);
-	return fault_say(r->f, "%s:%u: %s\n  expected  %s\n  actual    %s%s%s",
-			 l->path, l->no, what, l->text, got,
-			 r->why.set ? "\n  differs   " : "", r->why.text);
+	trail_print(&r->trail->out[port][r->next_out[port]], port_name(r, port), got, sizeof got);
+	return fault_say(r->f, "%s:%u: %s\n  expected  %s\n  actual    %s%s%s", l->path, l->no,
+			 what, l->text, got, r->why.set ? "\n  differs   " : "", r->why.text);
 }
 
 /* Role. */
@@ -128,8 +125,8 @@ static void flush(struct run *r)
 		trail_add(r->trail, port, r->out->pkt[i], r->now);
 		if (!r->o->verbose)
 			continue;
-		trail_print(&r->trail->out[port][r->trail->n[port] - 1],
-			    port_name(r, port), s, sizeof s);
+		trail_print(&r->trail->out[port][r->trail->n[port] - 1], port_name(r, port), s,
+			    sizeof s);
 		printf("# %s\n", s);
 	}
 	outbox_clear(r->out);
@@ -157,7 +154,8 @@ static bool advance(struct run *r, sut_time limit, unsigned port)
 		if (port < SCRIPT_PORTS && r->next_out[port] < r->trail->n[port])
 			return true;
 		if (++rounds > SPIN_MAX)
-			return fault_say(r->f, "%s: deadline() stays at %.3fms, expire() does nothing",
+			return fault_say(r->f,
+					 "%s: deadline() stays at %.3fms, expire() does nothing",
 					 r->s->path, (double)due / 1e6);
 		fire(r, due);
 	}
@@ -195,8 +193,7 @@ static bool compare(struct run *r, const struct line *l, unsigned port)
 /* Compares what can be compared at a port. */
 static bool settle_port(struct run *r, unsigned port)
 {
-	while (r->next_want[port] < r->nwant[port] &&
-	       r->next_out[port] < r->trail->n[port]) {
+	while (r->next_want[port] < r->nwant[port] && r->next_out[port] < r->trail->n[port]) {
 		const struct line *l = &r->s->line[r->want[port][r->next_want[port]]];
 
 		if (!compare(r, l, port))
@@ -226,7 +223,7 @@ static bool check_stale(struct run *r, const struct line *l, sut_time at)
 		    r->trail->out[port][r->next_out[port]].at < at) {
 			struct line none = *l;
 
-			none.text = (char *)(uintptr_t)"nothing more before this line";
+			none.text = (char *)(uintptr_t) "nothing more before this line";
 			return fail_out(r, &none, port, "a packet came out that is not expected");
 		}
 		if (r->next_want[port] == r->nwant[port])
@@ -325,7 +322,7 @@ static bool feed(struct run *r, unsigned i)
 	ops(r)->input(r->role, &(struct burst){ pkts, (uint16_t)n, (uint16_t)l->port, r->now },
 		      r->out);
 	flush(r);
-	for (unsigned k = 0; k < n; k++)	/* who kept a pointer reads rubbish from here on */
+	for (unsigned k = 0; k < n; k++) /* who kept a pointer reads rubbish from here on */
 		memset(r->slots + (size_t)k * SLOT_STRIDE, 0xdd, PACKET_HEADROOM + len[k]);
 	return advance(r, r->now, SCRIPT_PORTS) && settle(r);
 }
@@ -388,9 +385,10 @@ static bool check_flow(struct run *r, const struct line *l)
 static bool check_count(struct run *r, const struct line *l)
 {
 	const struct counters *c = &r->counters;
-	uint64_t got = l->index < 0 ? counters_dropped(c) :
-		       l->count == COUNT_DROP ? c->dropped[l->index] :
-		       l->count == COUNT_PASS ? c->passed[l->index] : c->event[l->index];
+	uint64_t got = l->index < 0		? counters_dropped(c)
+		       : l->count == COUNT_DROP ? c->dropped[l->index]
+		       : l->count == COUNT_PASS ? c->passed[l->index]
+						: c->event[l->index];
 	char what[64];
 
 	if (got == l->n)
@@ -447,8 +445,8 @@ static bool play(struct run *r, unsigned i)
 		return settle(r) && set_isn(r, l);
 	case LINE_RESTART:
 	case LINE_WAIT:
-		return advance(r, l->at, SCRIPT_PORTS) && settle(r) &&
-		       check_stale(r, l, l->at) && (l->kind == LINE_WAIT || restart(r, l));
+		return advance(r, l->at, SCRIPT_PORTS) && settle(r) && check_stale(r, l, l->at) &&
+		       (l->kind == LINE_WAIT || restart(r, l));
 	}
 	return false;
 }
@@ -456,7 +454,7 @@ static bool play(struct run *r, unsigned i)
 /* Nothing may be left. */
 static bool finish(struct run *r)
 {
-	struct line last = { .text = (char *)(uintptr_t)"the end of the script" };
+	struct line last = { .text = (char *)(uintptr_t) "the end of the script" };
 
 	last.path = r->s->path;
 	if (r->s->nlines > 0)
@@ -484,8 +482,8 @@ static bool set_up(struct run *r)
 	return lay_out(r);
 }
 
-bool run_script(const struct script *s, const struct run_options *o,
-		struct trail *ret_t, struct fault *f)
+bool run_script(const struct script *s, const struct run_options *o, struct trail *ret_t,
+		struct fault *f)
 {
 	struct run *r = calloc(1, sizeof *r);
 	bool ok;

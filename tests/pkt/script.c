@@ -11,22 +11,21 @@
 struct reader {
 	struct script *s;
 	struct fault *f;
-	bool *placed;			/* f says where already */
+	bool *placed; /* f says where already */
 	struct lex l;
 	const char *path;
 	unsigned no;
-	sut_time at;			/* of the last line that had one */
+	sut_time at; /* of the last line that had one */
 	const char *text;
 };
 
-static bool parse_end(struct lex *l, uint8_t addr[16], uint16_t *ret_port,
-		      bool *ret_ip6)
+static bool parse_end(struct lex *l, uint8_t addr[16], uint16_t *ret_port, bool *ret_ip6)
 {
 	bool bracket = lex_sym(l, "[");
 	uint64_t port;
 
-	if (!addr_parse(l, addr, ret_ip6) || (bracket && !lex_sym(l, "]")) ||
-	    !lex_sym(l, ":") || !lex_num_max(l, 65535, &port))
+	if (!addr_parse(l, addr, ret_ip6) || (bracket && !lex_sym(l, "]")) || !lex_sym(l, ":") ||
+	    !lex_num_max(l, 65535, &port))
 		return false;
 	*ret_port = (uint16_t)port;
 	return true;
@@ -48,8 +47,8 @@ static bool define_conn(struct reader *r)
 		    !parse_end(&r->l, c->addr[0], &c->port[0], &c->ip6))
 			return fault_say(r->f, "flow [NAME] ADDRESS:PORT > ADDRESS:PORT");
 	}
-	if (!lex_sym(&r->l, ">") ||
-	    !parse_end(&r->l, c->addr[1], &c->port[1], &ip6) || ip6 != c->ip6)
+	if (!lex_sym(&r->l, ">") || !parse_end(&r->l, c->addr[1], &c->port[1], &ip6) ||
+	    ip6 != c->ip6)
 		return fault_say(r->f, "bad second end at \"%s\"", r->l.p);
 	if (lex_word(&r->l, "vlan"))
 		while (c->vlans < 2 && lex_num_max(&r->l, 4094, &n))
@@ -122,8 +121,8 @@ static bool assert_flow(struct reader *r)
 		if (l->nwords++ == SCRIPT_WORDS_MAX)
 			return fault_say(r->f, "more than %d words", SCRIPT_WORDS_MAX);
 		w->is_value = number_word(r->l.p);
-		if (w->is_value ? !value_parse(&r->l, &r->s->names, &w->v, r->f) :
-				  !lex_token(&r->l, w->text, sizeof w->text))
+		if (w->is_value ? !value_parse(&r->l, &r->s->names, &w->v, r->f)
+				: !lex_token(&r->l, w->text, sizeof w->text))
 			return fault_say(r->f, "bad word at \"%s\"", r->l.p);
 	}
 	return l->nwords > 0 || fault_say(r->f, "a state is missing");
@@ -158,16 +157,16 @@ static bool count_line(struct reader *r)
 	struct line *l = new_line(r, LINE_COUNT);
 	char name[48];
 
-	l->count = lex_word(&r->l, "drop") ? COUNT_DROP :
-		   lex_word(&r->l, "pass") ? COUNT_PASS : COUNT_EVENT;
+	l->count = lex_word(&r->l, "drop")   ? COUNT_DROP
+		   : lex_word(&r->l, "pass") ? COUNT_PASS
+					     : COUNT_EVENT;
 	l->index = -1;
 	if (l->count == COUNT_DROP && lex_num(&r->l, &l->n))
 		return true;
 	if (!lex_name(&r->l, name, sizeof name))
 		return fault_say(r->f, "a label is missing");
-	l->index = l->count == COUNT_EVENT ?
-		find_label(event_at, SUT_EVENT_COUNT, name) :
-		find_label(reason_at, SUT_REASON_COUNT, name);
+	l->index = l->count == COUNT_EVENT ? find_label(event_at, SUT_EVENT_COUNT, name)
+					   : find_label(reason_at, SUT_REASON_COUNT, name);
 	if (l->index < 0)
 		return fault_say(r->f, "no counter \"%s\"", name);
 	return lex_num(&r->l, &l->n) || fault_say(r->f, "a number is missing");
@@ -182,8 +181,8 @@ static bool parse_port(struct reader *r, unsigned *ret_port)
 			*ret_port = i;
 			return true;
 		}
-	return fault_say(r->f, "no port at \"%s\": role %s has %s and %s", r->l.p,
-			 r->s->role->name, ports[0].name, ports[1].name);
+	return fault_say(r->f, "no port at \"%s\": role %s has %s and %s", r->l.p, r->s->role->name,
+			 ports[0].name, ports[1].name);
 }
 
 /* Who sends what comes in (in true) or goes out at this port. */
@@ -248,10 +247,9 @@ static bool timed_line(struct reader *r)
 		return false;
 	l->kind = in ? LINE_IN : LINE_OUT;
 	if (lex_sym(&r->l, "rev "))
-		l->dir = (enum conn_dir)!l->dir;
+		l->dir = (enum conn_dir) !l->dir;
 	l->seg = calloc(1, sizeof *l->seg);
-	return parse_conn(r, &l->conn) &&
-	       seg_parse(&r->l, &r->s->names, l->seg, r->f);
+	return parse_conn(r, &l->conn) && seg_parse(&r->l, &r->s->names, l->seg, r->f);
 }
 
 static bool role_line(struct reader *r)
@@ -338,8 +336,8 @@ static void cut_comment(char *s)
 
 	for (char *c = s; *c; c++) {
 		quoted ^= *c == '"';
-		if (*c == '\n' || (*c == '#' && !quoted &&
-				   (c == s || c[-1] == ' ' || c[-1] == '\t'))) {
+		if (*c == '\n' ||
+		    (*c == '#' && !quoted && (c == s || c[-1] == ' ' || c[-1] == '\t'))) {
 			*c = '\0';
 			return;
 		}

@@ -15,12 +15,13 @@
 #define SCRIPT_FILES_MAX 8
 
 enum line_kind {
-	LINE_IN, LINE_OUT,	/* a packet */
-	LINE_FLOW,		/* what the role says of a connection */
-	LINE_COUNT,		/* a counter */
-	LINE_ISN,		/* where a stream begins at a port */
-	LINE_RESTART,		/* save, lay out anew, restore */
-	LINE_WAIT,		/* only time passes */
+	LINE_IN,
+	LINE_OUT, /* a packet */
+	LINE_FLOW, /* what the role says of a connection */
+	LINE_COUNT, /* a counter */
+	LINE_ISN, /* where a stream begins at a port */
+	LINE_RESTART, /* save, lay out anew, restore */
+	LINE_WAIT, /* only time passes */
 };
 
 enum count_kind { COUNT_DROP, COUNT_PASS, COUNT_EVENT };
@@ -34,34 +35,34 @@ struct word {
 
 struct line {
 	enum line_kind kind;
-	const char *path;		/* owned by the script */
-	unsigned no;			/* in the file, from 1 */
-	char *text;			/* owned; as written */
+	const char *path; /* owned by the script */
+	unsigned no; /* in the file, from 1 */
+	char *text; /* owned; as written */
 	sut_time at;
 	unsigned port, conn;
 	enum conn_dir dir;
-	struct seg *seg;		/* owned; IN and OUT */
+	struct seg *seg; /* owned; IN and OUT */
 	struct value isn;
-	bool none, empty;		/* `flow none`; `restart empty` */
+	bool none, empty; /* `flow none`; `restart empty` */
 	unsigned nwords;
 	struct word word[SCRIPT_WORDS_MAX];
 	enum count_kind count;
-	int index;			/* reason or event; -1: all drops */
+	int index; /* reason or event; -1: all drops */
 	uint64_t n;
 };
 
 struct script {
 	const char *path;
 	unsigned nfiles;
-	char *file[SCRIPT_FILES_MAX];	/* owned; paths of included files */
+	char *file[SCRIPT_FILES_MAX]; /* owned; paths of included files */
 	char role_name[32];
-	const struct role_kind *role;	/* NULL: this build has none of that name */
-	void *config;			/* owned */
-	char fails[128];		/* the script must fail with this in its text; "" if it must pass */
+	const struct role_kind *role; /* NULL: this build has none of that name */
+	void *config; /* owned */
+	char fails[128]; /* the script must fail with this in its text; "" if it must pass */
 	struct names names;
 	unsigned nconns, nlines;
 	struct conn conn[SCRIPT_CONNS_MAX];
-	struct line *line;		/* owned */
+	struct line *line; /* owned */
 };
 
 /*

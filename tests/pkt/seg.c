@@ -33,8 +33,8 @@ static bool parse_flags(struct lex *l, uint8_t *ret_flags, struct fault *f)
 		while (i < 8 && flag_chars[i].c != *c)
 			i++;
 		if (i == 8)
-			return fault_say(f, "\"%s\" is no packet: flags are of SFRPUEW. or \"none\"",
-					 word);
+			return fault_say(
+				f, "\"%s\" is no packet: flags are of SFRPUEW. or \"none\"", word);
 		flags |= flag_chars[i].flag;
 	}
 	*ret_flags = flags;
@@ -56,8 +56,7 @@ static bool parse_len(struct lex *l, struct seg *g, struct fault *f)
 }
 
 /* "first:last(len)", "*", "*(len)", each with an optional "seq" before it. */
-static bool parse_range(struct lex *l, struct names *names, struct seg *g,
-			struct fault *f)
+static bool parse_range(struct lex *l, struct names *names, struct seg *g, struct fault *f)
 {
 	lex_word(l, "seq");
 	if (lex_sym(l, "*")) {
@@ -71,8 +70,7 @@ static bool parse_range(struct lex *l, struct names *names, struct seg *g,
 	return value_parse(l, names, &g->end, f) && parse_len(l, g, f);
 }
 
-static bool parse_options(struct lex *l, struct names *names, struct seg *g,
-			  struct fault *f)
+static bool parse_options(struct lex *l, struct names *names, struct seg *g, struct fault *f)
 {
 	if (lex_sym(l, "*>")) {
 		g->opts = OPTS_ANY;
@@ -86,12 +84,10 @@ static bool parse_options(struct lex *l, struct names *names, struct seg *g,
 		if (!opt_parse(l, names, &g->opt[g->nopts++], f))
 			return false;
 	} while (lex_sym(l, ","));
-	return lex_sym(l, ">") ||
-	       fault_say(f, "\",\" or \">\" is missing at \"%s\"", l->p);
+	return lex_sym(l, ">") || fault_say(f, "\",\" or \">\" is missing at \"%s\"", l->p);
 }
 
-static bool parse_fields(struct lex *l, struct names *names, struct seg *g,
-			 struct fault *f)
+static bool parse_fields(struct lex *l, struct names *names, struct seg *g, struct fault *f)
 {
 	for (;;) {
 		if (lex_sym(l, "...")) {
@@ -117,8 +113,7 @@ static bool parse_fields(struct lex *l, struct names *names, struct seg *g,
 	}
 }
 
-static bool parse_tcp(struct lex *l, struct names *names, struct seg *g,
-		      struct fault *f)
+static bool parse_tcp(struct lex *l, struct names *names, struct seg *g, struct fault *f)
 {
 	if (!parse_flags(l, &g->flags, f) || !parse_range(l, names, g, f) ||
 	    !parse_fields(l, names, g, f))
@@ -152,8 +147,13 @@ static bool mark_vlan(struct lex *l, struct seg_marks *m)
 
 static bool mark_ext(struct lex *l, struct seg_marks *m)
 {
-	static const struct { const char *name; uint8_t next; } exts[] = {
-		{ "hop", 0 }, { "route", 43 }, { "dst", 60 },
+	static const struct {
+		const char *name;
+		uint8_t next;
+	} exts[] = {
+		{ "hop", 0 },
+		{ "route", 43 },
+		{ "dst", 60 },
 	};
 
 	for (;;) {
@@ -189,8 +189,7 @@ static bool mark_payload(struct lex *l, struct seg_marks *m)
 	return lex_string(l, m->text, sizeof m->text);
 }
 
-static bool mark_num(struct lex *l, const char *word, uint64_t max,
-		     uint16_t *ret_n)
+static bool mark_num(struct lex *l, const char *word, uint64_t max, uint16_t *ret_n)
 {
 	struct lex was = *l;
 	uint64_t n;
@@ -205,8 +204,7 @@ static bool mark_num(struct lex *l, const char *word, uint64_t max,
 
 static bool mark_frag(struct lex *l, struct seg_marks *m)
 {
-	m->frag = lex_word(l, "first") ? FRAG_FIRST :
-		  lex_word(l, "later") ? FRAG_LATER : FRAG_NONE;
+	m->frag = lex_word(l, "first") ? FRAG_FIRST : lex_word(l, "later") ? FRAG_LATER : FRAG_NONE;
 	return m->frag != FRAG_NONE;
 }
 
@@ -221,9 +219,14 @@ static bool mark_bad(struct lex *l, struct seg_marks *m)
 /* Those that are a word alone. */
 static bool mark_flag(struct lex *l, struct seg_marks *m)
 {
-	const struct { const char *name; bool *flag; } flags[] = {
-		{ "partial", &m->partial }, { "stray", &m->stray },
-		{ "pad", &m->pad }, { "ipopt", &m->ipopt },
+	const struct {
+		const char *name;
+		bool *flag;
+	} flags[] = {
+		{ "partial", &m->partial },
+		{ "stray", &m->stray },
+		{ "pad", &m->pad },
+		{ "ipopt", &m->ipopt },
 	};
 
 	for (size_t i = 0; i < 4; i++)
@@ -278,8 +281,7 @@ static bool parse_marks(struct lex *l, struct seg *g, struct fault *f)
 	return lex_end(l) || fault_say(f, "what is this: \"%s\"", l->p);
 }
 
-static bool parse_icmp_what(struct lex *l, struct names *names, struct seg *g,
-			    struct fault *f)
+static bool parse_icmp_what(struct lex *l, struct names *names, struct seg *g, struct fault *f)
 {
 	static const char *const why[] = { "net", "host", "proto", "port", "admin" };
 
@@ -302,8 +304,7 @@ static bool parse_icmp_what(struct lex *l, struct names *names, struct seg *g,
 	return fault_say(f, "unreachable net, host, proto, port or admin is missing");
 }
 
-static bool parse_icmp(struct lex *l, struct names *names, struct seg *g,
-		       struct fault *f)
+static bool parse_icmp(struct lex *l, struct names *names, struct seg *g, struct fault *f)
 {
 	if (lex_word(l, "from")) {
 		g->from_set = true;
@@ -335,8 +336,7 @@ static bool parse_frame(struct lex *l, struct seg *g, struct fault *f)
 	return true;
 }
 
-bool seg_parse(struct lex *l, struct names *names, struct seg *ret_g,
-	       struct fault *f)
+bool seg_parse(struct lex *l, struct names *names, struct seg *ret_g, struct fault *f)
 {
 	uint64_t n;
 	bool ok;
@@ -386,7 +386,7 @@ bool addr_parse(struct lex *l, uint8_t ret_addr[16], bool *ret_ip6)
 	if (inet_pton(AF_INET6, s, a) == 1) {
 		*ret_ip6 = true;
 	} else {
-		char *colon = strchr(s, ':');	/* "192.0.2.1:80" */
+		char *colon = strchr(s, ':'); /* "192.0.2.1:80" */
 
 		if (colon)
 			*colon = '\0';
@@ -420,6 +420,6 @@ bool seg_known(const struct seg *g, const struct vars *vars)
 {
 	return value_known(&g->seq, vars) && value_known(&g->end, vars) &&
 	       value_known(&g->ack, vars) && value_known(&g->win, vars) &&
-	       value_known(&g->urg, vars) && value_known(&g->mtu, vars) &&
-	       opts_known(g, vars) && (!g->quote || seg_known(g->quote, vars));
+	       value_known(&g->urg, vars) && value_known(&g->mtu, vars) && opts_known(g, vars) &&
+	       (!g->quote || seg_known(g->quote, vars));
 }

@@ -24,13 +24,13 @@ enum seg_unreach { SU_NET, SU_HOST, SU_PROTO, SU_PORT, SU_ADMIN };
 
 /* One option. */
 struct seg_opt {
-	bool rest;			/* "...": any number of options */
+	bool rest; /* "...": any number of options */
 	uint8_t kind;
-	uint8_t blocks;			/* SACK */
-	bool has_data;			/* data is given, and counts */
-	uint8_t data_len, data[40];	/* bytes behind kind, length (and experiment's number) */
+	uint8_t blocks; /* SACK */
+	bool has_data; /* data is given, and counts */
+	uint8_t data_len, data[40]; /* bytes behind kind, length (and experiment's number) */
 	uint16_t exid;
-	struct value a, b;		/* MSS; scale; TSval, TSecr; MPTCP subtype */
+	struct value a, b; /* MSS; scale; TSval, TSecr; MPTCP subtype */
 	struct value edge[4][2];
 };
 
@@ -38,8 +38,8 @@ struct seg_opt {
 struct seg_marks {
 	bool bad_csum, bad_ip_csum, partial, stray, pad, ipopt, raw_set, vlan_set;
 	uint8_t vlans, exts, ttl, tos, raw_len;
-	uint8_t ext[4];			/* IPv6 extension headers' numbers */
-	uint8_t raw[40];		/* option bytes in place of <...> */
+	uint8_t ext[4]; /* IPv6 extension headers' numbers */
+	uint8_t raw[40]; /* option bytes in place of <...> */
 	uint16_t vlan[2], gso, cut, quote;
 	enum seg_frag frag;
 	enum seg_payload payload;
@@ -50,9 +50,9 @@ struct seg {
 	enum seg_kind kind;
 	uint8_t flags;
 	bool range_any, len_any, has_ack, has_win, has_urg;
-	bool rest_any;			/* "...": what was not said does not matter */
+	bool rest_any; /* "...": what was not said does not matter */
 	struct value seq, end, ack, win, urg;
-	uint32_t len;			/* payload bytes; UDP: too */
+	uint32_t len; /* payload bytes; UDP: too */
 	enum seg_opts opts;
 	uint8_t nopts;
 	struct seg_opt opt[SEG_OPTS_MAX];
@@ -61,14 +61,13 @@ struct seg {
 	enum seg_unreach unreach;
 	struct value mtu;
 	bool from_set, from_ip6;
-	uint8_t from[16];		/* who sends the ICMP; else the sender by direction */
-	struct seg *quote;		/* owned; ICMP errors */
-	uint8_t *bytes;			/* owned; SEG_FRAME: len of them */
+	uint8_t from[16]; /* who sends the ICMP; else the sender by direction */
+	struct seg *quote; /* owned; ICMP errors */
+	uint8_t *bytes; /* owned; SEG_FRAME: len of them */
 };
 
 /* Reads the rest of the line.  False with a fault; seg_free() is right after either. */
-bool seg_parse(struct lex *l, struct names *names, struct seg *ret_g,
-	       struct fault *f);
+bool seg_parse(struct lex *l, struct names *names, struct seg *ret_g, struct fault *f);
 
 void seg_free(struct seg *g);
 

@@ -25,8 +25,8 @@ static inline uint16_t sum_fold(uint32_t sum)
 }
 
 /* Over addresses of 16 bytes (IPv4 as v4-mapped), protocol and length; folded. */
-static inline uint16_t sum_pseudo(const uint8_t src[16], const uint8_t dst[16],
-				  bool ip6, uint8_t proto, size_t len)
+static inline uint16_t sum_pseudo(const uint8_t src[16], const uint8_t dst[16], bool ip6,
+				  uint8_t proto, size_t len)
 {
 	uint32_t sum = (uint32_t)(proto + (len & 0xffff) + (len >> 16));
 

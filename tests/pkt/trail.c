@@ -15,8 +15,7 @@ static void *must(void *p)
 	return p;
 }
 
-void trail_add(struct trail *t, unsigned port, const struct packet *p,
-	       sut_time now)
+void trail_add(struct trail *t, unsigned port, const struct packet *p, sut_time now)
 {
 	struct trail_out *o = t->out[port];
 	uint8_t *b;
@@ -31,8 +30,7 @@ void trail_add(struct trail *t, unsigned port, const struct packet *p,
 	o[t->n[port]++] = (struct trail_out){ now, { b, packet_len(p), p->off } };
 }
 
-void trail_print(const struct trail_out *o, const char *port, char *ret_s,
-		 size_t size)
+void trail_print(const struct trail_out *o, const char *port, char *ret_s, size_t size)
 {
 	struct packet p = { .head_len = (uint32_t)o->c.n, .off = o->c.off };
 	uint8_t *copy = malloc(o->c.n + 1);
@@ -62,8 +60,8 @@ static bool same(const struct trail_out *a, const struct trail_out *b)
 	       memcmp(a->c.b, b->c.b, a->c.n) == 0;
 }
 
-bool trail_equal(const struct trail *a, const struct trail *b,
-		 const struct script *s, struct fault *f)
+bool trail_equal(const struct trail *a, const struct trail *b, const struct script *s,
+		 struct fault *f)
 {
 	for (unsigned port = 0; port < SCRIPT_PORTS; port++) {
 		const char *name = s->role->ops->ports[port].name;
@@ -74,11 +72,14 @@ bool trail_equal(const struct trail *a, const struct trail *b,
 				continue;
 			trail_print(&a->out[port][i], name, one, sizeof one);
 			trail_print(&b->out[port][i], name, other, sizeof other);
-			return fault_say(f, "%s: packet %u at %s differs\n  one by one  %s\n  in bursts   %s",
-					 s->path, i + 1, name, one, other);
+			return fault_say(
+				f,
+				"%s: packet %u at %s differs\n  one by one  %s\n  in bursts   %s",
+				s->path, i + 1, name, one, other);
 		}
 		if (a->n[port] != b->n[port])
-			return fault_say(f, "%s: one by one %u packets came out at %s, in bursts %u",
+			return fault_say(f,
+					 "%s: one by one %u packets came out at %s, in bursts %u",
 					 s->path, a->n[port], name, b->n[port]);
 	}
 	return true;

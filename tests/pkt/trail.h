@@ -13,25 +13,23 @@
 
 struct trail_out {
 	sut_time at;
-	struct caught c;		/* bytes owned */
+	struct caught c; /* bytes owned */
 };
 
 struct trail {
 	unsigned n[SCRIPT_PORTS];
-	struct trail_out *out[SCRIPT_PORTS];	/* owned */
+	struct trail_out *out[SCRIPT_PORTS]; /* owned */
 };
 
 /* Copies a packet into the trail of its port. */
-void trail_add(struct trail *t, unsigned port, const struct packet *p,
-	       sut_time now);
+void trail_add(struct trail *t, unsigned port, const struct packet *p, sut_time now);
 
 /* Are both equal?  If not, a fault names the first difference. */
-bool trail_equal(const struct trail *a, const struct trail *b,
-		 const struct script *s, struct fault *f);
+bool trail_equal(const struct trail *a, const struct trail *b, const struct script *s,
+		 struct fault *f);
 
 /* "1.250ms client < S. 5000:5000(0) ..." */
-void trail_print(const struct trail_out *o, const char *port, char *ret_s,
-		 size_t size);
+void trail_print(const struct trail_out *o, const char *port, char *ret_s, size_t size);
 
 void trail_free(struct trail *t);
 #endif

@@ -30,8 +30,7 @@ static bool take_name(struct lex *l, char ret_s[VAR_NAME_MAX])
 	return true;
 }
 
-static bool term(struct lex *l, struct names *names, struct value *v,
-		 bool minus, struct fault *f)
+static bool term(struct lex *l, struct names *names, struct value *v, bool minus, struct fault *f)
 {
 	char name[VAR_NAME_MAX];
 	uint64_t n = 0;
@@ -52,8 +51,7 @@ static bool term(struct lex *l, struct names *names, struct value *v,
 	return true;
 }
 
-bool value_parse(struct lex *l, struct names *names, struct value *ret_v,
-		 struct fault *f)
+bool value_parse(struct lex *l, struct names *names, struct value *ret_v, struct fault *f)
 {
 	struct value v = { 0 };
 	bool minus = false;
@@ -107,8 +105,7 @@ bool value_get(const struct value *v, const struct ctx *x, uint32_t *ret_n)
 		return fault_say(x->f, "\"*\" is for expected packets only");
 	for (unsigned i = 0; i < v->n; i++)
 		if (v->t[i].var >= 0 && !x->vars->bound[v->t[i].var])
-			return fault_say(x->f, "$%s has no value yet",
-					 x->names->name[v->t[i].var]);
+			return fault_say(x->f, "$%s has no value yet", x->names->name[v->t[i].var]);
 	*ret_n = sum(v, x->vars);
 	return true;
 }
@@ -125,8 +122,7 @@ bool value_fits(const struct value *v, struct vars *vars, uint32_t got)
 	return value_known(v, vars) && sum(v, vars) == got;
 }
 
-void value_print(const struct value *v, const struct ctx *x, char *ret_s,
-		 size_t size)
+void value_print(const struct value *v, const struct ctx *x, char *ret_s, size_t size)
 {
 	size_t at = 0;
 	bool named = false;
@@ -139,10 +135,10 @@ void value_print(const struct value *v, const struct ctx *x, char *ret_s,
 		const char *sign = v->t[i].minus ? "-" : i ? "+" : "";
 
 		named |= v->t[i].var >= 0;
-		at += (size_t)(v->t[i].var >= 0 ?
-			snprintf(ret_s + at, size - at, "%s$%s", sign,
-				 x->names->name[v->t[i].var]) :
-			snprintf(ret_s + at, size - at, "%s%u", sign, v->t[i].num));
+		at += (size_t)(v->t[i].var >= 0 ? snprintf(ret_s + at, size - at, "%s$%s", sign,
+							   x->names->name[v->t[i].var])
+						: snprintf(ret_s + at, size - at, "%s%u", sign,
+							   v->t[i].num));
 	}
 	if (named && at < size)
 		snprintf(ret_s + at, size - at, value_known(v, x->vars) ? " (%u)" : " (unknown)",

@@ -39,17 +39,16 @@ struct ctx {
 
 struct value {
 	bool any;
-	uint8_t n;		/* terms; 0 with any false: the constant 0 */
+	uint8_t n; /* terms; 0 with any false: the constant 0 */
 	struct {
 		bool minus;
-		int8_t var;	/* -1: num */
+		int8_t var; /* -1: num */
 		uint32_t num;
 	} t[VALUE_TERMS];
 };
 
 /* Reads a value; false with a fault. */
-bool value_parse(struct lex *l, struct names *names, struct value *ret_v,
-		 struct fault *f);
+bool value_parse(struct lex *l, struct names *names, struct value *ret_v, struct fault *f);
 
 struct value value_const(uint32_t n);
 
@@ -63,6 +62,5 @@ bool value_known(const struct value *v, const struct vars *vars);
 bool value_fits(const struct value *v, struct vars *vars, uint32_t got);
 
 /* The value as in a script, with what its names stand for: "$P+1 (5001)". */
-void value_print(const struct value *v, const struct ctx *x, char *ret_s,
-		 size_t size);
+void value_print(const struct value *v, const struct ctx *x, char *ret_s, size_t size);
 #endif

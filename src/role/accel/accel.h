@@ -23,7 +23,7 @@
 #include "role/accel/learn.h"
 #include "role/accel/near.h"
 
-#define MSS_LEAST 64u	/* a smaller MSS is taken for this one: segments have to get somewhere */
+#define MSS_LEAST 64u /* a smaller MSS is taken for this one: segments have to get somewhere */
 
 /* clang-format off */
 #define FLOW_STATES(X) \
@@ -47,72 +47,76 @@ enum flow_state {
 
 /* Packets of our own that a flow owes; paid by flow_pay as far as the outbox has room, in this order. */
 enum {
-	OWE_PROMISE = 1,	/* SYN-ACK to the client */
-	OWE_SYN = 2,		/* plain SYN to the server */
-	OWE_SYN_DATA = 4,	/* SYN with the first held data to the server */
-	OWE_ACK_CLIENT = 8,	/* the server's acknowledgement of data in SYN, to the client */
-	OWE_ACK_SERVER = 16,	/* the handshake's ACK to the server */
-	OWE_RELEASE = 32,	/* the held data to the server */
+	OWE_PROMISE = 1, /* SYN-ACK to the client */
+	OWE_SYN = 2, /* plain SYN to the server */
+	OWE_SYN_DATA = 4, /* SYN with the first held data to the server */
+	OWE_ACK_CLIENT = 8, /* the server's acknowledgement of data in SYN, to the client */
+	OWE_ACK_SERVER = 16, /* the handshake's ACK to the server */
+	OWE_RELEASE = 32, /* the held data to the server */
 	OWE_RST_CLIENT = 64,
 	OWE_RST_SERVER = 128,
-	OWE_RST_ANSWER = 256,	/* RST with seq = the ack that the server just sent (cold.rst_seq) */
-	OWE_END = 512,		/* nothing more: take the flow out when all is paid */
+	OWE_RST_ANSWER = 256, /* RST with seq = the ack that the server just sent (cold.rst_seq) */
+	OWE_END = 512, /* nothing more: take the flow out when all is paid */
 };
 
 struct cold {
-	uint8_t state;			/* enum flow_state; set_state alone writes it */
-	uint8_t merging;		/* data may go in the SYN */
-	uint8_t client_acked;		/* the client's own ACK of the promise was seen */
-	uint8_t server_heard;		/* a segment without SYN came from the server: it has left SYN-RECEIVED */
-	uint8_t syn_tries;		/* SYNs sent, of any kind */
-	uint8_t data_in_syn;		/* the last SYN carried data */
-	uint8_t verified;		/* VERIFYING: the SYN-ACK was seen */
-	uint8_t resets;			/* BROKEN: resets sent to the client on the timer */
-	uint8_t hold_ran_out;		/* no first data came in time */
-	uint8_t strip_sack;		/* promised SACK, the server refused it */
-	uint8_t late_syn_seen;		/* ... if there was one */
-	uint8_t idle_looks;		/* idle timer looked and saw no packet */
-	uint8_t queued;			/* in the list of those that owe */
-	uint8_t closed_listed;		/* in the list of flows that may be evicted */
-	uint16_t owe;			/* OWE_* */
-	uint16_t offered;		/* OPT_* bits of the forwarded SYN */
-	uint16_t promised;		/* OPT_* bits of the promised SYN-ACK */
+	uint8_t state; /* enum flow_state; set_state alone writes it */
+	uint8_t merging; /* data may go in the SYN */
+	uint8_t client_acked; /* the client's own ACK of the promise was seen */
+	/* a segment without SYN came from the server: it has left SYN-RECEIVED */
+	uint8_t server_heard;
+	uint8_t syn_tries; /* SYNs sent, of any kind */
+	uint8_t data_in_syn; /* the last SYN carried data */
+	uint8_t verified; /* VERIFYING: the SYN-ACK was seen */
+	uint8_t resets; /* BROKEN: resets sent to the client on the timer */
+	uint8_t hold_ran_out; /* no first data came in time */
+	uint8_t strip_sack; /* promised SACK, the server refused it */
+	uint8_t late_syn_seen; /* ... if there was one */
+	uint8_t idle_looks; /* idle timer looked and saw no packet */
+	uint8_t queued; /* in the list of those that owe */
+	uint8_t closed_listed; /* in the list of flows that may be evicted */
+	uint16_t owe; /* OWE_* */
+	uint16_t offered; /* OPT_* bits of the forwarded SYN */
+	uint16_t promised; /* OPT_* bits of the promised SYN-ACK */
 	uint16_t promised_mss, real_mss;
 	uint16_t promised_window;
-	uint16_t syn_window;		/* the client's, bytes */
-	uint16_t synack_window;		/* the server's, bytes */
-	uint16_t client_window;		/* field of the client's last segment */
-	uint8_t client_scale;		/* of the client's SYN */
+	uint16_t syn_window; /* the client's, bytes */
+	uint16_t synack_window; /* the server's, bytes */
+	uint16_t client_window; /* field of the client's last segment */
+	uint8_t client_scale; /* of the client's SYN */
 	uint8_t promised_scale;
 	uint8_t syn_options_len;
-	uint8_t syn_options[40];	/* of the SYN as it is forwarded */
-	sut_seq isn;			/* the client's */
-	sut_seq promise;		/* the promised ISN of the server */
-	sut_seq syn_end;		/* just behind what the SYN carried */
-	sut_seq server_acked;		/* ack of the real SYN-ACK */
-	sut_seq released;		/* held data before it has been sent */
-	uint32_t released_tsval;	/* newest TSval that left with what the box sent: none goes back behind it (PAWS) */
-	uint32_t syn_tsval;		/* the client's TSval in its SYN */
-	uint32_t client_tsval;		/* the client's last TSval */
-	uint32_t promise_tsval;		/* TSval of the promised SYN-ACK */
-	uint32_t synack_tsval[2];	/* TSval of the first and the last real SYN-ACK, far clock */
-	uint32_t synack_tsecr;		/* what the first of them echoed */
-	uint32_t far_isn;		/* the server's ISN as it counts (a sut_farseq's value) */
-	uint32_t rst_seq, rst_ack;	/* of OWE_RST_ANSWER; rst_ack 0: without ACK */
-	uint32_t late_syn;		/* a SYN that was passed in a live window, */
-	uint32_t next, prev;		/* list of owing or closed flows */
+	uint8_t syn_options[40]; /* of the SYN as it is forwarded */
+	sut_seq isn; /* the client's */
+	sut_seq promise; /* the promised ISN of the server */
+	sut_seq syn_end; /* just behind what the SYN carried */
+	sut_seq server_acked; /* ack of the real SYN-ACK */
+	sut_seq released; /* held data before it has been sent */
+	/* newest TSval that left with what the box sent: none goes back behind it (PAWS) */
+	uint32_t released_tsval;
+	uint32_t syn_tsval; /* the client's TSval in its SYN */
+	uint32_t client_tsval; /* the client's last TSval */
+	uint32_t promise_tsval; /* TSval of the promised SYN-ACK */
+	uint32_t synack_tsval[2]; /* TSval of the first and the last real SYN-ACK, far clock */
+	uint32_t synack_tsecr; /* what the first of them echoed */
+	uint32_t far_isn; /* the server's ISN as it counts (a sut_farseq's value) */
+	uint32_t rst_seq, rst_ack; /* of OWE_RST_ANSWER; rst_ack 0: without ACK */
+	uint32_t late_syn; /* a SYN that was passed in a live window, */
+	uint32_t next, prev; /* list of owing or closed flows */
 	struct hold hold;
 	struct seam seam;
 	struct track track;
-	struct lane client, server;	/* how each end's packets look */
-	sut_time since;			/* when the state was entered */
+	struct lane client, server; /* how each end's packets look */
+	sut_time since; /* when the state was entered */
 	sut_time promised_at;
-	sut_time syn_at;		/* when the last SYN went out */
-	sut_time syn_wait;		/* how long data in the SYN may stay unanswered */
+	sut_time syn_at; /* when the last SYN went out */
+	sut_time syn_wait; /* how long data in the SYN may stay unanswered */
 };
 
 /* A list of flows by index, oldest first. */
-struct flow_list { uint32_t first, last; };
+struct flow_list {
+	uint32_t first, last;
+};
 
 struct near {
 	struct accel_near_config cfg;
@@ -123,18 +127,18 @@ struct near {
 	struct learn *learn;
 	struct cold *cold;
 	struct flow_list owing, closed;
-	uint16_t max_cells;		/* of one flow */
-	sut_time full_until;		/* no room lately: nothing new is promised until then */
-	struct outbox *out;		/* of this call */
-	sut_time now;			/* of this call */
+	uint16_t max_cells; /* of one flow */
+	sut_time full_until; /* no room lately: nothing new is promised until then */
+	struct outbox *out; /* of this call */
+	sut_time now; /* of this call */
 };
 
 /* A packet on its way through the role. */
 struct passing {
 	struct packet *p;
 	struct view *v;
-	unsigned port;			/* where it came in */
-	uint32_t flow;			/* FLOW_NONE if it belongs to none */
+	unsigned port; /* where it came in */
+	uint32_t flow; /* FLOW_NONE if it belongs to none */
 };
 
 /* near.c */
@@ -145,20 +149,22 @@ void leave_alone(struct near *n, const struct passing *in, enum reason why);
 /* flow.c */
 struct flow_rec *rec_of(struct near *n, uint32_t f, enum sut_side sender);
 void edges_of(struct near *n, uint32_t f, struct track_edges ret_e[SUT_SIDES]);
-uint32_t flow_enter(struct near *n, const struct flow_key *client_key);	/* FLOW_NONE if there is no room; counted */
+/* FLOW_NONE if there is no room; counted */
+uint32_t flow_enter(struct near *n, const struct flow_key *client_key);
 void flow_remove(struct near *n, uint32_t f);
 void set_state(struct near *n, uint32_t f, enum flow_state s, const char *why);
 void timer_arm(struct near *n, uint32_t f);
 void flow_expire(struct near *n, uint32_t f);
-struct server *server_of(struct near *n, uint32_t f);	/* entered anew if it was forgotten */
-void flow_may_go(struct near *n, uint32_t f);	/* evicted first when room is needed */
+struct server *server_of(struct near *n, uint32_t f); /* entered anew if it was forgotten */
+void flow_may_go(struct near *n, uint32_t f); /* evicted first when room is needed */
 void break_promise(struct near *n, uint32_t f, const char *why);
 void owing_add(struct near *n, uint32_t f);
 void owing_del(struct near *n, uint32_t f);
 const char *flow_state_name(enum flow_state s);
 
 /* owe.c */
-void flow_owe(struct near *n, uint32_t f, unsigned owe);	/* and pays at once as far as there is room */
+/* and pays at once as far as there is room */
+void flow_owe(struct near *n, uint32_t f, unsigned owe);
 void owe_pay_all(struct near *n);
 
 /* promise.c */

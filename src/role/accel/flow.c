@@ -9,10 +9,10 @@
 
 #include <string.h>
 
-#define CLOSED_TIME SUT_MS(60000)	/* a closed flow's last segments are still translated */
-#define FULL_TIME SUT_MS(10000)		/* a SYN that found no room may come again in that time */
-#define BROKEN_TIME SUT_MS(60000)	/* a broken promise is remembered */
-#define RESET_AGAIN SUT_MS(1000)	/* first repetition of a reset to the client; doubled each time */
+#define CLOSED_TIME SUT_MS(60000) /* a closed flow's last segments are still translated */
+#define FULL_TIME SUT_MS(10000) /* a SYN that found no room may come again in that time */
+#define BROKEN_TIME SUT_MS(60000) /* a broken promise is remembered */
+#define RESET_AGAIN SUT_MS(1000) /* first repetition of a reset to the client; doubled each time */
 #define RESETS_AGAIN 4
 
 static const char *const state_names[] = {
@@ -85,8 +85,8 @@ uint32_t flow_enter(struct near *n, const struct flow_key *client_key)
 		err = flows_insert(n->flows, client_key, &back, &f);
 	if (err) {
 		n->full_until = n->now + FULL_TIME;
-		count_pass(&n->env, flows_count(n->flows) == flows_max(n->flows) ?
-			   R_FLOWS_FULL : R_BUCKETS_FULL);
+		count_pass(&n->env, flows_count(n->flows) == flows_max(n->flows) ? R_FLOWS_FULL
+										 : R_BUCKETS_FULL);
 		return FLOW_NONE;
 	}
 	n->cold[f] = (struct cold){ .next = FLOW_NONE, .prev = FLOW_NONE };
@@ -116,8 +116,8 @@ static sut_time due_at(const struct near *n, const struct cold *c)
 {
 	switch ((enum flow_state)c->state) {
 	case FS_BROKEN:
-		return c->since + (c->resets < RESETS_AGAIN ?
-				   (RESET_AGAIN << c->resets) : BROKEN_TIME);
+		return c->since +
+		       (c->resets < RESETS_AGAIN ? (RESET_AGAIN << c->resets) : BROKEN_TIME);
 	case FS_VERIFYING:
 	case FS_ANSWERED:
 	case FS_ABORTED:
@@ -173,8 +173,11 @@ void set_state(struct near *n, uint32_t f, enum flow_state s, const char *why)
 
 	if (n->env.trace) {
 		struct trace_event ev = {
-			.now = n->now, .key = &rec_of(n, f, NEAR)->key,
-			.from = state_names[c->state], .to = state_names[s], .why = why,
+			.now = n->now,
+			.key = &rec_of(n, f, NEAR)->key,
+			.from = state_names[c->state],
+			.to = state_names[s],
+			.why = why,
 		};
 
 		n->env.trace(n->env.trace_ctx, &ev);

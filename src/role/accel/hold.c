@@ -10,10 +10,10 @@
 
 #include "proto/checksum.h"
 
-#define SYN_RETRY SUT_MS(1000)		/* RFC 6298, 2: doubled with every try */
+#define SYN_RETRY SUT_MS(1000) /* RFC 6298, 2: doubled with every try */
 #define SYN_RETRIES_DOUBLED 6
 #define DATA_SYN_GRACE SUT_MS(250)
-#define LIFE_WINDOW (1u << 26)		/* bytes that a connection can have sent when its SYN comes again */
+#define LIFE_WINDOW (1u << 26) /* bytes that a connection can have sent when its SYN comes again */
 
 sut_time syn_retry_at(const struct cold *c)
 {
@@ -99,7 +99,7 @@ static enum reason unfit(const struct cold *c, const struct passing *in)
 	if (!(v->flags & (TCP_ACK | TCP_RST)))
 		return R_STATE;
 	if (at == UINT32_MAX && v->payload_len <= 1)
-		return R_HELD_ACK;	/* keep-alive */
+		return R_HELD_ACK; /* keep-alive */
 	if (at + v->payload_len > c->promised_window || at > c->promised_window)
 		return R_BEYOND_PROMISE;
 	return R_NONE;

@@ -122,8 +122,9 @@ void flow_join(struct near *n, uint32_t f)
 	set_state(n, f, FS_OPEN, "joined");
 	pass_set_records(n, f);
 	count_event(&n->env, EV_PROMISE_KEPT);
-	flow_owe(n, f, (took ? OWE_ACK_CLIENT : 0u) | OWE_ACK_SERVER |
-		       (c->hold.cells ? OWE_RELEASE : 0u));
+	flow_owe(n, f,
+		 (took ? OWE_ACK_CLIENT : 0u) | OWE_ACK_SERVER |
+			 (c->hold.cells ? OWE_RELEASE : 0u));
 }
 
 /* The same SYN-ACK again, while the client's ACK is still awaited. */

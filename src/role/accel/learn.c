@@ -8,7 +8,7 @@
 
 struct learn {
 	uint8_t secret[16];
-	uint32_t sets;			/* a power of two */
+	uint32_t sets; /* a power of two */
 	struct server slot[];
 };
 
@@ -100,7 +100,10 @@ static struct server *enter(struct learn *l, const struct name *n, sut_time now)
 			oldest = &set[i];
 	}
 	*oldest = (struct server){
-		.port = n->port, .used = 1, .vlans = n->vlans, .used_at = now,
+		.port = n->port,
+		.used = 1,
+		.vlans = n->vlans,
+		.used_at = now,
 	};
 	memcpy(oldest->addr, n->addr, sizeof oldest->addr);
 	return oldest;
@@ -114,8 +117,8 @@ struct server *learn_enter(struct learn *l, const struct flow_key *client_key, s
 	return s ? s : enter(l, &n, now);
 }
 
-void learn_synack(struct server *s, uint16_t offered, const struct tcp_options *o,
-		  uint16_t window, sut_time now)
+void learn_synack(struct server *s, uint16_t offered, const struct tcp_options *o, uint16_t window,
+		  sut_time now)
 {
 	const uint16_t askable = OPT_WSCALE | OPT_SACK_PERMITTED | OPT_TS;
 	uint16_t asked = offered & askable;

@@ -25,22 +25,22 @@ enum takes_data { TAKES_UNKNOWN, TAKES_YES, TAKES_NO };
 
 struct server {
 	uint8_t addr[16];
-	uint16_t port;			/* host order */
-	uint16_t used;			/* the entry is taken */
-	uint32_t vlans;			/* as in flow_key.where, without the port index */
-	uint16_t offered;		/* OPT_WSCALE, OPT_SACK_PERMITTED, OPT_TS: asked of it */
-	uint16_t has;			/* OPT_MSS and those of offered that it accepted */
+	uint16_t port; /* host order */
+	uint16_t used; /* the entry is taken */
+	uint32_t vlans; /* as in flow_key.where, without the port index */
+	uint16_t offered; /* OPT_WSCALE, OPT_SACK_PERMITTED, OPT_TS: asked of it */
+	uint16_t has; /* OPT_MSS and those of offered that it accepted */
 	uint16_t mss;
-	uint16_t window;		/* of its SYN-ACK, bytes */
+	uint16_t window; /* of its SYN-ACK, bytes */
 	uint8_t wscale;
-	uint8_t takes_data;		/* enum takes_data */
+	uint8_t takes_data; /* enum takes_data */
 	uint8_t speaks_first;
-	uint8_t learnt;			/* a SYN-ACK was seen */
+	uint8_t learnt; /* a SYN-ACK was seen */
 	sut_time learnt_at;
-	sut_time negative_until;	/* not promised until then */
-	sut_time black_until;		/* data in SYN got no answer */
-	sut_time takes_until;		/* takes_data counts until then */
-	sut_time rtt;			/* SYN to SYN-ACK; 0: not known */
+	sut_time negative_until; /* not promised until then */
+	sut_time black_until; /* data in SYN got no answer */
+	sut_time takes_until; /* takes_data counts until then */
+	sut_time rtt; /* SYN to SYN-ACK; 0: not known */
 	sut_time used_at;
 };
 
@@ -57,8 +57,8 @@ struct server *learn_find(struct learn *l, const struct flow_key *client_key, su
 struct server *learn_enter(struct learn *l, const struct flow_key *client_key, sut_time now);
 
 /* Takes in a real SYN-ACK: offered are the OPT_ bits of the SYN it answers. */
-void learn_synack(struct server *s, uint16_t offered, const struct tcp_options *o,
-		  uint16_t window, sut_time now);
+void learn_synack(struct server *s, uint16_t offered, const struct tcp_options *o, uint16_t window,
+		  sut_time now);
 
 /* Slots in the table, taken or not, for walks. */
 uint32_t learn_slots(const struct learn *l);

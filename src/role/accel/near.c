@@ -100,7 +100,7 @@ static void client_verifying(struct near *n, struct passing *in)
 			flow_may_go(n, in->flow);
 		pass_on(n, in);
 	} else if (in->v->seq == c->isn.v) {
-		c->syn_tries = 2;	/* its RTT tells nothing now (Karn) */
+		c->syn_tries = 2; /* its RTT tells nothing now (Karn) */
 		pass_on(n, in);
 	} else {
 		flow_remove(n, in->flow);
@@ -151,7 +151,7 @@ static void by_state(struct near *n, struct passing *in)
 static bool pass_fast(struct near *n, struct flow_rec *r, const struct passing *in)
 {
 	struct view *v = in->v;
-	bool ours = r->flags & FLOW_TS_VAL;	/* the server's numbers are far ones */
+	bool ours = r->flags & FLOW_TS_VAL; /* the server's numbers are far ones */
 	uint32_t seq = v->seq + (ours ? r->add_seq : 0), ack = v->ack + (ours ? r->add_ack : 0);
 
 	if (!(r->flags & FLOW_FAST) ||
@@ -203,7 +203,10 @@ static void look_up(struct near *n, const struct burst *in, struct looked_up *l)
 static void one(struct near *n, const struct burst *in, struct looked_up *l, unsigned i)
 {
 	struct passing pass = {
-		.p = in->pkts[i], .v = &l->view[i], .port = in->port, .flow = FLOW_NONE,
+		.p = in->pkts[i],
+		.v = &l->view[i],
+		.port = in->port,
+		.flow = FLOW_NONE,
 	};
 	uint32_t rec = l->rec[i];
 
@@ -261,7 +264,9 @@ static sut_time near_deadline(const void *role)
 }
 
 /* The block: struct near, then each part aligned to a cache line. */
-struct layout { size_t flows, wheel, store, learn, cold, total; };
+struct layout {
+	size_t flows, wheel, store, learn, cold, total;
+};
 
 static size_t place(size_t *at, size_t size)
 {

@@ -13,7 +13,7 @@
 #include "base/time.h"
 #include "role/role.h"
 
-enum { ACCEL_CLIENT, ACCEL_SERVER };	/* port indexes */
+enum { ACCEL_CLIENT, ACCEL_SERVER }; /* port indexes */
 
 /* clang-format off */
 #define ACCEL_MODES(X) \
@@ -34,26 +34,32 @@ enum accel_mode {
 #define ACCEL_PORTS_MAX 64
 
 /* A range of TCP ports, host order, both ends included. */
-struct port_range { uint16_t first, last; };
+struct port_range {
+	uint16_t first, last;
+};
 
 /* All that a user may set; accel_near_defaults() fills it. */
 struct accel_near_config {
 	enum accel_mode mode;
-	struct port_range ports[ACCEL_PORTS_MAX];	/* promised ports: 80, 443, 8080, 8443 */
+	struct port_range ports[ACCEL_PORTS_MAX]; /* promised ports: 80, 443, 8080, 8443 */
 	uint32_t port_count;
-	struct port_range idempotent[ACCEL_PORTS_MAX];	/* where `auto` may merge: 443, 8443 */
+	struct port_range idempotent[ACCEL_PORTS_MAX]; /* where `auto` may merge: 443, 8443 */
 	uint32_t idempotent_count;
-	bool first_contact_promise;	/* promise to servers not learnt yet, with conservative options */
-	bool isn_near_wrap;		/* testing aid: promised ISNs lie in the last 4096 numbers before 2^32 */
-	uint32_t max_flows;		/* 262144 */
-	uint32_t max_servers;		/* learn cache entries: 16384 */
-	uint32_t hold_cells;		/* 2 KB cells for early data in all: 16384 */
-	uint32_t early_bytes;		/* early data of one flow; the promised window is never more: 65535 at most, 29200 */
-	sut_time merge_hold;		/* longest wait for first data: 5 ms */
-	sut_time syn_timeout;		/* no SYN-ACK: 60 s */
-	sut_time negative_time;		/* not promised after a failure: 60 s */
-	sut_time learn_time;		/* learnt options hold for: 1 h */
-	sut_time idle_time;		/* established flow without a packet: 2 h; records of closed ones: 60 s */
+	/* promise to servers not learnt yet, with conservative options */
+	bool first_contact_promise;
+	/* testing aid: promised ISNs lie in the last 4096 numbers before 2^32 */
+	bool isn_near_wrap;
+	uint32_t max_flows; /* 262144 */
+	uint32_t max_servers; /* learn cache entries: 16384 */
+	uint32_t hold_cells; /* 2 KB cells for early data in all: 16384 */
+	/* early data of one flow; the promised window is never more: 65535 at most, 29200 */
+	uint32_t early_bytes;
+	sut_time merge_hold; /* longest wait for first data: 5 ms */
+	sut_time syn_timeout; /* no SYN-ACK: 60 s */
+	sut_time negative_time; /* not promised after a failure: 60 s */
+	sut_time learn_time; /* learnt options hold for: 1 h */
+	/* established flow without a packet: 2 h; records of closed ones: 60 s */
+	sut_time idle_time;
 };
 
 void accel_near_defaults(struct accel_near_config *ret_c);
@@ -68,6 +74,6 @@ uint32_t accel_near_held(const void *role);
 
 /* For listings and scripts: the flow of this client key, as a line ("OPEN shift far 4000 ts far 400", "CLOSED shift ... TIME_WAIT", "FORWARDED held 120"); false if there is none. */
 struct flow_key;
-bool accel_near_describe(const void *role, const struct flow_key *client_key,
-			 char *ret_s, size_t size);
+bool accel_near_describe(const void *role, const struct flow_key *client_key, char *ret_s,
+			 size_t size);
 #endif

@@ -64,8 +64,11 @@ static bool pay_promise(struct near *n, struct cold *c)
 {
 	uint8_t opt[40];
 	struct make_tcp m = {
-		.seq = c->promise.v, .ack = c->isn.v + 1, .window = c->promised_window,
-		.flags = TCP_SYN | TCP_ACK, .options = opt,
+		.seq = c->promise.v,
+		.ack = c->isn.v + 1,
+		.window = c->promised_window,
+		.flags = TCP_SYN | TCP_ACK,
+		.options = opt,
 		.options_len = promise_options(c, opt),
 	};
 
@@ -78,8 +81,11 @@ static bool pay_promise(struct near *n, struct cold *c)
 static bool pay_syn(struct near *n, struct cold *c, bool with_data)
 {
 	struct make_tcp m = {
-		.seq = c->isn.v, .window = c->syn_window, .flags = TCP_SYN,
-		.options = c->syn_options, .options_len = c->syn_options_len,
+		.seq = c->isn.v,
+		.window = c->syn_window,
+		.flags = TCP_SYN,
+		.options = c->syn_options,
+		.options_len = c->syn_options_len,
 	};
 
 	if (with_data) {
@@ -100,9 +106,12 @@ static bool pay_ack_client(struct near *n, struct cold *c)
 {
 	uint8_t opt[DATA_TS_LEN];
 	struct make_tcp m = {
-		.seq = c->promise.v + 1, .ack = c->server_acked.v, .flags = TCP_ACK,
+		.seq = c->promise.v + 1,
+		.ack = c->server_acked.v,
+		.flags = TCP_ACK,
 		.window = seam_window(c->synack_window, 0, c->seam.near_scale[FAR]),
-		.options = opt, .options_len = has_ts(c) ? DATA_TS_LEN : 0,
+		.options = opt,
+		.options_len = has_ts(c) ? DATA_TS_LEN : 0,
 	};
 
 	make_ts_option(opt, c->promise_tsval, c->synack_tsecr);
@@ -149,13 +158,15 @@ static bool pay_piece(struct near *n, struct cold *c, const struct cell *cell, s
 	uint32_t most = c->real_mss - (has_ts(c) ? DATA_TS_LEN : 0);
 	uint32_t len = left < most ? left : most;
 	struct make_tcp m = {
-		.seq = at->v, .flags = TCP_ACK, .payload = cell->bytes + skip, .payload_len = len,
+		.seq = at->v,
+		.flags = TCP_ACK,
+		.payload = cell->bytes + skip,
+		.payload_len = len,
 	};
 
 	if (len == left)
 		m.flags = (uint8_t)(m.flags | (cell->flags & (TCP_PSH | TCP_FIN)));
-	if (!pay_segment(n, c, m, cell->has_ts ? cell->tsval : c->client_tsval,
-			 c->synack_tsval[0]))
+	if (!pay_segment(n, c, m, cell->has_ts ? cell->tsval : c->client_tsval, c->synack_tsval[0]))
 		return false;
 	*at = seq_add(*at, len);
 	return true;
@@ -202,7 +213,8 @@ static bool pay_rst_server(struct near *n, uint32_t f, struct cold *c)
 static bool pay_rst_answer(struct near *n, struct cold *c)
 {
 	struct make_tcp m = {
-		.seq = c->rst_seq, .ack = c->rst_ack,
+		.seq = c->rst_seq,
+		.ack = c->rst_ack,
 		.flags = (uint8_t)(TCP_RST | (c->rst_ack ? TCP_ACK : 0)),
 	};
 

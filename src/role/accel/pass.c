@@ -19,8 +19,9 @@
 void pass_set_records(struct near *n, uint32_t f)
 {
 	const struct cold *c = &n->cold[f];
-	bool plain = c->server_heard && c->track.state == TRACK_ESTABLISHED && !c->strip_sack && c->real_mss >= c->promised_mss &&
-		     !seam_rescales(&c->seam, NEAR) && !seam_rescales(&c->seam, FAR);
+	bool plain = c->server_heard && c->track.state == TRACK_ESTABLISHED && !c->strip_sack &&
+		     c->real_mss >= c->promised_mss && !seam_rescales(&c->seam, NEAR) &&
+		     !seam_rescales(&c->seam, FAR);
 
 	for (enum sut_side s = NEAR; s < SUT_SIDES; s++) {
 		struct flow_rec *r = rec_of(n, f, s);
@@ -207,7 +208,7 @@ void pass_open(struct near *n, struct passing *in)
 	if (synack_again(n, in))
 		return;
 	if (view_options(in->p, in->v, &o) != R_NONE)
-		count_pass(&n->env, R_TCP_OPT);	/* what was read before the bad one is translated */
+		count_pass(&n->env, R_TCP_OPT); /* what was read before the bad one is translated */
 	if (in->port == ACCEL_SERVER) {
 		note_new_life(n, in);
 		note_server(n, in);
@@ -232,7 +233,8 @@ static struct flow_key quoted_key(const struct passing *in, const struct icmp_er
 {
 	unsigned from = in->port == ACCEL_CLIENT ? ACCEL_SERVER : ACCEL_CLIENT;
 	struct flow_key k = {
-		.sport = be16_of(e->sport), .dport = be16_of(e->dport),
+		.sport = be16_of(e->sport),
+		.dport = be16_of(e->dport),
 		.where = flow_key_where(in->v, from),
 	};
 

@@ -16,7 +16,7 @@
 
 #define NEGOTIATED (OPT_WSCALE | OPT_SACK_PERMITTED | OPT_TS)
 #define FIRST_CONTACT_SCALE 7
-#define MSS_DEFAULT4 536	/* RFC 9293, 3.7.1: where a SYN-ACK names none */
+#define MSS_DEFAULT4 536 /* RFC 9293, 3.7.1: where a SYN-ACK names none */
 #define MSS_DEFAULT6 1220
 
 static bool in_ranges(const struct port_range *r, uint32_t n, uint16_t port)
@@ -42,8 +42,8 @@ uint32_t promised_isn(const struct near *n, const struct flow_key *k, uint32_t c
 }
 
 /* Why this SYN is none of ours, or R_NONE. */
-static enum reason refusal(const struct near *n, const struct passing *in,
-			   const struct flow_key *k, struct tcp_options *ret_o)
+static enum reason refusal(const struct near *n, const struct passing *in, const struct flow_key *k,
+			   struct tcp_options *ret_o)
 {
 	enum reason bad = view_options(in->p, in->v, ret_o);
 
@@ -115,8 +115,7 @@ static bool may_merge(const struct near *n, const struct server *s, uint16_t por
 	const struct accel_near_config *cfg = &n->cfg;
 
 	if (cfg->mode != ACCEL_MERGE &&
-	    (cfg->mode != ACCEL_AUTO ||
-	     !in_ranges(cfg->idempotent, cfg->idempotent_count, port)))
+	    (cfg->mode != ACCEL_AUTO || !in_ranges(cfg->idempotent, cfg->idempotent_count, port)))
 		return false;
 	if (!s)
 		return true;
@@ -195,8 +194,11 @@ static void track_promise(struct near *n, uint32_t f)
 	struct track_edges e[SUT_SIDES];
 	struct segment syn = { .sender = NEAR, .flags = TCP_SYN, .len = 1, .seq = c->isn };
 	struct segment synack = {
-		.sender = FAR, .flags = TCP_SYN | TCP_ACK, .len = 1,
-		.seq = c->promise, .ack = seq_add(c->isn, 1),
+		.sender = FAR,
+		.flags = TCP_SYN | TCP_ACK,
+		.len = 1,
+		.seq = c->promise,
+		.ack = seq_add(c->isn, 1),
 	};
 
 	edges_of(n, f, e);

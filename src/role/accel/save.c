@@ -168,11 +168,11 @@ static bool plausible(const struct cold *c)
 {
 	return (c->state == FS_OPEN || c->state == FS_CLOSED) &&
 	       c->track.state < TRACK_STATE_COUNT && c->track.opener < SUT_SIDES &&
-	       c->client.eth_len >= 14 && c->client.eth_len <= 22 &&
-	       c->server.eth_len >= 14 && c->server.eth_len <= 22 &&
-	       (c->client.ip == 4 || c->client.ip == 6) && c->client.ip == c->server.ip &&
-	       c->seam.near_scale[NEAR] <= 14 && c->seam.near_scale[FAR] <= 14 &&
-	       c->seam.far_scale[NEAR] <= 14 && c->seam.far_scale[FAR] <= 14 && c->real_mss;
+	       c->client.eth_len >= 14 && c->client.eth_len <= 22 && c->server.eth_len >= 14 &&
+	       c->server.eth_len <= 22 && (c->client.ip == 4 || c->client.ip == 6) &&
+	       c->client.ip == c->server.ip && c->seam.near_scale[NEAR] <= 14 &&
+	       c->seam.near_scale[FAR] <= 14 && c->seam.far_scale[NEAR] <= 14 &&
+	       c->seam.far_scale[FAR] <= 14 && c->real_mss;
 }
 
 static int restore_flow(struct near *n, struct record_reader *rd)
@@ -230,8 +230,9 @@ int near_restore(void *role, const struct record *record, sut_time now)
 /* The tracker's state, where it says more than the flow's. */
 static const char *track_word(const struct cold *c)
 {
-	return c->track.state == TRACK_ESTABLISHED ? "" :
-	       track_state_name((enum track_state)c->track.state);
+	return c->track.state == TRACK_ESTABLISHED
+		       ? ""
+		       : track_state_name((enum track_state)c->track.state);
 }
 
 bool accel_near_describe(const void *role, const struct flow_key *client_key, char *ret_s,
@@ -249,8 +250,8 @@ bool accel_near_describe(const void *role, const struct flow_key *client_key, ch
 			 flow_state_name((enum flow_state)c->state), c->seam.seq.shift[FAR],
 			 c->seam.ts[FAR], *track_word(c) ? " " : "", track_word(c));
 	else
-		snprintf(ret_s, size, "%s held %u",
-			 flow_state_name((enum flow_state)c->state), c->hold.bytes);
+		snprintf(ret_s, size, "%s held %u", flow_state_name((enum flow_state)c->state),
+			 c->hold.bytes);
 	return true;
 }
 
