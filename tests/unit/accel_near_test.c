@@ -24,7 +24,7 @@ struct bench {
 	struct accel_near_config cfg;
 	struct counters counters;
 	void *block, *role;
-	struct outbox out, made;	/* what the role sends; where the ends' packets are made */
+	struct outbox out, made; /* what the role sends; where the ends' packets are made */
 	sut_time now;
 };
 
@@ -79,8 +79,11 @@ static int teardown(void **state)
 static struct lane lane(bool client, uint16_t port)
 {
 	struct lane l = {
-		.eth_len = 14, .ip = 4, .ttl = 64,
-		.sport = client ? port : 80, .dport = client ? 80 : port,
+		.eth_len = 14,
+		.ip = 4,
+		.ttl = 64,
+		.sport = client ? port : 80,
+		.dport = client ? 80 : port,
 	};
 
 	l.eth[5] = client ? 2 : 1;
@@ -134,7 +137,9 @@ static uint32_t open_flow(struct bench *b, uint16_t port)
 	m = (struct make_tcp){ .seq = 1001, .ack = promise + 1, .flags = TCP_ACK, .window = 500 };
 	send_one(b, ACCEL_CLIENT, port, &m);
 	assert_int_equal(b->out.n, 0);
-	m = (struct make_tcp){ .seq = 9000, .ack = 1001, .flags = TCP_SYN | TCP_ACK, .window = 60000 };
+	m = (struct make_tcp){
+		.seq = 9000, .ack = 1001, .flags = TCP_SYN | TCP_ACK, .window = 60000
+	};
 	send_one(b, ACCEL_SERVER, port, &m);
 	assert_int_equal(b->out.n, 1);
 	assert_int_equal(sent(b, 0, ACCEL_SERVER).ack, 9001);
@@ -144,8 +149,12 @@ static uint32_t open_flow(struct bench *b, uint16_t port)
 static void check_translates(struct bench *b, uint16_t port, uint32_t promise)
 {
 	struct make_tcp m = {
-		.seq = 9001, .ack = 1001, .flags = TCP_ACK, .window = 60000,
-		.payload = (const uint8_t *)"hello", .payload_len = 5,
+		.seq = 9001,
+		.ack = 1001,
+		.flags = TCP_ACK,
+		.window = 60000,
+		.payload = (const uint8_t *)"hello",
+		.payload_len = 5,
 	};
 
 	send_one(b, ACCEL_SERVER, port, &m);
@@ -169,7 +178,7 @@ static void records_carry_flows_to_another_box(void **state)
 	check_translates(b, 40001, promise[1]);
 	while (n < 8 && accel_near_ops.save(b->role, &cursor, b->now, &records[n]))
 		n++;
-	assert_int_equal(n, 4);	/* three flows and one server */
+	assert_int_equal(n, 4); /* three flows and one server */
 
 	free(b->block);
 	start(b);
@@ -242,9 +251,11 @@ static void bad_settings_are_named(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(records_carry_flows_to_another_box, setup, teardown),
+		cmocka_unit_test_setup_teardown(records_carry_flows_to_another_box, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(full_table_passes_syns_unpromised, setup, teardown),
-		cmocka_unit_test_setup_teardown(owed_packets_survive_a_full_outbox, setup, teardown),
+		cmocka_unit_test_setup_teardown(owed_packets_survive_a_full_outbox, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(bad_settings_are_named, setup, teardown),
 	};
 

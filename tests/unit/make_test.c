@@ -59,6 +59,7 @@ static void assert_prints(const struct packet *p, const char *want)
 }
 
 /* What is made, and how it prints: from 192.0.2.10.40000, or the documentation prefix of IPv6. */
+/* clang-format off */
 static const struct {
 	struct make_tcp m;
 	const char *four, *six;
@@ -78,6 +79,7 @@ static const struct {
 	  "192.0.2.10.40000 > 198.51.100.1.80: R. 1:1(0) ack 2 win 0",
 	  "2001:db8::a.40000 > 2001:db8:1::1.80: R. 1:1(0) ack 2 win 0" },
 };
+/* clang-format on */
 
 static void segments_print_as_tabled(void **state)
 {
@@ -104,7 +106,8 @@ static void segments_print_as_tabled(void **state)
 
 static void a_made_segment_looks_like_its_neighbours(void **state)
 {
-	static const struct make_tcp m = { .flags = TCP_ACK, .payload = (const uint8_t *)"x",
+	static const struct make_tcp m = { .flags = TCP_ACK,
+					   .payload = (const uint8_t *)"x",
 					   .payload_len = 1 };
 
 	(void)state;
@@ -123,7 +126,7 @@ static void a_made_segment_looks_like_its_neighbours(void **state)
 			assert_memory_equal(p->head, f.buf, 14 + 4 * tags);
 			ip = p->head + v.l3;
 			if (version == 4) {
-				assert_int_equal(ip[1], 0xb8);	/* without ECN */
+				assert_int_equal(ip[1], 0xb8); /* without ECN */
 				assert_int_equal(load_be16(ip + 4), 0);
 				assert_int_equal(load_be16(ip + 6), IP4_DF);
 				assert_int_equal(ip[8], 61);
@@ -194,6 +197,7 @@ static void the_ts_option_is_aligned(void **state)
 }
 
 /* Payload bytes of the packet that is too big, and of its IP packet how many are quoted. */
+/* clang-format off */
 static const struct { int version; unsigned tags; uint32_t payload, split, quoted; } too_big[] = {
 	{ 4, 0, 1460, 0, 548 },		/* 576 in all */
 	{ 4, 1, 1460, 54, 548 },	/* payload in body */
@@ -204,6 +208,7 @@ static const struct { int version; unsigned tags; uint32_t payload, split, quote
 	{ 6, 2, 1440, 300, 1232 },
 	{ 6, 1, 100, 0, 160 },
 };
+/* clang-format on */
 
 static void errors_quote_what_was_too_big(void **state)
 {
@@ -253,8 +258,10 @@ static void errors_quote_what_was_too_big(void **state)
 		if (version == 4)
 			assert_int_equal(frame_sum(0, q->head + w.l4, icmp_len), 0xffff);
 		else
-			assert_int_equal(frame_sum(58 + icmp_len +
-				frame_sum(0, q->head + w.l3 + 8, 32), q->head + w.l4, icmp_len), 0xffff);
+			assert_int_equal(
+				frame_sum(58 + icmp_len + frame_sum(0, q->head + w.l3 + 8, 32),
+					  q->head + w.l4, icmp_len),
+				0xffff);
 		assert_int_equal(icmp_error_read(q, &w, &e), R_NONE);
 		assert_int_equal(e.kind, ICMP_TOO_BIG);
 		assert_int_equal(e.mtu, 1300);

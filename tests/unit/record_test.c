@@ -42,11 +42,13 @@ static void sample(struct record *r)
 
 static void layout_is_little_endian(void **state)
 {
+	/* clang-format off */
 	static const uint8_t want[] = {
 		REC_REPLICA_FLOW, 0, 5, 0, 18, 0, 0, 0,
 		0x11, 0x33, 0x22, 0x77, 0x66, 0x55, 0x44,
 		0xff, 0xee, 0xdd, 0xcc, 0xbb, 0xaa, 0x99, 0x88, 'a', 'b', 'c',
 	};
+	/* clang-format on */
 	struct record r;
 	uint32_t crc;
 
@@ -94,7 +96,7 @@ static void past_the_end_are_zeroes(void **state)
 	assert_int_equal(record_open(&r, &rd), 0);
 	assert_true(record_take64(&rd) == 0);
 	assert_true(rd.failed);
-	assert_int_equal(record_take8(&rd), 0);		/* failed for good */
+	assert_int_equal(record_take8(&rd), 0); /* failed for good */
 
 	assert_int_equal(record_open(&r, &rd), 0);
 	record_take(&rd, b, 5);
@@ -126,7 +128,7 @@ static void a_reserved_byte_is_damage(void **state)
 	(void)state;
 	record_begin(&r, REC_ACCEL_FLOW, 1);
 	r.bytes[3] = 1;
-	record_end(&r);			/* the CRC is right */
+	record_end(&r); /* the CRC is right */
 	assert_int_equal(record_open(&r, &rd), -EINVAL);
 }
 

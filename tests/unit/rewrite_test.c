@@ -188,8 +188,9 @@ static void there_and_back_is_identity(void **state)
 		assert_int_not_equal(load_be16(view_tcp(p, &v)->csum.b), 0xffff);
 		was = f;
 		rewrite_shift(p, &v, &o, a);
-		rewrite_shift(p, &v, &o, (struct seam_add){
-			0u - a.seq, 0u - a.ack, 0u - a.tsval, 0u - a.tsecr });
+		rewrite_shift(
+			p, &v, &o,
+			(struct seam_add){ 0u - a.seq, 0u - a.ack, 0u - a.tsval, 0u - a.tsecr });
 		assert_memory_equal(f.buf, was.buf, f.len);
 	}
 }
@@ -259,8 +260,10 @@ static void a_partial_field_stays(void **state)
 		struct packet *p = random_segment(&f, &v, &o);
 		uint32_t at = v.l4 + 16u, field;
 
-		p->off = (struct offload){ .csum = CSUM_PARTIAL, .gso_type = GSO_TCP4,
-					   .gso_size = 1448, .csum_start = v.l4,
+		p->off = (struct offload){ .csum = CSUM_PARTIAL,
+					   .gso_type = GSO_TCP4,
+					   .gso_size = 1448,
+					   .csum_start = v.l4,
 					   .csum_offset = 16 };
 		field = csum_pseudo(p, &v, v.l4_len);
 		store_be16(f.buf + at, (uint16_t)field);
@@ -302,12 +305,14 @@ static void a_refusal_keeps_seq_0(void **state)
 
 static void bad_options_change_nothing(void **state)
 {
+	/* clang-format off */
 	static const char *const bad[] = {
 		"\x08\x0b\1\1\1\1\1\1\1\1\1\1",		/* TS of 11 bytes */
 		"\1\1\x05\x0b\1\1\1\1\1\1\1\1",		/* SACK of 11 bytes */
 		"\1\1\1\1\1\1\1\1\1\1\x4d\0",		/* length 0 */
 		"\1\1\1\1\1\1\1\1\1\1\x08\x0a",		/* beyond the header */
 	};
+	/* clang-format on */
 	static struct frame f, was;
 	struct view v;
 
@@ -410,6 +415,7 @@ static struct packet *with_sack(struct frame *f, struct view *v, struct tcp_opti
 }
 
 /* Edges of up to 4 blocks, 0, 0 ends them; the same that are to be left. */
+/* clang-format off */
 static const struct { const char *what; uint32_t edge[8], limit, left[8]; } clamps[] = {
 	{ "all within", { 10, 20, 30, 40 }, 40, { 10, 20, 30, 40 } },
 	{ "right edge beyond", { 10, 20, 30, 41 }, 40, { 10, 20 } },
@@ -421,6 +427,7 @@ static const struct { const char *what; uint32_t edge[8], limit, left[8]; } clam
 	{ "limit before the wrap", { 0xfffffff0, 0xfffffff8, 1, 8 }, 0xfffffff8,
 	  { 0xfffffff0, 0xfffffff8 } },
 };
+/* clang-format on */
 
 static void sack_is_clamped_as_tabled(void **state)
 {
@@ -480,7 +487,7 @@ static void sack_is_stripped(void **state)
 			assert_int_equal(again.present, 0);
 			for (uint32_t k = 0; k < view_options_len(&v); k++)
 				assert_int_equal(p->head[v.l4 + 20 + k], TCPOPT_NOP);
-			rewrite_sack_strip(p, &v, &o);	/* nothing more to do */
+			rewrite_sack_strip(p, &v, &o); /* nothing more to do */
 			rewrite_sack_clamp(p, &v, &o, 0);
 			assert_true(csum_tcp_ok(p, &v));
 		}

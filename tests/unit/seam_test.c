@@ -41,6 +41,7 @@ static void one_way_and_the_answer_cancel(void **state)
 	assert_int_equal(near.tsecr + far.tsval, 0);
 }
 
+/* clang-format off */
 static const struct { uint16_t win; uint8_t from, to; uint16_t want; } windows[] = {
 	{ 502, 7, 7, 502 },
 	{ 502, 7, 0, 64256 },
@@ -53,6 +54,7 @@ static const struct { uint16_t win; uint8_t from, to; uint16_t want; } windows[]
 	{ 0, 0, 14, 0 },
 	{ 0, 14, 0, 0 },
 };
+/* clang-format on */
 
 static void windows_as_tabled(void **state)
 {
@@ -82,7 +84,7 @@ static void rescales_the_right_sender(void **state)
 	assert_false(seam_rescales(&seam, NEAR));
 	assert_true(seam_rescales(&seam, FAR));
 	assert_int_equal(seam_window_of(&seam, NEAR, 502), 502);
-	assert_int_equal(seam_window_of(&seam, FAR, 3), 384);	/* 1536 bytes, read with scale 2 */
+	assert_int_equal(seam_window_of(&seam, FAR, 3), 384); /* 1536 bytes, read with scale 2 */
 }
 
 static void only_a_refusal_keeps_its_seq(void **state)

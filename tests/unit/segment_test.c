@@ -12,6 +12,7 @@
 #define F (1u << FAR)
 
 /* Both shifts are 4000 and 70 (near's stream 70, far's 4000); known says which are known. */
+/* clang-format off */
 static const struct {
 	const char *what;
 	enum sut_side sender, half;
@@ -34,14 +35,18 @@ static const struct {
 	{ "refusal: seq 0 stays, known", FAR, FAR, N | F, TCP_RST | TCP_ACK, 0, 170, R_NONE, 0, 100 },
 	{ "RST|ACK in the stream", FAR, FAR, N | F, TCP_RST | TCP_ACK, 5000, 170, R_NONE, 1000, 100 },
 };
+/* clang-format on */
 
 static void reads_as_tabled(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
 		struct seqmap map = { { 70, 4000 }, (uint8_t)table[i].known };
-		struct view v = { .seq = table[i].seq, .ack = table[i].ack,
-				  .flags = table[i].flags, .window = 7, .payload_len = 0 };
+		struct view v = { .seq = table[i].seq,
+				  .ack = table[i].ack,
+				  .flags = table[i].flags,
+				  .window = 7,
+				  .payload_len = 0 };
 		struct segment s;
 		enum reason r;
 

@@ -11,7 +11,7 @@
 #include "frame.h"
 
 #define CELLS 64u
-#define SPACE 4096u		/* the model's bytes */
+#define SPACE 4096u /* the model's bytes */
 
 static uint64_t rng = 11;
 
@@ -73,9 +73,13 @@ static const char *shape(const struct store *s, const struct hold *h)
 	return text;
 }
 
-struct piece_in { uint32_t seq, len; uint8_t flags; };
+struct piece_in {
+	uint32_t seq, len;
+	uint8_t flags;
+};
 
 /* Up to four segments, and the chain they make. */
+/* clang-format off */
 static const struct { const char *what; struct piece_in in[4]; uint32_t piece; const char *want; } table[] = {
 	{ "one", { { 100, 50, 0 } }, 1000, "100+50" },
 	{ "cut in pieces, PSH on the last", { { 100, 250, TCP_PSH } }, 100,
@@ -103,6 +107,7 @@ static const struct { const char *what; struct piece_in in[4]; uint32_t piece; c
 	{ "wrap", { { 0xfffffff0, 32, 0 }, { 0xffffffe0, 64, 0 } }, 1000,
 	  "4294967264+16 4294967280+32 16+16" },
 };
+/* clang-format on */
 
 static void chains_as_tabled(void **state)
 {
@@ -183,7 +188,7 @@ static void dropping_leaves_what_is_not_acknowledged(void **state)
 	assert_string_equal(shape(s, &h), "4294967286+10 0+10F");
 	hold_drop_before(s, &h, (sut_seq){ 0 });
 	assert_string_equal(shape(s, &h), "0+10F");
-	hold_drop_before(s, &h, (sut_seq){ 10 });	/* the FIN is missing */
+	hold_drop_before(s, &h, (sut_seq){ 10 }); /* the FIN is missing */
 	assert_string_equal(shape(s, &h), "0+10F");
 	hold_drop_before(s, &h, (sut_seq){ 11 });
 	assert_string_equal(shape(s, &h), "");

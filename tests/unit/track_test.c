@@ -24,15 +24,19 @@ enum who { O, T };
 #define FA (F | A)
 #define RA (R | A)
 
-struct seg { enum who who; uint8_t flags; uint32_t seq, ack, payload; };
+struct seg {
+	enum who who;
+	uint8_t flags;
+	uint32_t seq, ack, payload;
+};
 
 /* One flow under test. */
 struct rig {
 	struct track t;
-	sut_seq end[2], acked[2];	/* by side */
+	sut_seq end[2], acked[2]; /* by side */
 	struct track_edges e[SUT_SIDES];
 	enum sut_side opener;
-	uint32_t isn[2];		/* by who */
+	uint32_t isn[2]; /* by who */
 };
 
 static void rig_init(struct rig *r, enum sut_side opener, bool wrap)
@@ -79,11 +83,14 @@ static void play(struct rig *r, const struct seg *g, size_t n)
  * How each state is reached.  In ESTABLISHED the opener has sent up to 11, the other up to 21, all acknowledged; FINs
  * end at 12 and 22, and in CLOSING neither is acknowledged.
  */
+/* clang-format off */
 #define OPEN { O, S, 0, 0, 0 }
 #define ANSWER OPEN, { T, SA, 0, 1, 0 }
 #define DATA ANSWER, { O, A, 1, 1, 0 }, { O, A, 1, 1, 10 }, { T, A, 1, 11, 20 }, { O, A, 11, 21, 0 }
 #define FINS DATA, { O, FA, 11, 21, 0 }, { T, FA, 21, 11, 0 }
+/* clang-format on */
 
+/* clang-format off */
 static const struct seg prelude[TRACK_STATE_COUNT][12] = {
 	[TRACK_CLOSED] = { DATA, { O, R, 11, 0, 0 } },
 	[TRACK_SYN_SENT] = { OPEN },
@@ -94,6 +101,7 @@ static const struct seg prelude[TRACK_STATE_COUNT][12] = {
 	[TRACK_CLOSING] = { FINS },
 	[TRACK_TIME_WAIT] = { FINS, { O, A, 12, 22, 0 }, { T, A, 22, 12, 0 } },
 };
+/* clang-format on */
 
 /* The verdict, or the next state where it is TV_OK. */
 #define old "old"
@@ -236,6 +244,7 @@ static void every_event_in_every_state(void **state)
 }
 
 /* Whole lives: the state after each segment. */
+/* clang-format off */
 static const struct { const char *what; struct { struct seg g; const char *want; } step[12]; } lives[] = {
 	{ "the opener closes first", { { OPEN, "SS" },
 		{ { T, SA, 0, 1, 0 }, "SR" }, { { O, A, 1, 1, 0 }, "ES" },
@@ -291,6 +300,7 @@ static const struct { const char *what; struct { struct seg g; const char *want;
 		{ { O, A, 2, 1, 100 }, "FO" }, { { T, FA, 1, 2, 0 }, "CG" },
 		{ { O, A, 2, 2, 100 }, "TW" } } },
 };
+/* clang-format on */
 
 static void lives_as_tabled(void **state)
 {
@@ -372,9 +382,11 @@ static void picks_up_in_mid_stream(void **state)
 
 static void edges_only_grow(void **state)
 {
+	/* clang-format off */
 	static const struct seg later[] = {
 		{ O, A, 11, 21, 50 }, { O, A, 11, 21, 10 }, { O, A, 5, 15, 1 }, { O, A, 61, 20, 0 },
 	};
+	/* clang-format on */
 	struct rig r;
 
 	(void)state;
@@ -399,7 +411,7 @@ static void the_hot_path_may_move_an_edge(void **state)
 	(void)state;
 	rig_init(&r, NEAR, true);
 	play(&r, prelude[TRACK_CLOSING], 12);
-	r.acked[FAR].v = r.isn[O] + 12;		/* T's ACK of O's FIN went the short way */
+	r.acked[FAR].v = r.isn[O] + 12; /* T's ACK of O's FIN went the short way */
 	s = segment_of(&r, &(struct seg){ O, A, 12, 22, 0 });
 	assert_int_equal(track_segment(&r.t, &s, r.e), TV_OK);
 	assert_int_equal(r.t.state, TRACK_TIME_WAIT);
@@ -426,8 +438,10 @@ static void any_segments_keep_the_invariants(void **state)
 
 			was = r;
 			s = segment_of(&r, &(struct seg){ frame_random(&rng) & 1 ? O : T,
-				flags[frame_random(&rng) % 12], frame_random(&rng) % 6 + far,
-				frame_random(&rng) % 6 + far, frame_random(&rng) % 3 });
+							  flags[frame_random(&rng) % 12],
+							  frame_random(&rng) % 6 + far,
+							  frame_random(&rng) % 6 + far,
+							  frame_random(&rng) % 3 });
 			v = track_segment(&r.t, &s, r.e);
 			if (v == TV_REOPEN) {
 				assert_int_equal(s.flags, S);
@@ -461,7 +475,7 @@ static void names_are_the_lists(void **state)
 static void events_by_flags(void **state)
 {
 	(void)state;
-	for (unsigned x = 0; x < 256; x += 8) {		/* PSH, ACK, URG, ECE, CWR say nothing more */
+	for (unsigned x = 0; x < 256; x += 8) { /* PSH, ACK, URG, ECE, CWR say nothing more */
 		uint8_t extra = (uint8_t)(x & ~(unsigned)A);
 
 		assert_int_equal(track_event_of(extra | S), TE_SYN);
