@@ -287,6 +287,7 @@ static int if_send(struct port *port, struct packet *const *pkts, unsigned n)
 {
 	struct if_port *f = if_of(port);
 	unsigned done = 0, failed = UINT_MAX;
+	int why = 0;
 
 	while (done < n) {
 		unsigned k = n - done < PORT_BURST ? n - done : PORT_BURST;
@@ -295,13 +296,17 @@ static int if_send(struct port *port, struct packet *const *pkts, unsigned n)
 		lay_out_tx(f, pkts + done, k);
 		sent = sendmmsg(f->fd, f->msg, k, MSG_DONTWAIT);
 		if (sent > 0) {
+			/* so it was left over: a received frame with an unknown offload, which is lost */
+			if (failed == done && why == EINVAL)
+				f->stats.rx_errors++;
 			count_sent(f, pkts + done, (unsigned)sent);
 			done += (unsigned)sent;
 		} else if (not_now(errno)) {
 			break;
 		} else if (failed != done) {
-			failed =
-				done; /* may have been an error left over from receiving: once more */
+			/* may have been an error left over from receiving: once more */
+			failed = done;
+			why = errno;
 		} else {
 			count_refused(f, errno);
 			done++;
