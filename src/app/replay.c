@@ -122,16 +122,26 @@ static void find_partial(struct packet *p)
 	p->off.csum_offset = offsetof(struct tcp_hdr, csum);
 }
 
+/* Where to count a frame that is skipped: nobody can tell the port of one in a capture of both. */
+static struct port_stats *skipped_at(struct replay *r, unsigned source)
+{
+	int port = r->cfg->in[source].port;
+
+	return &r->stats[port == REPLAY_ANY ? 0 : port];
+}
+
 /* Makes a packet of the frame: false, and counted, if it is not whole. */
 static bool load(struct replay *r, const struct capture_frame *f, unsigned source,
 		 struct packet *ret_p)
 {
 	if (f->len < f->wire_len) {
 		r->cut[source]++;
+		skipped_at(r, source)->rx_cut++;
 		return false;
 	}
 	if (f->len > PACKET_MAX) {
 		r->long_frames++;
+		skipped_at(r, source)->rx_errors++;
 		return false;
 	}
 	*ret_p = (struct packet){ .head = r->buf + PACKET_HEADROOM, .head_len = f->len };

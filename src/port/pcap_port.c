@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <sys/stat.h>
+
 #include "port/arena.h"
 #include "port/capture.h"
 #include "port/port.h"
@@ -112,6 +114,22 @@ static const struct port_ops pcap_ops = {
 	.close = pcap_port_close,
 };
 
+/*
+ * Reading waits where nothing is there yet, and a run that waits in it hears no signal and serves no
+ * other port: so what can make it wait is refused.
+ */
+static int check_file(const char *file, char *ret_err, size_t err_size)
+{
+	struct stat st;
+
+	if (strcmp(file, "-") == 0 || (stat(file, &st) == 0 && !S_ISREG(st.st_mode))) {
+		snprintf(ret_err, err_size,
+			 "pcap:%s: not a regular file (only 'suture replay' reads pipes)", file);
+		return -EINVAL;
+	}
+	return 0;
+}
+
 int pcap_port_open(const char *file, struct arena *a, struct port **ret_p, char *ret_err,
 		   size_t err_size)
 {
@@ -125,7 +143,9 @@ int pcap_port_open(const char *file, struct arena *a, struct port **ret_p, char 
 	c->port.ops = &pcap_ops;
 	c->arena = a;
 	c->when = SUT_NEVER;
-	err = capture_open(file, &c->capture, ret_err, err_size);
+	err = check_file(file, ret_err, err_size);
+	if (err == 0)
+		err = capture_open(file, &c->capture, ret_err, err_size);
 	if (err) {
 		free(c);
 		return err;

@@ -11,7 +11,7 @@
 struct arena;
 struct port;
 
-/* Opens file for reading; see port_open. */
+/* Opens file, a regular one, for reading; see port_open. */
 int pcap_port_open(const char *file, struct arena *a, struct port **ret_p, char *ret_err,
 		   size_t err_size);
 #endif

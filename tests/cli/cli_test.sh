@@ -28,7 +28,13 @@ frame() {
 	printf '\001\000\000\000\000\000\000\000\074\000\000\000\074\000\000\000'
 	head -c 60 /dev/zero
 }
+# a frame of 64 bytes of which 10 were captured
+snapped() {
+	printf '\001\000\000\000\000\000\000\000\012\000\000\000\100\000\000\000'
+	head -c 10 /dev/zero
+}
 header >"$dir/empty.pcap"
+{ header; snapped; frame; } >"$dir/snapped.pcap"
 { header; frame; frame; } >"$dir/two.pcap"
 { header; frame; frame | head -c 40; } >"$dir/cut.pcap"
 : >"$dir/zero.pcap"
@@ -69,6 +75,8 @@ expect 1 err '/nonexistent/out' $replay "$dir/two.pcap" -o /nonexistent/out
 expect 1 err '/dev/full' $replay "$dir/two.pcap" -o /dev/full
 expect 0 out 'counters of accel-near' $replay "$dir/empty.pcap" -o "$dir/out.pcap"
 expect 0 out '"packets_in":2,"packets_out":2' $replay --json "$dir/two.pcap" -o "$dir/out.pcap"
+expect 0 out '"server":{"port":"[^"]*","rx":1,.*"rx_cut":1' $replay --json server="$dir/snapped.pcap"
+expect 0 err 'skipped 1 frames of which only a part' $replay --json "$dir/snapped.pcap"
 expect 0 out '"packets_in":4' $replay --json client="$dir/two.pcap" server="$dir/two.pcap"
 expect 0 out '1.pcap' sh -c "$replay --mode bypass -q '$dir/two.pcap' -o '$dir/1.pcap' && $replay --mode bypass -q '$dir/1.pcap' -o '$dir/2.pcap' && cmp '$dir/1.pcap' '$dir/2.pcap' && echo 1.pcap"
 
@@ -87,6 +95,9 @@ expect 1 err 'two.pcap is being read' $wire --trace-pcap "$dir/two.pcap"
 expect 0 out '"packets_in":2' $wire --json
 expect 1 err 'trace: no file' $wire --trace-pcap=
 expect 1 err 'trace: /dev/full' $wire --trace-pcap /dev/full
+mkfifo "$dir/fifo"
+expect 1 err 'fifo: not a regular file' timeout -k 1 5 "$suture" wire "pcap:$dir/fifo" "pcap:$dir/two.pcap"
+expect 1 err 'pcap:-: not a regular file' "$suture" wire pcap:- "pcap:$dir/two.pcap"
 long=$(printf '%0200d' 0)
 expect 1 err "^suture: $long.pcap: No such file" "$suture" wire "pcap:$long.pcap" "pcap:$dir/two.pcap"
 
