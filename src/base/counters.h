@@ -20,12 +20,14 @@
 	X(FLOWS_OPENED,   "flows_opened",      "flows entered in the table") \
 	X(FLOWS_CLOSED,   "flows_closed",      "flows ended by FIN, RST or time-out") \
 	X(FLOWS_EVICTED,  "flows_evicted",     "flows ended to make room") \
+	X(FLOWS_IDLE,     "flows_idle",        "flows ended for want of packets") \
 	X(FLOWS_REOPENED, "flows_reopened",    "ports used again by a new connection") \
 	X(TRANSLATED,     "translated",        "packets whose numbers were shifted") \
 	X(MADE,           "made",              "packets made by the engine itself") \
 	X(PROMISED,       "promised",          "SYN-ACKs promised to clients") \
 	X(PROMISE_KEPT,   "promise_kept",      "promises that the server's SYN-ACK redeemed") \
 	X(PROMISE_BROKEN, "promise_broken",    "promises ended by a reset to the client") \
+	X(PROMISE_UNUSED, "promise_unused",    "promises that the client never acknowledged: server reset") \
 	X(MERGED,         "merged",            "SYNs sent with the client's first data") \
 	X(MERGE_TAKEN,    "merge_taken",       "data in SYN that the server took") \
 	X(MERGE_REFUSED,  "merge_refused",     "data in SYN that the server left: sent again at once") \
@@ -36,7 +38,7 @@
 	X(RST_SENT,       "rst_sent",          "resets made by the engine") \
 	X(ICMP_SENT,      "icmp_sent",         "ICMP errors made by the engine") \
 	X(REKEYED,        "rekeyed",           "flow table given a new hash key") \
-	X(REBUILT,        "ack_released",      "withheld acknowledgements sent")
+	X(ACK_RELEASED,   "ack_released",      "withheld acknowledgements sent")
 
 enum event {
 #define X(id, label, text) EV_##id,

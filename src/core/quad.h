@@ -29,11 +29,19 @@ struct flow_key {
 
 _Static_assert(sizeof(struct flow_key) == 40, "hashed as five words");
 
+/* A tag with VID 0 gives a priority and names no VLAN (802.1Q, 6.9): the same as none. */
+SUT_INLINE uint32_t flow_vid(uint16_t tag)
+{
+	uint32_t vid = tag & 0xfff;
+
+	return vid ? vid : 0xfff;
+}
+
 /* flow_key.where of a packet with the tags of v that came in at this port (below 256). */
 SUT_INLINE uint32_t flow_key_where(const struct view *v, unsigned port)
 {
 	/* VLAN_NONE has all of its twelve low bits set: 0xfff is no VLAN's number (802.1Q, 9.6). */
-	return (uint32_t)port << 24 | (uint32_t)(v->vlan[0] & 0xfff) << 12 | (v->vlan[1] & 0xfff);
+	return (uint32_t)port << 24 | flow_vid(v->vlan[0]) << 12 | flow_vid(v->vlan[1]);
 }
 
 /* As flow_key_of for v->ip 6. */

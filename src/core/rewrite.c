@@ -189,6 +189,19 @@ void rewrite_flags(struct packet *p, struct view *v, uint8_t flags)
 	apply(p, v, d);
 }
 
+void rewrite_syn_flags(struct packet *p, struct view *v)
+{
+	struct tcp_hdr *h = view_tcp(p, v);
+	uint8_t doff = h->doff & 0xf0;
+	struct csum_delta d = { 0 };
+
+	csum_swap16(&d, (uint16_t)(h->doff << 8 | h->flags), (uint16_t)(doff << 8 | TCP_SYN));
+	h->doff = doff;
+	h->flags = TCP_SYN;
+	v->flags = TCP_SYN;
+	apply(p, v, d);
+}
+
 void rewrite_ts(struct packet *p, const struct view *v, const struct tcp_options *o, uint32_t tsval,
 		uint32_t tsecr)
 {

@@ -36,6 +36,8 @@ enum reason rewrite_fast(struct packet *p, struct view *v, uint32_t add_seq, uin
 void rewrite_seq(struct packet *p, struct view *v, uint32_t seq);
 void rewrite_ack(struct packet *p, struct view *v, uint32_t ack);
 void rewrite_window(struct packet *p, struct view *v, uint16_t window);
+/* Leaves nothing but SYN of the flags and the reserved bits beside the data offset: no ECN (RFC 3168), no AccECN. */
+void rewrite_syn_flags(struct packet *p, struct view *v);
 void rewrite_flags(struct packet *p, struct view *v, uint8_t flags);
 
 /* Sets both timestamps; nothing where o says that there are none. */

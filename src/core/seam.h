@@ -54,8 +54,8 @@ static inline bool seam_keeps_seq(uint8_t flags, uint32_t seq)
 }
 
 /*
- * A window field, scaled by `from` bits, as a field scaled by `to` bits: never more than was
- * offered, never 0 from non-zero (RFC 7323, 2.2).
+ * A window field, scaled by `from` bits, as a field scaled by `to` bits: rounded down, so that it
+ * offers no more, but never to 0 from non-zero, which would stop a sender for good (RFC 7323, 2.2).
  */
 static inline uint16_t seam_window(uint16_t win, uint8_t from, uint8_t to)
 {

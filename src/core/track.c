@@ -20,6 +20,8 @@
  */
 
 #define FAR_OUTSIDE (UINT32_C(1) << 30) /* the largest window that scaling allows (RFC 7323, 2.3) */
+#define IN_FLIGHT \
+	(UINT32_C(1) << 26) /* more than this nobody has under way: a guess by whoever cannot see */
 #define RST_BLIND 0x10000u /* see rst_exact */
 
 enum from { OPENER, OTHER };
@@ -56,10 +58,10 @@ static const uint8_t table[2][TE_COUNT][TRACK_STATE_COUNT] = {
 		 * up and tries again from the same port; once it was answered, only the other end
 		 * can say whether it still knows the old one (it sends a challenge ACK, RFC 5961,
 		 * 4), so the SYN is a stray to us.  An established flow is never moved by a SYN.
-		 * In the closing states another ISN is port reuse (RFC 9293, 3.6.1): a duplicate
-		 * has the old one.
+		 * Nor is one of which a half is still open.  When both have closed another ISN is
+		 * port reuse (RFC 9293, 3.6.1): a duplicate has the old one.
 		 */
-		[TE_SYN] =     { M_REOPEN, M_SYN_AGAIN,  M_SYN_DUP,    M_OLD,      M_SYN_LATE, M_SYN_LATE, M_SYN_LATE, M_SYN_LATE },
+		[TE_SYN] =     { M_REOPEN, M_SYN_AGAIN,  M_SYN_DUP,    M_OLD,      M_OLD,      M_OLD,      M_SYN_LATE, M_SYN_LATE },
 		/*
 		 * The opener sends a SYN-ACK in a simultaneous open only (RFC 9293, 3.5, figure
 		 * 7): the other's SYN crossed its own, seen by us or not.  Its ACK alone makes
@@ -89,10 +91,10 @@ static const uint8_t table[2][TE_COUNT][TRACK_STATE_COUNT] = {
 	[OTHER] = {
 		/*
 		 * A SYN that meets the opener's is a simultaneous open; again with the same ISN it
-		 * is retransmitted.  In the closing states the ports may be used again from this
+		 * is retransmitted.  When both have closed the ports may be used again from this
 		 * end too.
 		 */
-		[TE_SYN] =     { M_REOPEN, sr,           M_SYN_DUP,    M_OLD,      M_SYN_LATE, M_SYN_LATE, M_SYN_LATE, M_SYN_LATE },
+		[TE_SYN] =     { M_REOPEN, sr,           M_SYN_DUP,    M_OLD,      M_OLD,      M_OLD,      M_SYN_LATE, M_SYN_LATE },
 		/*
 		 * The answer; then the same retransmitted.  One with another ISN comes from a
 		 * server that forgot; the opener took the first, or will be reset.  Behind the
@@ -246,7 +248,10 @@ static bool in_range(const struct track *t, const struct segment *s,
 				  : !end_known(t, peer) || close_to(s->ack, *e[peer].end);
 }
 
-/* Is this the FIN that was seen before, or the first, behind all that its sender has sent? */
+/*
+ * Is this the FIN that was seen before, or the first, not before what the other end has acknowledged?  (Its sender's own edge
+ * may have been moved by a stray, which must not make a connection immortal.)
+ */
 static bool fin_fits(const struct track *t, const struct segment *s,
 		     const struct track_edges e[SUT_SIDES])
 {
@@ -254,7 +259,9 @@ static bool fin_fits(const struct track *t, const struct segment *s,
 
 	if (has(t->fin_seen, s->sender))
 		return fin.v == t->fin[s->sender].v;
-	return !end_known(t, s->sender) || !seq_before(fin, *e[s->sender].end);
+	if (acked_known(t, peer_of(s->sender)))
+		return seq_diff(fin, *e[peer_of(s->sender)].acked) < IN_FLIGHT;
+	return !end_known(t, s->sender) || seq_diff(fin, *e[s->sender].end) < IN_FLIGHT;
 }
 
 /* Moves the edges of the sender; its end no further than its FIN: what comes behind is ignored by the receiver. */
@@ -268,6 +275,8 @@ static void move_edges(struct track *t, const struct segment *s,
 		end = t->fin[me];
 	if (!end_known(t, me) || seq_before(*e[me].end, end))
 		*e[me].end = end;
+	if (has(t->fin_seen, me) && seq_before(t->fin[me], *e[me].end))
+		*e[me].end = t->fin[me]; /* a stray had moved it */
 	add(&t->edges_known, me);
 	if (!(s->flags & TCP_ACK))
 		return;
@@ -343,7 +352,8 @@ static bool rst_exact(const struct track *t, const struct segment *s,
 		return true;
 	if (!end_known(t, me))
 		return false;
-	return s->seq.v == e[me].end->v ||
+	return (s->seq.v == e[me].end->v &&
+		(!acked_known(t, peer) || seq_diff(s->seq, *e[peer].acked) < IN_FLIGHT)) ||
 	       (!end_known(t, peer) && seq_diff(s->seq, *e[me].end) < RST_BLIND);
 }
 

@@ -234,6 +234,53 @@ static void owed_packets_survive_a_full_outbox(void **state)
 	assert_true(accel_near_ops.deadline(b->role) > b->now);
 }
 
+/* A segment while no packet of the role's own fits. */
+static void send_when_full(struct bench *b, unsigned port, uint16_t client_port,
+			   const struct make_tcp *m)
+{
+	struct lane l = lane(port == ACCEL_CLIENT, client_port);
+	struct burst in = { b->made.pkt, 1, (uint16_t)port, b->now };
+
+	outbox_clear(&b->made);
+	assert_true(make_tcp(&b->made, port, &l, m));
+	outbox_clear(&b->out);
+	b->out.made = OUTBOX_MADE;
+	accel_near_ops.input(b->role, &in, &b->out);
+	assert_int_equal(b->out.n, 0);
+}
+
+/* The SYN with data is still owed when a SYN-ACK comes that acknowledges the data: the debt is void. */
+static void answer_overtakes_an_owed_syn(void **state)
+{
+	struct bench *b = *state;
+	struct make_tcp m = { .seq = 1000, .flags = TCP_SYN, .window = 64240 };
+	uint32_t promise;
+
+	free(b->block);
+	b->cfg.mode = ACCEL_MERGE;
+	start(b);
+	send_one(b, ACCEL_CLIENT, 40000, &m);
+	promise = sent(b, 0, ACCEL_CLIENT).seq;
+	m = (struct make_tcp){ .seq = 1001,
+			       .ack = promise + 1,
+			       .flags = TCP_ACK,
+			       .window = 500,
+			       .payload = (const uint8_t *)"hello",
+			       .payload_len = 5 };
+	send_when_full(b, ACCEL_CLIENT, 40000, &m);
+	assert_int_equal(accel_near_ops.deadline(b->role), 0);
+	m = (struct make_tcp){
+		.seq = 9000, .ack = 1006, .flags = TCP_SYN | TCP_ACK, .window = 60000
+	};
+	send_when_full(b, ACCEL_SERVER, 40000, &m);
+	outbox_clear(&b->out);
+	accel_near_ops.expire(b->role, b->now, &b->out);
+	assert_int_equal(b->out.n, 2);
+	assert_int_equal(sent(b, 0, ACCEL_CLIENT).ack, 1006);
+	assert_int_equal(sent(b, 1, ACCEL_SERVER).ack, 9001);
+	assert_int_equal(accel_near_held(b->role), 0);
+}
+
 static void bad_settings_are_named(void **state)
 {
 	struct bench *b = *state;
@@ -256,6 +303,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(full_table_passes_syns_unpromised, setup, teardown),
 		cmocka_unit_test_setup_teardown(owed_packets_survive_a_full_outbox, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(answer_overtakes_an_owed_syn, setup, teardown),
 		cmocka_unit_test_setup_teardown(bad_settings_are_named, setup, teardown),
 	};
 

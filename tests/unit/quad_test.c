@@ -34,8 +34,8 @@ static const struct {
 	  { V4(192, 0, 2, 1), V4(198, 51, 100, 2), { { 0x9c, 0x40 } }, { { 0, 80 } }, 0x01007fff } },
 	{ "IPv4, two tags", 4, 255, { 0xabc, 0x123 },
 	  { V4(192, 0, 2, 1), V4(198, 51, 100, 2), { { 0x9c, 0x40 } }, { { 0, 80 } }, 0xffabc123 } },
-	{ "priority tag is not no tag", 4, 0, { 0, VLAN_NONE },
-	  { V4(192, 0, 2, 1), V4(198, 51, 100, 2), { { 0x9c, 0x40 } }, { { 0, 80 } }, 0x00000fff } },
+	{ "priority tag names no VLAN", 4, 0, { 0, VLAN_NONE },
+	  { V4(192, 0, 2, 1), V4(198, 51, 100, 2), { { 0x9c, 0x40 } }, { { 0, 80 } }, 0x00ffffff } },
 	{ "IPv6", 6, 2, { VLAN_NONE, VLAN_NONE },
 	  { V6(1), V6(2), { { 0x9c, 0x40 } }, { { 0, 80 } }, 0x02ffffff } },
 };

@@ -113,9 +113,9 @@ static const struct seg prelude[TRACK_STATE_COUNT][12] = {
 static const struct { const char *what; struct seg g; const char *want[TRACK_STATE_COUNT]; } matrix[] = {
 	/*                                                         CL   SS    SR    ES    FO    FT    CG    TW */
 	{ "O SYN again",            { O, S, 0, 0, 0 },           { new, "SS", "SR", old,  old,  old,  old,  old } },
-	{ "O SYN anew",             { O, S, 7777, 0, 0 },        { new, new,  old,  old,  new,  new,  new,  new } },
+	{ "O SYN anew",             { O, S, 7777, 0, 0 },        { new, new,  old,  old,  old,  old,  new,  new } },
 	{ "T SYN crossing or again", { T, S, 0, 0, 0 },          { new, "SR", "SR", old,  old,  old,  old,  old } },
-	{ "T SYN anew",             { T, S, 7777, 0, 0 },        { new, "SR", old,  old,  new,  new,  new,  new } },
+	{ "T SYN anew",             { T, S, 7777, 0, 0 },        { new, "SR", old,  old,  old,  old,  new,  new } },
 	{ "O SYN-ACK",              { O, SA, 0, 1, 0 },          { old, "SR", "SR", old,  old,  old,  old,  old } },
 	{ "O SYN-ACK, other ISN",   { O, SA, 7777, 1, 0 },       { old, old,  old,  old,  old,  old,  old,  old } },
 	{ "T SYN-ACK",              { T, SA, 0, 1, 0 },          { old, "SR", "SR", old,  old,  old,  old,  old } },
@@ -454,7 +454,9 @@ static void any_segments_keep_the_invariants(void **state)
 			if (v != TV_OK)
 				assert_memory_equal(&r.t, &was.t, sizeof r.t);
 			for (unsigned b = 0; b < 2; b++) {
-				if (was.t.edges_known & 1u << b)
+				/* An end moves back only to the FIN that proves it wrong. */
+				if (was.t.edges_known & 1u << b &&
+				    !(r.t.fin_seen & ~was.t.fin_seen & 1u << b))
 					assert_false(seq_before(r.end[b], was.end[b]));
 				if (was.t.edges_known & 4u << b)
 					assert_false(seq_before(r.acked[b], was.acked[b]));

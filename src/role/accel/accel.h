@@ -61,7 +61,9 @@ enum {
 
 struct cold {
 	uint8_t state; /* enum flow_state; set_state alone writes it */
-	uint8_t merging; /* data may go in the SYN */
+	uint8_t syn_sent,
+		resent; /* a SYN went out; a second one did (Karn: its RTT tells nothing) */
+	uint8_t told_too_big; /* the client was told once of a segment beyond the server's MSS */
 	uint8_t client_acked; /* the client's own ACK of the promise was seen */
 	/* a segment without SYN came from the server: it has left SYN-RECEIVED */
 	uint8_t server_heard;
@@ -71,7 +73,7 @@ struct cold {
 	uint8_t resets; /* BROKEN: resets sent to the client on the timer */
 	uint8_t hold_ran_out; /* no first data came in time */
 	uint8_t strip_sack; /* promised SACK, the server refused it */
-	uint8_t late_syn_seen; /* ... if there was one */
+	uint8_t late_syn_seen, late_answered; /* late_syn and late_isn are valid */
 	uint8_t idle_looks; /* idle timer looked and saw no packet */
 	uint8_t queued; /* in the list of those that owe */
 	uint8_t closed_listed; /* in the list of flows that may be evicted */
@@ -79,6 +81,7 @@ struct cold {
 	uint16_t offered; /* OPT_* bits of the forwarded SYN */
 	uint16_t promised; /* OPT_* bits of the promised SYN-ACK */
 	uint16_t promised_mss, real_mss;
+	uint16_t path_mss; /* of the client's SYN: what its path carries */
 	uint16_t promised_window;
 	uint16_t syn_window; /* the client's, bytes */
 	uint16_t synack_window; /* the server's, bytes */
@@ -102,6 +105,7 @@ struct cold {
 	uint32_t far_isn; /* the server's ISN as it counts (a sut_farseq's value) */
 	uint32_t rst_seq, rst_ack; /* of OWE_RST_ANSWER; rst_ack 0: without ACK */
 	uint32_t late_syn; /* a SYN that was passed in a live window, */
+	uint32_t late_isn; /* and the ISN of the server's answer to it, far numbers */
 	uint32_t next, prev; /* list of owing or closed flows */
 	struct hold hold;
 	struct seam seam;
@@ -110,6 +114,7 @@ struct cold {
 	sut_time since; /* when the state was entered */
 	sut_time promised_at;
 	sut_time syn_at; /* when the last SYN went out */
+	sut_time challenged_at; /* when a challenge ACK was last answered; 0: never */
 	sut_time syn_wait; /* how long data in the SYN may stay unanswered */
 };
 
@@ -157,7 +162,9 @@ void timer_arm(struct near *n, uint32_t f);
 void flow_expire(struct near *n, uint32_t f);
 struct server *server_of(struct near *n, uint32_t f); /* entered anew if it was forgotten */
 void flow_may_go(struct near *n, uint32_t f); /* evicted first when room is needed */
-void break_promise(struct near *n, uint32_t f, const char *why);
+void break_promise(struct near *n, uint32_t f,
+		   const char *why); /* and promises the server no more for a while */
+void end_promise(struct near *n, uint32_t f, const char *why);
 void owing_add(struct near *n, uint32_t f);
 void owing_del(struct near *n, uint32_t f);
 const char *flow_state_name(enum flow_state s);

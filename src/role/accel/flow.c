@@ -76,13 +76,15 @@ static bool evict_closed(struct near *n)
 uint32_t flow_enter(struct near *n, const struct flow_key *client_key)
 {
 	struct flow_key back;
-	uint32_t f;
+	uint32_t f, rekeyed;
 	int err;
 
 	flow_key_reverse(client_key, ACCEL_SERVER, &back);
+	rekeyed = flows_rekeyed(n->flows);
 	err = flows_insert(n->flows, client_key, &back, &f);
 	if (err && evict_closed(n))
 		err = flows_insert(n->flows, client_key, &back, &f);
+	n->env.counters->event[EV_REKEYED] += flows_rekeyed(n->flows) - rekeyed;
 	if (err) {
 		n->full_until = n->now + FULL_TIME;
 		count_pass(&n->env, flows_count(n->flows) == flows_max(n->flows) ? R_FLOWS_FULL
@@ -199,6 +201,11 @@ struct server *server_of(struct near *n, uint32_t f)
 void break_promise(struct near *n, uint32_t f, const char *why)
 {
 	server_of(n, f)->negative_until = n->now + n->cfg.negative_time;
+	end_promise(n, f, why);
+}
+
+void end_promise(struct near *n, uint32_t f, const char *why)
+{
 	count_event(&n->env, EV_PROMISE_BROKEN);
 	hold_clear(n->store, &n->cold[f].hold);
 	n->cold[f].owe &= OWE_RST_ANSWER;
@@ -230,7 +237,7 @@ static void look_idle(struct near *n, uint32_t f)
 		b->flags &= ~(uint32_t)FLOW_SEEN;
 		n->cold[f].idle_looks = 0;
 	} else if (++n->cold[f].idle_looks >= 2) {
-		count_event(&n->env, EV_FLOWS_EVICTED);
+		count_event(&n->env, EV_FLOWS_IDLE);
 		set_state(n, f, FS_CLOSED, "idle");
 		flow_owe(n, f, OWE_RST_CLIENT | OWE_RST_SERVER | OWE_END);
 		return;
@@ -238,10 +245,33 @@ static void look_idle(struct near *n, uint32_t f)
 	timer_arm(n, f);
 }
 
+/*
+ * A closed flow's time is over.  If it is not closed, whatever we were told (by a forged RST, say), its segments still come,
+ * and it stays.
+ */
+static void look_closed(struct near *n, uint32_t f)
+{
+	struct flow_rec *a = rec_of(n, f, NEAR), *b = rec_of(n, f, FAR);
+
+	if (!((a->flags | b->flags) & FLOW_SEEN)) {
+		flow_remove(n, f);
+		return;
+	}
+	a->flags &= ~(uint32_t)FLOW_SEEN;
+	b->flags &= ~(uint32_t)FLOW_SEEN;
+	n->cold[f].since = n->now;
+	if (n->cold[f].closed_listed) {
+		list_del(n, &n->closed, f);
+		list_add(n, &n->closed, f);
+	}
+	timer_arm(n, f);
+}
+
 static void answer_unacked(struct near *n, uint32_t f)
 {
 	n->cold[f].rst_seq = n->cold[f].server_acked.v;
-	count_event(&n->env, EV_PROMISE_BROKEN);
+	n->cold[f].rst_ack = 0;
+	count_event(&n->env, EV_PROMISE_UNUSED);
 	set_state(n, f, FS_ABORTED, "the client never acknowledged the promise");
 	flow_owe(n, f, OWE_RST_ANSWER);
 }
@@ -264,9 +294,11 @@ void flow_expire(struct near *n, uint32_t f)
 	case FS_BROKEN:
 		reset_again(n, f);
 		break;
+	case FS_CLOSED:
+		look_closed(n, f);
+		break;
 	case FS_VERIFYING:
 	case FS_ABORTED:
-	case FS_CLOSED:
 		flow_remove(n, f);
 		break;
 	case FS_FREE:

@@ -8,8 +8,6 @@
  */
 #include "role/accel/accel.h"
 
-#include "proto/checksum.h"
-
 #define SYN_RETRY SUT_MS(1000) /* RFC 6298, 2: doubled with every try */
 #define SYN_RETRIES_DOUBLED 6
 #define DATA_SYN_GRACE SUT_MS(250)
@@ -32,6 +30,8 @@ static void send_syn(struct near *n, uint32_t f, bool with_data)
 	struct cold *c = &n->cold[f];
 	const struct server *s = server_of(n, f);
 
+	c->resent |= c->syn_sent;
+	c->syn_sent = 1;
 	c->data_in_syn = with_data;
 	if (with_data) {
 		c->syn_end = seq_add(c->isn, 1 + c->hold.bytes);
@@ -68,13 +68,19 @@ void syn_unanswered(struct near *n, uint32_t f)
 	timer_arm(n, f);
 }
 
+/* What segments of our own may carry with their options: no more than the server takes, and the client's path. */
+static uint32_t made_mss(const struct cold *c)
+{
+	return c->promised_mss < c->path_mss ? c->promised_mss : c->path_mss;
+}
+
 /* What is held is one piece that starts the stream and fits the SYN. */
 static bool fits_syn(const struct near *n, const struct cold *c)
 {
 	const struct cell *cell = store_cell_const(n->store, c->hold.first);
 
 	return c->hold.cells == 1 && cell->len > 0 && cell->seq.v == c->isn.v + 1 &&
-	       cell->len + c->syn_options_len <= c->promised_mss;
+	       cell->len + c->syn_options_len <= made_mss(c);
 }
 
 static void data_came(struct near *n, uint32_t f)
@@ -92,12 +98,10 @@ static enum reason unfit(const struct cold *c, const struct passing *in)
 	const struct view *v = in->v;
 	uint32_t at = v->seq - (c->isn.v + 1);
 
-	if (!csum_tcp_ok(in->p, v))
-		return R_TCP_CSUM;
 	if (v->flags & TCP_ACK && v->ack != c->promise.v + 1)
 		return R_WINDOW;
-	if (!(v->flags & (TCP_ACK | TCP_RST)))
-		return R_STATE;
+	if (!(v->flags & (TCP_ACK | TCP_RST)) || v->flags & TCP_URG)
+		return R_STATE; /* an urgent pointer cannot be held: it comes again */
 	if (at == UINT32_MAX && v->payload_len <= 1)
 		return R_HELD_ACK; /* keep-alive */
 	if (at + v->payload_len > c->promised_window || at > c->promised_window)
@@ -105,10 +109,16 @@ static enum reason unfit(const struct cold *c, const struct passing *in)
 	return R_NONE;
 }
 
-static void client_reset(struct near *n, uint32_t f)
+/* A reset counts where the client's numbers are exactly: behind all that it sent, or behind its SYN (RFC 5961, 3.2). */
+static void client_reset(struct near *n, const struct passing *in)
 {
+	uint32_t f = in->flow;
 	struct cold *c = &n->cold[f];
 
+	if (in->v->seq != c->isn.v + 1 && in->v->seq != rec_of(n, f, NEAR)->end.v) {
+		drop(n, R_WINDOW);
+		return;
+	}
 	drop(n, R_CLIENT_GONE);
 	hold_clear(n->store, &c->hold);
 	c->owe = 0;
@@ -118,6 +128,7 @@ static void client_reset(struct near *n, uint32_t f)
 		bool answered = c->state == FS_ANSWERED;
 
 		c->rst_seq = c->server_acked.v;
+		c->rst_ack = 0;
 		set_state(n, f, FS_ABORTED, "client reset");
 		flow_owe(n, f, answered ? OWE_RST_ANSWER : 0u);
 	}
@@ -143,7 +154,8 @@ static void note_client(struct near *n, const struct passing *in, const struct t
 static uint32_t piece_of(const struct cold *c)
 {
 	uint32_t ts = c->promised & OPT_TS ? 12 : 0;
-	uint32_t piece = c->promised_mss > ts + MSS_LEAST ? c->promised_mss - ts : MSS_LEAST;
+	uint32_t mss = made_mss(c);
+	uint32_t piece = mss > ts + MSS_LEAST ? mss - ts : MSS_LEAST;
 
 	return piece < STORE_CELL_BYTES ? piece : STORE_CELL_BYTES;
 }
@@ -192,6 +204,14 @@ static void client_syn_again(struct near *n, struct passing *in)
 	client_syn(n, in, &k);
 }
 
+/* We took it for gone (or forged), and the server was told so: whatever it sends is answered by a reset. */
+static void client_aborted(struct near *n, const struct passing *in)
+{
+	drop(n, R_CLIENT_GONE);
+	if (!(in->v->flags & TCP_RST))
+		flow_owe(n, in->flow, OWE_RST_CLIENT);
+}
+
 void client_held(struct near *n, struct passing *in)
 {
 	struct cold *c = &n->cold[in->flow];
@@ -203,8 +223,12 @@ void client_held(struct near *n, struct passing *in)
 		return;
 	}
 	why = view_options(in->p, in->v, &o);
+	if (c->state == FS_ABORTED) {
+		client_aborted(n, in);
+		return;
+	}
 	if (why == R_NONE)
-		why = c->state == FS_ABORTED ? R_CLIENT_GONE : unfit(c, in);
+		why = unfit(c, in);
 	if (why == R_WINDOW && another_life(c, in)) {
 		flow_remove(n, in->flow);
 		leave_alone(n, in, R_NO_FLOW);
@@ -215,7 +239,7 @@ void client_held(struct near *n, struct passing *in)
 		return;
 	}
 	if (in->v->flags & TCP_RST) {
-		client_reset(n, in->flow);
+		client_reset(n, in);
 		return;
 	}
 	note_client(n, in, &o);
@@ -232,7 +256,8 @@ void client_broken(struct near *n, struct passing *in)
 	const struct cold *c = &n->cold[in->flow];
 	struct flow_key k = rec_of(n, in->flow, NEAR)->key;
 
-	if (in->v->flags & TCP_SYN && in->v->seq != c->isn.v) {
+	if ((in->v->flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN &&
+	    in->v->seq != c->isn.v) {
 		flow_remove(n, in->flow);
 		in->flow = FLOW_NONE;
 		client_syn(n, in, &k);

@@ -7,7 +7,8 @@
  */
 #include "role/accel/accel.h"
 
-#include "proto/checksum.h"
+#define CHALLENGE_GAP SUT_MS(500) /* RFC 5961, 7: answers are limited */
+#define DISLIKE_TIMES 5 /* a reset SYN with data counts for so many negative times */
 
 /* Does ack acknowledge the SYN, and at most what the SYNs carried? */
 static bool acks_syn(const struct cold *c, uint32_t ack)
@@ -33,10 +34,15 @@ static void server_reset(struct near *n, const struct passing *in)
 		return;
 	}
 	drop(n, R_STATE);
-	if (c->state == FS_ABORTED)
+	if (c->state == FS_ABORTED) {
 		flow_remove(n, in->flow);
-	else
-		break_promise(n, in->flow, "the server refused");
+		return;
+	}
+	if (c->data_in_syn) {
+		/* Perhaps not the port is closed, but something on the way dislikes data in a SYN. */
+		server_of(n, in->flow)->black_until = n->now + DISLIKE_TIMES * n->cfg.negative_time;
+	}
+	break_promise(n, in->flow, "the server refused");
 }
 
 /*
@@ -53,10 +59,13 @@ static void server_challenge(struct near *n, const struct passing *in)
 		return;
 	}
 	drop(n, R_STATE);
-	if (acks_syn(c, in->v->ack) || c->state == FS_ANSWERED)
+	if (acks_syn(c, in->v->ack) || c->state == FS_ANSWERED ||
+	    (c->challenged_at && n->now - c->challenged_at < CHALLENGE_GAP))
 		return;
+	c->challenged_at = n->now;
 	c->syn_at = n->now;
 	c->data_in_syn = 0;
+	c->resent = 1;
 	reset_answer(n, in->flow, in->v->ack);
 	if (c->state == FS_FORWARDED) {
 		flow_owe(n, in->flow, OWE_SYN);
@@ -71,7 +80,7 @@ static void learn_answer(struct near *n, const struct passing *in, const struct 
 
 	learn_synack(s, c->offered, o, in->v->window, n->now);
 	count_event(&n->env, EV_LEARNT);
-	if (c->syn_tries == 1)
+	if (!c->resent)
 		s->rtt = n->now - c->syn_at;
 	if (seq_diff(c->syn_end, c->isn) > 1 && (c->data_in_syn || in->v->ack != c->isn.v + 1)) {
 		bool took = in->v->ack != c->isn.v + 1;
@@ -116,6 +125,7 @@ void flow_join(struct near *n, uint32_t f)
 	struct cold *c = &n->cold[f];
 	bool took = c->server_acked.v != c->isn.v + 1;
 
+	c->owe = (uint16_t)(c->owe & ~(OWE_SYN | OWE_SYN_DATA));
 	hold_drop_before(n->store, &c->hold, c->server_acked);
 	if (seq_before(c->released, c->server_acked))
 		c->released = c->server_acked;
@@ -182,7 +192,9 @@ static void server_opens(struct near *n, const struct passing *in)
 	struct cold *c = &n->cold[in->flow];
 
 	drop(n, R_STATE);
-	break_promise(n, in->flow, "simultaneous open");
+	if (c->state != FS_FORWARDED)
+		return;
+	end_promise(n, in->flow, "simultaneous open");
 	c->rst_seq = c->isn.v + 1;
 	c->rst_ack = in->v->seq + 1;
 	flow_owe(n, in->flow, OWE_RST_ANSWER);
@@ -193,9 +205,7 @@ void server_answer(struct near *n, const struct passing *in)
 	const unsigned mask = TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN;
 	unsigned flags = in->v->flags & mask;
 
-	if (!csum_tcp_ok(in->p, in->v)) {
-		drop(n, R_TCP_CSUM);
-	} else if (flags & TCP_RST) {
+	if (flags & TCP_RST) {
 		server_reset(n, in);
 	} else if (flags == (TCP_SYN | TCP_ACK)) {
 		server_synack(n, in);
@@ -219,7 +229,7 @@ void verify_answer(struct near *n, const struct passing *in)
 	struct tcp_options o;
 
 	if (!c->verified && flags == (TCP_SYN | TCP_ACK) && acks_syn(c, in->v->ack) &&
-	    csum_tcp_ok(in->p, in->v) && view_options(in->p, in->v, &o) == R_NONE) {
+	    view_options(in->p, in->v, &o) == R_NONE) {
 		learn_answer(n, in, &o);
 		c->verified = 1;
 	}

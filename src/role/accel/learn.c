@@ -162,12 +162,12 @@ void learn_save(const struct server *s, sut_time now, struct record *ret_r)
 	record_put16(ret_r, s->window);
 	record_put8(ret_r, s->wscale);
 	record_put8(ret_r, s->takes_data);
-	record_put8(ret_r, s->speaks_first);
 	record_put8(ret_r, s->learnt);
 	record_put32(ret_r, left_ms(now, s->learnt_at));
 	record_put32(ret_r, left_ms(s->negative_until, now));
 	record_put32(ret_r, left_ms(s->black_until, now));
 	record_put32(ret_r, left_ms(s->takes_until, now));
+	record_put32(ret_r, left_ms(s->speaks_until, now));
 	record_put64(ret_r, s->rtt);
 	record_end(ret_r);
 }
@@ -194,12 +194,12 @@ int learn_restore(struct learn *l, struct record_reader *rd, sut_time now)
 	in.window = record_take16(rd);
 	in.wscale = record_take8(rd);
 	in.takes_data = record_take8(rd);
-	in.speaks_first = record_take8(rd);
 	in.learnt = record_take8(rd);
 	age = SUT_MS(record_take32(rd));
 	in.negative_until = ahead(record_take32(rd), now);
 	in.black_until = ahead(record_take32(rd), now);
 	in.takes_until = ahead(record_take32(rd), now);
+	in.speaks_until = ahead(record_take32(rd), now);
 	in.rtt = record_take64(rd);
 	if (rd->failed || rd->left || in.wscale > TCP_WSCALE_MAX || in.takes_data > TAKES_NO)
 		return -EINVAL;

@@ -34,10 +34,10 @@ struct server {
 	uint16_t window; /* of its SYN-ACK, bytes */
 	uint8_t wscale;
 	uint8_t takes_data; /* enum takes_data */
-	uint8_t speaks_first;
 	uint8_t learnt; /* a SYN-ACK was seen */
 	sut_time learnt_at;
 	sut_time negative_until; /* not promised until then */
+	sut_time speaks_until; /* it speaks first: its SYNs are not kept back */
 	sut_time black_until; /* data in SYN got no answer */
 	sut_time takes_until; /* takes_data counts until then */
 	sut_time rtt; /* SYN to SYN-ACK; 0: not known */

@@ -6,7 +6,7 @@
  * byte acknowledged to the client that the server has not acknowledged, and no change to either end.
  *
  * A client's SYN is one of three things (promise.c): left alone (no record, never touched again); passed on and
- * remembered until its SYN-ACK has taught us the server's options (VERIFYING, then forgotten); or promised.
+ * remembered for as long as it may be repeated (VERIFYING), its SYN-ACK teaching us the server's options; or promised.
  *
  *               SYN, merge               first data, or the hold ran out
  *     promised ─────────────► KEPT ──────────────────────────┐
@@ -33,6 +33,7 @@
 #include <string.h>
 
 #include "core/rewrite.h"
+#include "proto/checksum.h"
 #include "proto/ip.h"
 
 #define MAX_FLOWS (1u << 24)
@@ -68,8 +69,10 @@ static bool reset_orphan(struct near *n, const struct passing *in, const struct 
 	if (make_tcp(n->out, ACCEL_CLIENT, &server, &m)) {
 		count_event(&n->env, EV_RST_SENT);
 		count_event(&n->env, EV_MADE);
+		drop(n, R_NO_FLOW);
+	} else {
+		drop(n, R_OUTBOX_FULL); /* it comes again */
 	}
-	drop(n, R_NO_FLOW);
 	return true;
 }
 
@@ -81,7 +84,7 @@ static void no_flow(struct near *n, struct passing *in, const struct flow_key *k
 		pass_on(n, in);
 	} else if ((in->v->flags & mask) == TCP_SYN) {
 		client_syn(n, in, k);
-	} else if (in->v->flags & TCP_SYN) {
+	} else if (in->v->flags & TCP_SYN && in->v->flags & (TCP_FIN | TCP_RST)) {
 		leave_alone(n, in, R_TCP_FLAGS);
 	} else if (!reset_orphan(n, in, k)) {
 		leave_alone(n, in, R_NO_FLOW);
@@ -118,11 +121,28 @@ static void kept_answer(struct near *n, const struct passing *in)
 		leave_alone(n, in, R_STATE);
 }
 
+/* Before the halves are joined every segment that changes anything is consumed, so it must be whole. */
+static bool consumed_damaged(struct near *n, const struct passing *in, enum flow_state s)
+{
+	if (s == FS_OPEN || s == FS_CLOSED ||
+	    (s == FS_VERIFYING && !(in->v->flags & (TCP_SYN | TCP_RST))) ||
+	    csum_tcp_ok(in->p, in->v))
+		return false;
+	if (s == FS_VERIFYING)
+		leave_alone(n, in, R_TCP_CSUM);
+	else
+		drop(n, R_TCP_CSUM);
+	return true;
+}
+
 static void by_state(struct near *n, struct passing *in)
 {
 	bool client = in->port == ACCEL_CLIENT;
+	enum flow_state s = (enum flow_state)n->cold[in->flow].state;
 
-	switch ((enum flow_state)n->cold[in->flow].state) {
+	if (consumed_damaged(n, in, s))
+		return;
+	switch (s) {
 	case FS_VERIFYING:
 		client ? client_verifying(n, in) : verify_answer(n, in);
 		break;
@@ -239,6 +259,7 @@ static void near_input(void *role, const struct burst *in, struct outbox *out)
 
 	n->out = out;
 	n->now = in->now;
+	owe_pay_all(n);
 	look_up(n, in, &l);
 	for (unsigned i = 0; i < in->n; i++)
 		one(n, in, &l, i);
@@ -306,7 +327,7 @@ void accel_near_defaults(struct accel_near_config *ret_c)
 		.syn_timeout = SUT_MS(60000),
 		.negative_time = SUT_MS(60000),
 		.learn_time = SUT_MS(3600000),
-		.idle_time = SUT_MS(7200000),
+		.idle_time = SUT_MS(7500000),
 	};
 }
 

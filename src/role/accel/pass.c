@@ -8,13 +8,18 @@
  */
 #include "role/accel/accel.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "core/rewrite.h"
+#include "proto/checksum.h"
 #include "proto/icmp.h"
 #include "proto/ip.h"
 
 #define SYN_ACK_FLAGS (TCP_SYN | TCP_ACK)
+#define HEARD_WINDOW (1u << 26) /* bytes that a server can be ahead when it is first heard */
+#define MTU_LEAST4 576u /* RFC 1122, 3.3.2, and RFC 8200, 5: a sender need not go below */
+#define MTU_LEAST6 1280u
 
 void pass_set_records(struct near *n, uint32_t f)
 {
@@ -30,23 +35,23 @@ void pass_set_records(struct near *n, uint32_t f)
 		r->add_seq = a.seq;
 		r->add_ack = a.ack;
 		r->add_ts = s == NEAR ? a.tsecr : a.tsval;
-		r->flags = (plain && c->state == FS_OPEN ? FLOW_FAST : 0u) | FLOW_SEEN |
+		r->flags = (plain && c->state == FS_OPEN ? FLOW_FAST : 0u) |
+			   (c->state == FS_CLOSED ? 0u : r->flags & FLOW_SEEN) |
 			   (s == FAR ? FLOW_TS_VAL : 0u);
 	}
 }
 
 /* The server repeats its SYN-ACK: our acknowledgement was lost. */
-static bool synack_again(struct near *n, const struct passing *in)
+static bool synack_again(struct near *n, const struct passing *in, const struct tcp_options *o)
 {
 	struct cold *c = &n->cold[in->flow];
-	struct tcp_options o;
 
 	if (in->port != ACCEL_SERVER || (in->v->flags & SYN_ACK_FLAGS) != SYN_ACK_FLAGS ||
 	    in->v->seq != c->far_isn)
 		return false;
 	drop(n, R_SWALLOWED_SYNACK);
-	if (view_options(in->p, in->v, &o) == R_NONE && o.present & OPT_TS && !c->server_heard)
-		c->synack_tsval[1] = o.tsval;
+	if (o->present & OPT_TS && !c->server_heard)
+		c->synack_tsval[1] = o->tsval;
 	flow_owe(n, in->flow, OWE_ACK_SERVER);
 	return true;
 }
@@ -61,17 +66,31 @@ static void note_late_syn(struct near *n, const struct passing *in)
 	c->late_syn = in->v->seq;
 }
 
-/*
- * The server took a SYN that was passed in a live window for a new connection.  Its options were agreed end to end, so
- * nothing but the shifts is left to do.
- */
-static void note_new_life(struct near *n, const struct passing *in)
+/* The server answers a SYN that was passed in a live window. */
+static void note_late_answer(struct near *n, const struct passing *in)
 {
 	struct cold *c = &n->cold[in->flow];
 
 	if ((in->v->flags & SYN_ACK_FLAGS) != SYN_ACK_FLAGS || !c->late_syn_seen ||
 	    in->v->ack != c->late_syn + 1)
 		return;
+	c->late_answered = 1;
+	c->late_isn = in->v->seq;
+}
+
+/*
+ * The client acknowledges that answer: a new connection runs over the flow.  Its options were agreed end to end, so
+ * nothing but the shifts is left to do.
+ */
+static void note_new_life(struct near *n, const struct passing *in)
+{
+	struct cold *c = &n->cold[in->flow];
+
+	if (!c->late_answered || (in->v->flags & (TCP_SYN | TCP_ACK)) != TCP_ACK ||
+	    in->v->seq != c->late_syn + 1 ||
+	    in->v->ack + c->seam.seq.shift[FAR] != c->late_isn + 1 || !csum_tcp_ok(in->p, in->v))
+		return;
+	c->late_syn_seen = c->late_answered = 0;
 	for (enum sut_side s = NEAR; s < SUT_SIDES; s++)
 		c->seam.near_scale[s] = c->seam.far_scale[s] = 0;
 	c->strip_sack = 0;
@@ -80,17 +99,19 @@ static void note_new_life(struct near *n, const struct passing *in)
 	pass_set_records(n, in->flow);
 }
 
+/* The first segment behind its SYN-ACK shows that the server has left SYN-RECEIVED. */
 static void note_server(struct near *n, const struct passing *in)
 {
 	struct cold *c = &n->cold[in->flow];
 
-	if (c->server_heard || in->v->flags & TCP_SYN)
+	if (c->server_heard || in->v->flags & TCP_SYN || !(in->v->flags & TCP_ACK) ||
+	    in->v->seq - (c->far_isn + 1) >= HEARD_WINDOW || !csum_tcp_ok(in->p, in->v))
 		return;
 	c->server_heard = 1;
 	pass_set_records(n, in->flow);
-	if (c->hold_ran_out && in->v->payload_len &&
+	if (c->hold_ran_out && in->v->payload_len && in->v->seq == c->far_isn + 1 &&
 	    rec_of(n, in->flow, NEAR)->end.v == c->isn.v + 1) {
-		server_of(n, in->flow)->speaks_first = 1;
+		server_of(n, in->flow)->speaks_until = n->now + n->cfg.learn_time;
 		count_event(&n->env, EV_SPEAKS_FIRST);
 	}
 }
@@ -103,26 +124,56 @@ static uint32_t payload_room(const struct cold *c, const struct view *v)
 	return c->real_mss > opt ? c->real_mss - opt : 1;
 }
 
-/* A segment beyond the server's real MSS: a super-packet is cut smaller, a plain one's sender is told.  False: dropped. */
-static bool fit_mss(struct near *n, const struct passing *in)
+/* What is to be done with a segment, seen from the server's real MSS. */
+enum fit { FIT_WHOLE, FIT_CUT, FIT_DROPPED };
+
+/*
+ * A segment beyond the server's real MSS.  A super-packet is cut smaller by the device.  The sender of a plain one is told
+ * once, by ICMP, and sends again; one that does not listen, or need not (RFC 8200, 5), has its segments cut by the device.
+ */
+static enum fit fit_mss(struct near *n, const struct passing *in)
 {
-	const struct cold *c = &n->cold[in->flow];
+	struct cold *c = &n->cold[in->flow];
 	uint32_t room = payload_room(c, in->v);
-	uint32_t headers = in->v->ip == 4 ? 40 : 60;
+	uint32_t mtu = c->real_mss + (in->v->ip == 4 ? 40u : 60u);
 
 	if (in->port != ACCEL_CLIENT || in->v->payload_len <= room)
-		return true;
+		return FIT_WHOLE;
 	if (in->p->off.gso_type != GSO_NONE) {
 		if (in->p->off.gso_size > room)
 			in->p->off.gso_size = (uint16_t)room;
-		return true;
+		return FIT_WHOLE;
 	}
+	if (c->told_too_big || mtu < (in->v->ip == 4 ? MTU_LEAST4 : MTU_LEAST6))
+		return FIT_CUT;
+	c->told_too_big = 1;
+	if (!make_too_big(n->out, ACCEL_CLIENT, in->p, in->v, mtu))
+		return FIT_CUT;
+	count_event(&n->env, EV_ICMP_SENT);
+	count_event(&n->env, EV_MADE);
 	drop(n, R_OVERSIZE);
-	if (make_too_big(n->out, ACCEL_CLIENT, in->p, in->v, c->real_mss + headers)) {
-		count_event(&n->env, EV_ICMP_SENT);
-		count_event(&n->env, EV_MADE);
+	return FIT_DROPPED;
+}
+
+/*
+ * Makes a translated segment a super-packet, which the device cuts to what the server takes.  The device finishes the
+ * checksums, so the one that is there must hold; a segment with a wrong one goes as it is, to be dropped by its receiver.
+ */
+static void make_super(const struct cold *c, const struct passing *in)
+{
+	struct offload *off = &in->p->off;
+
+	if (!csum_tcp_ok(in->p, in->v))
+		return;
+	if (off->csum != CSUM_PARTIAL) {
+		view_tcp(in->p, in->v)->csum = be16_of(csum_pseudo(in->p, in->v, in->v->l4_len));
+		off->csum = CSUM_PARTIAL;
+		off->csum_start = in->v->l4;
+		off->csum_offset = offsetof(struct tcp_hdr, csum);
 	}
-	return false;
+	off->gso_type = in->v->ip == 4 ? GSO_TCP4 : GSO_TCP6;
+	off->gso_size = (uint16_t)payload_room(c, in->v);
+	off->hdr_len = in->v->payload;
 }
 
 /* While the server is in SYN-RECEIVED it takes only TSecr between those of its SYN-ACKs. */
@@ -142,7 +193,7 @@ static void clamp_tsecr(const struct cold *c, struct passing *in, const struct t
 		rewrite_ts(in->p, in->v, o, o->tsval, ecr);
 }
 
-static void translate(struct near *n, struct passing *in, struct tcp_options *o)
+static void translate(struct near *n, struct passing *in, struct tcp_options *o, enum fit fit)
 {
 	const struct cold *c = &n->cold[in->flow];
 	enum sut_side sender = in->port == ACCEL_CLIENT ? NEAR : FAR;
@@ -154,6 +205,8 @@ static void translate(struct near *n, struct passing *in, struct tcp_options *o)
 		rewrite_sack_strip(in->p, in->v, o);
 	clamp_tsecr(c, in, o);
 	count_event(&n->env, EV_TRANSLATED);
+	if (fit == FIT_CUT)
+		make_super(c, in);
 	pass_on(n, in);
 }
 
@@ -184,7 +237,8 @@ static bool follow(struct near *n, struct passing *in)
 	}
 	if (tv == TV_INVALID)
 		count_pass(&n->env, R_STATE);
-	rec_of(n, in->flow, sender)->flags |= FLOW_SEEN;
+	if (!(in->v->flags & TCP_RST))
+		rec_of(n, in->flow, sender)->flags |= FLOW_SEEN;
 	if (c->track.state != was)
 		pass_set_records(n, in->flow);
 	return true;
@@ -201,20 +255,34 @@ static void note_end(struct near *n, uint32_t f)
 	pass_set_records(n, f);
 }
 
+/* A SYN, FIN or RST with a wrong checksum: its receiver will not believe it, so nobody may. */
+static bool damaged(const struct passing *in)
+{
+	return in->v->flags & (TCP_SYN | TCP_FIN | TCP_RST) && !csum_tcp_ok(in->p, in->v);
+}
+
 void pass_open(struct near *n, struct passing *in)
 {
 	struct tcp_options o;
+	enum fit fit = FIT_WHOLE;
 
-	if (synack_again(n, in))
-		return;
 	if (view_options(in->p, in->v, &o) != R_NONE)
 		count_pass(&n->env, R_TCP_OPT); /* what was read before the bad one is translated */
+	if (damaged(in)) {
+		count_pass(&n->env, R_TCP_CSUM);
+		translate(n, in, &o, FIT_WHOLE);
+		return;
+	}
+	if (synack_again(n, in, &o))
+		return;
 	if (in->port == ACCEL_SERVER) {
-		note_new_life(n, in);
+		note_late_answer(n, in);
 		note_server(n, in);
 	} else {
 		note_late_syn(n, in);
-		if (!fit_mss(n, in))
+		note_new_life(n, in);
+		fit = fit_mss(n, in);
+		if (fit == FIT_DROPPED)
 			return;
 	}
 	if (!follow(n, in))
@@ -225,7 +293,7 @@ void pass_open(struct near *n, struct passing *in)
 			n->cold[in->flow].client_tsval = o.tsval;
 	}
 	note_end(n, in->flow);
-	translate(n, in, &o);
+	translate(n, in, &o, fit);
 }
 
 /* The key under which the packet that an error quotes came in. */

@@ -78,6 +78,12 @@ static enum reason doubt(const struct near *n, const struct server *s, const str
 	return R_NONE;
 }
 
+/* Where a SYN names no MSS (RFC 9293, 3.7.1). */
+static uint16_t mss_default(const struct view *v)
+{
+	return v->ip == 4 ? MSS_DEFAULT4 : MSS_DEFAULT6;
+}
+
 /* Remembers how the client looks and what its SYN said. */
 static void note_syn(struct near *n, uint32_t f, const struct passing *in,
 		     const struct tcp_options *o)
@@ -92,8 +98,11 @@ static void note_syn(struct near *n, uint32_t f, const struct passing *in,
 	c->syn_tsval = o->present & OPT_TS ? o->tsval : 0;
 	c->client_tsval = c->released_tsval = c->syn_tsval;
 	c->client_scale = o->present & OPT_WSCALE ? o->wscale : 0;
+	c->path_mss = o->present & OPT_MSS ? o->mss : mss_default(in->v);
+	if (c->path_mss < MSS_LEAST)
+		c->path_mss = MSS_LEAST;
 	c->syn_at = n->now;
-	c->syn_tries = 1;
+	c->syn_tries = c->syn_sent = 1;
 }
 
 static void verify(struct near *n, const struct passing *in, const struct flow_key *k,
@@ -119,7 +128,7 @@ static bool may_merge(const struct near *n, const struct server *s, uint16_t por
 		return false;
 	if (!s)
 		return true;
-	return !s->speaks_first && s->black_until <= n->now &&
+	return s->speaks_until <= n->now && s->black_until <= n->now &&
 	       !(s->takes_data == TAKES_NO && s->takes_until > n->now);
 }
 
@@ -144,7 +153,7 @@ static void choose_promise(const struct near *n, const struct server *s, const s
 		c->promised_window = early;
 	}
 	if (!(c->promised & OPT_MSS))
-		c->promised_mss = in->v->ip == 4 ? MSS_DEFAULT4 : MSS_DEFAULT6;
+		c->promised_mss = mss_default(in->v);
 	if (!(c->promised & OPT_WSCALE))
 		c->promised_scale = 0;
 	if (c->promised_window == 0)
@@ -167,7 +176,10 @@ static uint16_t present_bit(uint8_t kind)
 	}
 }
 
-/* Takes out of the SYN what was not promised, MPTCP, and ECN; keeps a copy of the options. */
+/*
+ * Takes out of the SYN all that was not promised, and ECN; keeps a copy of the options.  Only the MSS needs no promise: it
+ * is what each end can take.
+ */
 static void filter_syn(struct passing *in, struct cold *c)
 {
 	struct packet *p = in->p;
@@ -178,11 +190,10 @@ static void filter_syn(struct passing *in, struct cold *c)
 	while (tcp_option_next(opt, len, &at, &o)) {
 		uint16_t bit = present_bit(o.kind);
 
-		if (o.kind == TCPOPT_MPTCP || (bit && !(c->promised & bit)))
+		if (o.len > 1 && o.kind != TCPOPT_MSS && !(c->promised & bit))
 			rewrite_nop(p, in->v, (uint8_t)(sizeof(struct tcp_hdr) + o.off), o.len);
 	}
-	if (in->v->flags & (TCP_ECE | TCP_CWR))
-		rewrite_flags(p, in->v, TCP_SYN);
+	rewrite_syn_flags(p, in->v);
 	memcpy(c->syn_options, opt, len);
 	c->syn_options_len = (uint8_t)len;
 }
@@ -212,6 +223,7 @@ static void promise(struct near *n, struct passing *in, const struct flow_key *k
 	const struct server *s = learn_find(n->learn, k, n->now);
 	uint32_t f = flow_enter(n, k), ts_base;
 	struct cold *c;
+	bool merging;
 
 	if (f == FLOW_NONE) {
 		pass_on(n, in);
@@ -223,11 +235,11 @@ static void promise(struct near *n, struct passing *in, const struct flow_key *k
 	c->promise = (sut_seq){ promised_isn(n, k, in->v->seq, &ts_base) };
 	c->promise_tsval = ts_base + (uint32_t)(n->now / SUT_MS(1));
 	c->promised_at = n->now;
-	c->merging = may_merge(n, s, be16_get(k->dport));
+	merging = may_merge(n, s, be16_get(k->dport));
 	filter_syn(in, c);
 	track_promise(n, f);
-	if (c->merging) {
-		c->syn_tries = 0;
+	if (merging) {
+		c->syn_tries = c->syn_sent = 0;
 		set_state(n, f, FS_KEPT, "promised, SYN kept back");
 	} else {
 		set_state(n, f, FS_FORWARDED, "promised, SYN forwarded");

@@ -87,6 +87,7 @@ static void take_cold(struct record_reader *rd, struct cold *c)
 	record_take(rd, c->seam.far_scale, sizeof c->seam.far_scale);
 	c->seam.seq.known = 1u << NEAR | 1u << FAR;
 	c->client_acked = 1;
+	c->released_tsval = c->client_tsval;
 }
 
 static void put_track(struct record *r, const struct track *t)
@@ -166,13 +167,14 @@ size_t near_save(const void *role, uint32_t *cursor, sut_time now, struct record
 
 static bool plausible(const struct cold *c)
 {
-	return (c->state == FS_OPEN || c->state == FS_CLOSED) &&
+	return (c->state == FS_OPEN || c->state == FS_CLOSED) && c->real_mss >= MSS_LEAST &&
 	       c->track.state < TRACK_STATE_COUNT && c->track.opener < SUT_SIDES &&
 	       c->client.eth_len >= 14 && c->client.eth_len <= 22 && c->server.eth_len >= 14 &&
 	       c->server.eth_len <= 22 && (c->client.ip == 4 || c->client.ip == 6) &&
 	       c->client.ip == c->server.ip && c->seam.near_scale[NEAR] <= 14 &&
 	       c->seam.near_scale[FAR] <= 14 && c->seam.far_scale[NEAR] <= 14 &&
-	       c->seam.far_scale[FAR] <= 14 && c->real_mss;
+	       c->seam.far_scale[FAR] <= 14 && c->client.eth_len % 4 == 2 &&
+	       c->server.eth_len % 4 == 2;
 }
 
 static int restore_flow(struct near *n, struct record_reader *rd)

@@ -155,7 +155,7 @@ void known_release(struct turn *t, uint32_t f)
 			return;
 		}
 		count_event(t->r->env, EV_MADE);
-		count_event(t->r->env, EV_REBUILT);
+		count_event(t->r->env, EV_ACK_RELEASED);
 		(void)pair_track(t, f, &s, "withheld acknowledgement sent");
 	}
 	if (seq_before(to, w->ack))
