@@ -71,7 +71,7 @@ static void draw_server(struct rng *r, struct peer_config *c)
 	c->ends.vlan = rng_chance(r, 20) ? (uint16_t)rng_range(r, 1, 4094) : 0;
 	c->kind = kind < 7 ? PEER_CLOSED : kind < 10 ? PEER_SILENT : PEER_SERVER;
 	draw_features(r, c);
-	c->syn_data = rng_chance(r, 40);
+	c->syn_data = rng_chance(r, 60);
 	c->first_len = rng_chance(r, 15) ? rng_range(r, 1, 300) : 0;
 }
 
@@ -101,7 +101,7 @@ static void draw_script(struct rng *r, struct conn_plan *c)
 {
 	struct peer_config *cl = &c->client, *sv = &c->server;
 
-	cl->out_len = sv->in_len = draw_length(r, 3000, 120000);
+	cl->out_len = sv->in_len = draw_length(r, rng_chance(r, 40) ? 200 : 3000, 120000);
 	sv->out_len = cl->in_len = draw_length(r, 20000, 200000);
 	if (sv->first_len > sv->out_len)
 		sv->first_len = sv->out_len;
@@ -158,6 +158,11 @@ static void draw_conns(struct rng *r, struct scenario *s)
 		struct conn_plan *c = &s->conn[i];
 		unsigned n = rng_chance(r, 25);
 
+		/* Now and then a server is another one than it was when its options were learnt. */
+		if (rng_chance(r, 10)) {
+			draw_features(r, &server[n]);
+			s->changes = true;
+		}
 		c->server = server[n];
 		c->client.kind = PEER_CLIENT;
 		c->client.ends = (struct ends){
@@ -177,13 +182,15 @@ static void draw_conns(struct rng *r, struct scenario *s)
 static void draw_near(struct rng *r, struct accel_near_config *c)
 {
 	static const enum accel_mode modes[] = {
-		ACCEL_AUTO,  ACCEL_AUTO,  ACCEL_HOLD,	ACCEL_HOLD,
-		ACCEL_MERGE, ACCEL_MERGE, ACCEL_VERIFY, ACCEL_BYPASS,
+		ACCEL_AUTO,  ACCEL_AUTO,  ACCEL_HOLD,  ACCEL_HOLD,
+		ACCEL_MERGE, ACCEL_MERGE, ACCEL_MERGE, ACCEL_VERIFY,
 	};
 
 	accel_near_defaults(c);
-	c->mode = modes[rng_below(r, 8)];
-	c->first_contact_promise = rng_chance(r, 30);
+	c->mode = rng_chance(r, 5) ? ACCEL_BYPASS : modes[rng_below(r, 8)];
+	if (rng_chance(r, 60))
+		c->merge_hold = SUT_MS(rng_range(r, 5, 200));
+	c->first_contact_promise = rng_chance(r, 40);
 	c->isn_near_wrap = rng_chance(r, 30);
 	c->max_flows = rng_chance(r, 20) ? 4 : 256;
 	c->max_servers = rng_chance(r, 20) ? 4 : 64;

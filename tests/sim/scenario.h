@@ -38,6 +38,7 @@ struct scenario {
 	} config;
 	struct link_config link[LINKS];
 	uint32_t cut_pct; /* of frames: their tail is cut off on a link */
+	bool changes; /* a server's options are not what they were for each of its connections */
 	bool lossy;
 	unsigned conns;
 	struct conn_plan conn[CONNS_MAX];
