@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "core/record.h"
+#include "core/record_flow.h"
 
 static void crc_is_castagnoli(void **state)
 {
@@ -197,9 +198,75 @@ static void any_bytes_are_safe(void **state)
 	}
 }
 
+/* Key, tracker and lane come back as they went, whatever they hold; what cannot be is refused. */
+static void parts_of_flows_come_back(void **state)
+{
+	struct flow_key key = { .sport = be16_of(40000),
+				.dport = be16_of(80),
+				.where = 0x01005fff },
+			key2;
+	struct track t = { .state = TRACK_CLOSING,
+			   .opener = FAR,
+			   .fin_seen = 3,
+			   .edges_known = 15,
+			   .isn_known = 2,
+			   .isn = { { 7 }, { 0xfffffff0 } },
+			   .fin = { { 9 }, { 5 } } },
+		     t2;
+	struct lane l = { .eth_len = 18,
+			  .ip = 6,
+			  .ttl = 63,
+			  .tos = 4,
+			  .flow_label = 0xfedcb,
+			  .sport = 1,
+			  .dport = 0xffff },
+		    l2;
+	struct record r;
+	struct record_reader rd;
+
+	(void)state;
+	memset(key.src, 0x5a, sizeof key.src);
+	memset(l.eth, 0xa5, sizeof l.eth);
+	memset(l.dst, 3, sizeof l.dst);
+	memset(&t2, 0, sizeof t2);
+	memset(&l2, 0, sizeof l2);
+	record_begin(&r, REC_ACCEL_FLOW, 1);
+	record_put_key(&r, &key);
+	record_put_track(&r, &t);
+	record_put_lane(&r, &l);
+	record_end(&r);
+	assert_int_equal(record_open(&r, &rd), 0);
+	record_take_key(&rd, &key2);
+	record_take_track(&rd, &t2);
+	record_take_lane(&rd, &l2);
+	assert_false(rd.failed);
+	assert_int_equal(rd.left, 0);
+	assert_true(flow_key_equal(&key, &key2));
+	assert_int_equal(t2.state, t.state);
+	assert_int_equal(t2.isn[FAR].v, t.isn[FAR].v);
+	assert_int_equal(t2.fin[NEAR].v, t.fin[NEAR].v);
+	assert_memory_equal(&l2, &l, sizeof l);
+
+	l.eth_len = 15;
+	record_begin(&r, REC_ACCEL_FLOW, 1);
+	record_put_lane(&r, &l);
+	record_end(&r);
+	assert_int_equal(record_open(&r, &rd), 0);
+	record_take_lane(&rd, &l2);
+	assert_true(rd.failed);
+	t.state = TRACK_STATE_COUNT;
+	record_begin(&r, REC_ACCEL_FLOW, 1);
+	record_put_track(&r, &t);
+	record_end(&r);
+	assert_int_equal(record_open(&r, &rd), 0);
+	record_take_track(&rd, &t2);
+	assert_true(rd.failed);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(parts_of_flows_come_back),
 		cmocka_unit_test(crc_is_castagnoli),
 		cmocka_unit_test(layout_is_little_endian),
 		cmocka_unit_test(reads_what_was_written),

@@ -10,35 +10,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/record_flow.h"
+
 #define FLOW_VERSION 1
-
-static void put_lane(struct record *r, const struct lane *l)
-{
-	record_put(r, l->eth, sizeof l->eth);
-	record_put8(r, l->eth_len);
-	record_put8(r, l->ip);
-	record_put8(r, l->ttl);
-	record_put8(r, l->tos);
-	record_put32(r, l->flow_label);
-	record_put(r, l->src, sizeof l->src);
-	record_put(r, l->dst, sizeof l->dst);
-	record_put16(r, l->sport);
-	record_put16(r, l->dport);
-}
-
-static void take_lane(struct record_reader *rd, struct lane *l)
-{
-	record_take(rd, l->eth, sizeof l->eth);
-	l->eth_len = record_take8(rd);
-	l->ip = record_take8(rd);
-	l->ttl = record_take8(rd);
-	l->tos = record_take8(rd);
-	l->flow_label = record_take32(rd);
-	record_take(rd, l->src, sizeof l->src);
-	record_take(rd, l->dst, sizeof l->dst);
-	l->sport = record_take16(rd);
-	l->dport = record_take16(rd);
-}
 
 /* The fields of struct cold that a joined flow still uses, in one order for both ways. */
 static void put_cold(struct record *r, const struct cold *c)
@@ -90,50 +64,22 @@ static void take_cold(struct record_reader *rd, struct cold *c)
 	c->released_tsval = c->client_tsval;
 }
 
-static void put_track(struct record *r, const struct track *t)
-{
-	record_put8(r, t->state);
-	record_put8(r, t->opener);
-	record_put8(r, t->fin_seen);
-	record_put8(r, t->fin_acked);
-	record_put8(r, t->edges_known);
-	record_put8(r, t->isn_known);
-	for (enum sut_side s = NEAR; s < SUT_SIDES; s++) {
-		record_put32(r, t->isn[s].v);
-		record_put32(r, t->fin[s].v);
-	}
-}
-
-static void take_track(struct record_reader *rd, struct track *t)
-{
-	t->state = record_take8(rd);
-	t->opener = record_take8(rd);
-	t->fin_seen = record_take8(rd);
-	t->fin_acked = record_take8(rd);
-	t->edges_known = record_take8(rd);
-	t->isn_known = record_take8(rd);
-	for (enum sut_side s = NEAR; s < SUT_SIDES; s++) {
-		t->isn[s].v = record_take32(rd);
-		t->fin[s].v = record_take32(rd);
-	}
-}
-
 static void save_flow(struct near *n, uint32_t f, struct record *r)
 {
 	const struct flow_rec *a = rec_of(n, f, NEAR), *b = rec_of(n, f, FAR);
 	const struct cold *c = &n->cold[f];
 
 	record_begin(r, REC_ACCEL_FLOW, FLOW_VERSION);
-	record_put(r, &a->key, sizeof a->key);
+	record_put_key(r, &a->key);
 	record_put8(r, c->state);
 	record_put32(r, a->end.v);
 	record_put32(r, a->acked.v);
 	record_put32(r, b->end.v);
 	record_put32(r, b->acked.v);
 	put_cold(r, c);
-	put_track(r, &c->track);
-	put_lane(r, &c->client);
-	put_lane(r, &c->server);
+	record_put_track(r, &c->track);
+	record_put_lane(r, &c->client);
+	record_put_lane(r, &c->server);
 	record_end(r);
 }
 
@@ -168,13 +114,10 @@ size_t near_save(const void *role, uint32_t *cursor, sut_time now, struct record
 static bool plausible(const struct cold *c)
 {
 	return (c->state == FS_OPEN || c->state == FS_CLOSED) && c->real_mss >= MSS_LEAST &&
-	       c->track.state < TRACK_STATE_COUNT && c->track.opener < SUT_SIDES &&
-	       c->client.eth_len >= 14 && c->client.eth_len <= 22 && c->server.eth_len >= 14 &&
-	       c->server.eth_len <= 22 && (c->client.ip == 4 || c->client.ip == 6) &&
-	       c->client.ip == c->server.ip && c->seam.near_scale[NEAR] <= 14 &&
-	       c->seam.near_scale[FAR] <= 14 && c->seam.far_scale[NEAR] <= 14 &&
-	       c->seam.far_scale[FAR] <= 14 && c->client.eth_len % 4 == 2 &&
-	       c->server.eth_len % 4 == 2;
+	       c->client.ip == c->server.ip && c->seam.near_scale[NEAR] <= TCP_WSCALE_MAX &&
+	       c->seam.near_scale[FAR] <= TCP_WSCALE_MAX &&
+	       c->seam.far_scale[NEAR] <= TCP_WSCALE_MAX &&
+	       c->seam.far_scale[FAR] <= TCP_WSCALE_MAX;
 }
 
 static int restore_flow(struct near *n, struct record_reader *rd)
@@ -187,14 +130,14 @@ static int restore_flow(struct near *n, struct record_reader *rd)
 
 	if (rd->version != FLOW_VERSION)
 		return -EPROTO;
-	record_take(rd, &key, sizeof key);
+	record_take_key(rd, &key);
 	state = c.state = record_take8(rd);
 	for (unsigned i = 0; i < 4; i++)
 		edge[i] = record_take32(rd);
 	take_cold(rd, &c);
-	take_track(rd, &c.track);
-	take_lane(rd, &c.client);
-	take_lane(rd, &c.server);
+	record_take_track(rd, &c.track);
+	record_take_lane(rd, &c.client);
+	record_take_lane(rd, &c.server);
 	if (rd->failed || rd->left || !plausible(&c))
 		return -EINVAL;
 	flow_key_reverse(&key, ACCEL_SERVER, &back);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/outbox.h"
+#include "core/record_flow.h"
 #include "role/replica/pair.h"
 
 /*
@@ -32,52 +33,6 @@ static uint8_t flags_of(const struct pair *c)
 			 (c->pending ? SAVED_PENDING : 0) | (c->withheld.any ? SAVED_WITHHELD : 0) |
 			 (c->withheld.has_ts ? SAVED_WITHHELD_TS : 0) |
 			 (c->far_talks ? SAVED_FAR_TALKS : 0));
-}
-
-static void put_key(struct record *r, const struct flow_key *k)
-{
-	record_put(r, k->src, sizeof k->src);
-	record_put(r, k->dst, sizeof k->dst);
-	record_put16(r, be16_get(k->sport));
-	record_put16(r, be16_get(k->dport));
-	record_put32(r, k->where);
-}
-
-static void take_key(struct record_reader *rd, struct flow_key *k)
-{
-	record_take(rd, k->src, sizeof k->src);
-	record_take(rd, k->dst, sizeof k->dst);
-	k->sport = be16_of(record_take16(rd));
-	k->dport = be16_of(record_take16(rd));
-	k->where = record_take32(rd);
-}
-
-static void put_track(struct record *r, const struct track *t)
-{
-	record_put8(r, t->state);
-	record_put8(r, t->opener);
-	record_put8(r, t->fin_seen);
-	record_put8(r, t->fin_acked);
-	record_put8(r, t->edges_known);
-	record_put8(r, t->isn_known);
-	for (enum sut_side s = NEAR; s < SUT_SIDES; s++) {
-		record_put32(r, t->isn[s].v);
-		record_put32(r, t->fin[s].v);
-	}
-}
-
-static void take_track(struct record_reader *rd, struct track *t)
-{
-	t->state = record_take8(rd);
-	t->opener = record_take8(rd);
-	t->fin_seen = record_take8(rd);
-	t->fin_acked = record_take8(rd);
-	t->edges_known = record_take8(rd);
-	t->isn_known = record_take8(rd);
-	for (enum sut_side s = NEAR; s < SUT_SIDES; s++) {
-		t->isn[s].v = record_take32(rd);
-		t->fin[s].v = record_take32(rd);
-	}
 }
 
 static void put_numbers(struct record *r, const struct pair *c)
@@ -146,11 +101,11 @@ size_t pair_save(const void *role, uint32_t *cursor, sut_time now, struct record
 	++*cursor;
 
 	record_begin(ret_record, REC_REPLICA_FLOW, VERSION);
-	put_key(ret_record, &near->key);
+	record_put_key(ret_record, &near->key);
 	record_put8(ret_record, c->phase);
 	record_put8(ret_record, flags_of(c));
 	record_put64(ret_record, now > c->since ? (now - c->since) / SUT_MS(1) : 0);
-	put_track(ret_record, &c->track);
+	record_put_track(ret_record, &c->track);
 	record_put32(ret_record, near->end.v);
 	record_put32(ret_record, near->acked.v);
 	record_put32(ret_record, far->end.v);
@@ -174,8 +129,7 @@ static bool sane(const struct saved *s, uint8_t flags)
 	const struct pair *c = &s->pair;
 	bool half = c->phase == PAIR_HALF;
 
-	return (half || c->phase == PAIR_KNOWN) && c->track.state < TRACK_STATE_COUNT &&
-	       c->track.opener < SUT_SIDES && flags < 2 * SAVED_FAR_TALKS &&
+	return (half || c->phase == PAIR_KNOWN) && flags < 2 * SAVED_FAR_TALKS &&
 	       s->key.where >> 24 == REPLICA_PRIMARY &&
 	       (half ? c->track.state == TRACK_SYN_SENT && !c->withheld.any : c->far_isn_known) &&
 	       (!c->withheld.any ||
@@ -193,11 +147,11 @@ static int read_saved(const struct record *record, struct saved *s)
 		return -EINVAL;
 	if (rd.version != VERSION)
 		return -EPROTO;
-	take_key(&rd, &s->key);
+	record_take_key(&rd, &s->key);
 	c->phase = record_take8(&rd);
 	flags = record_take8(&rd);
 	s->age_ms = record_take64(&rd);
-	take_track(&rd, &c->track);
+	record_take_track(&rd, &c->track);
 	for (unsigned i = 0; i < ARRAY_LEN(s->edge); i++)
 		s->edge[i] = record_take32(&rd);
 	take_numbers(&rd, c);
