@@ -3,7 +3,7 @@
 #
 #   make            build                        make demo       what it does, in two minutes (root)
 #   make test       everything that CI checks    make test-all   the whole matrix of live tests (root)
-#   make bench      figures                      make mutants    thirty breakages, each must be noticed
+#   make bench      figures                      make mutants    one-line breakages, each must be noticed
 #   make fuzz       each fuzzer for FUZZ_SECONDS make lint fmt   style
 #   make deps       install what is missing      make install clean
 

@@ -155,8 +155,7 @@ static bool pay_ack_server(struct near *n, struct cold *c)
 static bool pay_piece(struct near *n, struct cold *c, const struct cell *cell, sut_seq *at)
 {
 	uint32_t skip = seq_diff(*at, cell->seq), left = cell->len - skip;
-	uint32_t mss = c->real_mss < c->path_mss ? c->real_mss : c->path_mss;
-	uint32_t most = mss - (has_ts(c) ? DATA_TS_LEN : 0);
+	uint32_t most = c->real_mss - (has_ts(c) ? DATA_TS_LEN : 0);
 	uint32_t len = left < most ? left : most;
 	struct make_tcp m = {
 		.seq = at->v,
