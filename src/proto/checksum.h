@@ -64,11 +64,11 @@ SUT_INLINE void csum_swap32(struct csum_delta *d, uint32_t old, uint32_t new, bo
  */
 SUT_INLINE void csum_apply(uint8_t *f, const struct offload *off, struct csum_delta d)
 {
-	uint16_t delta = csum_fold(d.sum);
+	uint16_t old = load_be16(f), new = (uint16_t)~csum_fold(d.sum + (uint16_t)~old);
 
-	if (off->csum == CSUM_PARTIAL || delta == 0 || delta == 0xffff)
-		return;
-	store_be16(f, (uint16_t)~csum_fold((uint64_t)(uint16_t)~load_be16(f) + delta));
+	/* Of the two forms of zero the fold makes 0x0000; a d of zero is to leave 0xffff. */
+	if (off->csum != CSUM_PARTIAL && likely(new != 0 || old != 0xffff))
+		store_be16(f, new);
 }
 
 /*
