@@ -47,7 +47,7 @@ static const struct option_desc accel_options[] = {
 	  .help = "a server that does not answer is given up" },
 	{ .name = "negative-time", .kind = OPTION_TIME, ACCEL(negative_time), .arg = "TIME", .def = "60s",
 	  .help = "nothing is promised for a server that failed lately" },
-	{ .name = "learn-time", .kind = OPTION_TIME, ACCEL(learn_time), .arg = "TIME", .def = "1h",
+	{ .name = "learn-time", .kind = OPTION_TIME, ACCEL(learn_time), .arg = "TIME", .def = "10min",
 	  .help = "learnt options are good for" },
 	{ .name = "idle-time", .kind = OPTION_TIME, ACCEL(idle_time), .arg = "TIME", .def = "125min",
 	  .help = "a connection without a packet is reset after" },

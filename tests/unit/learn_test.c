@@ -78,10 +78,12 @@ static void learns_what_was_offered(void **state)
 	for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
 		struct tcp_options o = { .present = steps[i].present, .mss = 1400, .wscale = 9 };
 
-		learn_synack(s, steps[i].offered, &o, 65160, 10);
+		learn_synack(s, steps[i].offered, &o, 65160, i == 0, 10 + i);
 		if (s->offered != steps[i].want_offered || s->has != steps[i].want_has)
 			fail_msg("%s: offered %x has %x", steps[i].what, s->offered, s->has);
 	}
+	/* A promised SYN prolongs nothing. */
+	assert_int_equal(s->learnt_at, 10);
 	assert_int_equal(s->negative_until, 0);
 	assert_int_equal(s->wscale, 0);
 	assert_int_equal(s->window, 65160);
@@ -103,6 +105,25 @@ static void full_set_forgets_the_oldest(void **state)
 	for (uint32_t i = 0; i < learn_slots(*state); i++)
 		there += learn_at(*state, i)->used;
 	assert_int_equal(there, learn_slots(*state));
+}
+
+/* One miss is a short pause, misses in a row are longer ones, up to the limit. */
+static void misses_pause_longer_and_longer(void **state)
+{
+	struct flow_key k = to(1, 80);
+	struct server *s = learn_enter(*state, &k, 0);
+	const sut_time most = SUT_MS(600000);
+
+	learn_black(s, most, 0);
+	assert_int_equal(s->black_until, SUT_MS(2000));
+	learn_black(s, most, 0);
+	assert_int_equal(s->black_until, SUT_MS(8000));
+	for (unsigned i = 0; i < 100; i++)
+		learn_black(s, most, 0);
+	assert_int_equal(s->black_until, most);
+	s->black_misses = 0;
+	learn_black(s, SUT_MS(1000), 0);
+	assert_int_equal(s->black_until, SUT_MS(1000));
 }
 
 static void saved_and_restored(void **state)
@@ -156,6 +177,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(finds_by_address_port_and_tags, setup, teardown),
 		cmocka_unit_test_setup_teardown(learns_what_was_offered, setup, teardown),
 		cmocka_unit_test_setup_teardown(full_set_forgets_the_oldest, setup, teardown),
+		cmocka_unit_test_setup_teardown(misses_pause_longer_and_longer, setup, teardown),
 		cmocka_unit_test_setup_teardown(saved_and_restored, setup, teardown),
 		cmocka_unit_test_setup_teardown(damaged_records_change_nothing, setup, teardown),
 	};

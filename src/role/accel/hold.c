@@ -60,7 +60,7 @@ void syn_unanswered(struct near *n, uint32_t f)
 		return;
 	}
 	if (c->data_in_syn) {
-		server_of(n, f)->black_until = n->now + n->cfg.learn_time;
+		learn_black(server_of(n, f), n->cfg.learn_time, n->now);
 		count_event(&n->env, EV_MERGE_BLACK);
 		c->syn_tries = 0;
 	}

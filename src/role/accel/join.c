@@ -78,7 +78,7 @@ static void learn_answer(struct near *n, const struct passing *in, const struct 
 	struct cold *c = &n->cold[in->flow];
 	struct server *s = server_of(n, in->flow);
 
-	learn_synack(s, c->offered, o, in->v->window, n->now);
+	learn_synack(s, c->offered, o, in->v->window, c->state == FS_VERIFYING, n->now);
 	count_event(&n->env, EV_LEARNT);
 	if (!c->resent)
 		s->rtt = n->now - c->syn_at;
@@ -88,7 +88,7 @@ static void learn_answer(struct near *n, const struct passing *in, const struct 
 		s->takes_data = took ? TAKES_YES : TAKES_NO;
 		s->takes_until = n->now + n->cfg.learn_time;
 		if (took)
-			s->black_until = 0;
+			s->black_until = s->black_misses = 0;
 		count_event(&n->env, took ? EV_MERGE_TAKEN : EV_MERGE_REFUSED);
 	}
 }

@@ -14,6 +14,8 @@ struct learn {
 
 #define WHERE_VLANS 0xffffffu
 #define LEARN_VERSION 1
+#define BLACK_FIRST SUT_MS(2000) /* the first pause; four times as long with each miss */
+#define BLACK_MISSES_MAX 10
 
 static uint32_t sets_for(uint32_t servers)
 {
@@ -118,7 +120,7 @@ struct server *learn_enter(struct learn *l, const struct flow_key *client_key, s
 }
 
 void learn_synack(struct server *s, uint16_t offered, const struct tcp_options *o, uint16_t window,
-		  sut_time now)
+		  bool anew, sut_time now)
 {
 	const uint16_t askable = OPT_WSCALE | OPT_SACK_PERMITTED | OPT_TS;
 	uint16_t asked = offered & askable;
@@ -130,8 +132,9 @@ void learn_synack(struct server *s, uint16_t offered, const struct tcp_options *
 	if (asked & o->present & OPT_WSCALE)
 		s->wscale = o->wscale;
 	s->window = window;
+	if (anew || !s->learnt)
+		s->learnt_at = now;
 	s->learnt = 1;
-	s->learnt_at = now;
 	s->negative_until = 0;
 }
 
@@ -163,6 +166,7 @@ void learn_save(const struct server *s, sut_time now, struct record *ret_r)
 	record_put8(ret_r, s->wscale);
 	record_put8(ret_r, s->takes_data);
 	record_put8(ret_r, s->learnt);
+	record_put8(ret_r, s->black_misses);
 	record_put32(ret_r, left_ms(now, s->learnt_at));
 	record_put32(ret_r, left_ms(s->negative_until, now));
 	record_put32(ret_r, left_ms(s->black_until, now));
@@ -195,6 +199,7 @@ int learn_restore(struct learn *l, struct record_reader *rd, sut_time now)
 	in.wscale = record_take8(rd);
 	in.takes_data = record_take8(rd);
 	in.learnt = record_take8(rd);
+	in.black_misses = record_take8(rd);
 	age = SUT_MS(record_take32(rd));
 	in.negative_until = ahead(record_take32(rd), now);
 	in.black_until = ahead(record_take32(rd), now);
@@ -213,4 +218,13 @@ int learn_restore(struct learn *l, struct record_reader *rd, sut_time now)
 	in.learnt_at = age < now ? now - age : 0;
 	*s = in;
 	return 0;
+}
+
+void learn_black(struct server *s, sut_time most, sut_time now)
+{
+	sut_time pause = BLACK_FIRST << (2 * s->black_misses);
+
+	if (s->black_misses < BLACK_MISSES_MAX)
+		s->black_misses++;
+	s->black_until = now + (pause < most ? pause : most);
 }

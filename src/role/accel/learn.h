@@ -34,6 +34,7 @@ struct server {
 	uint16_t window; /* of its SYN-ACK, bytes */
 	uint8_t wscale;
 	uint8_t takes_data; /* enum takes_data */
+	uint8_t black_misses; /* SYNs with data without an answer, in a row */
 	uint8_t learnt; /* a SYN-ACK was seen */
 	sut_time learnt_at;
 	sut_time negative_until; /* not promised until then */
@@ -56,9 +57,18 @@ struct server *learn_find(struct learn *l, const struct flow_key *client_key, su
 /* The same, entered anew if it is not there. */
 struct server *learn_enter(struct learn *l, const struct flow_key *client_key, sut_time now);
 
-/* Takes in a real SYN-ACK: offered are the OPT_ bits of the SYN it answers. */
+/*
+ * Takes in a real SYN-ACK: offered are the OPT_ bits of the SYN it answers.  anew: that SYN asked for all that its client
+ * can do, so the learning time begins; a promised SYN asks only for what is known already, and prolongs nothing.
+ */
 void learn_synack(struct server *s, uint16_t offered, const struct tcp_options *o, uint16_t window,
-		  sut_time now);
+		  bool anew, sut_time now);
+
+/*
+ * A SYN with data got no answer: no more of them for a while.  One miss may be a lost packet and counts for two seconds; each
+ * further one in a row four times as long, up to `most`.
+ */
+void learn_black(struct server *s, sut_time most, sut_time now);
 
 /* Slots in the table, taken or not, for walks. */
 uint32_t learn_slots(const struct learn *l);

@@ -326,7 +326,7 @@ void accel_near_defaults(struct accel_near_config *ret_c)
 		.merge_hold = SUT_MS(5),
 		.syn_timeout = SUT_MS(60000),
 		.negative_time = SUT_MS(60000),
-		.learn_time = SUT_MS(3600000),
+		.learn_time = SUT_MS(600000),
 		.idle_time = SUT_MS(7500000),
 	};
 }

@@ -57,7 +57,7 @@ struct accel_near_config {
 	sut_time merge_hold; /* longest wait for first data: 5 ms */
 	sut_time syn_timeout; /* no SYN-ACK: 60 s */
 	sut_time negative_time; /* not promised after a failure: 60 s */
-	sut_time learn_time; /* learnt options hold for: 1 h */
+	sut_time learn_time; /* learnt options hold for: 10 min */
 	/* established flow without a packet: 125 min (RFC 5382, REQ-5); then both ends are reset */
 	sut_time idle_time;
 };

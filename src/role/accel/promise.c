@@ -64,6 +64,13 @@ static enum reason refusal(const struct near *n, const struct passing *in, const
 	return csum_tcp_ok(in->p, in->v) ? R_NONE : R_TCP_CSUM;
 }
 
+/* Is it known, and not too long ago, which of these options the server has? */
+static bool known(const struct near *n, const struct server *s, uint16_t asked)
+{
+	return s && s->learnt && n->now - s->learnt_at <= n->cfg.learn_time &&
+	       !(asked & ~s->offered);
+}
+
 /* Why a server cannot be promised to this client, or R_NONE. */
 static enum reason doubt(const struct near *n, const struct server *s, const struct tcp_options *o)
 {
@@ -73,9 +80,7 @@ static enum reason doubt(const struct near *n, const struct server *s, const str
 		return R_SYN_NEGATIVE;
 	if (n->cfg.first_contact_promise)
 		return R_NONE;
-	if (!s || !s->learnt || n->now - s->learnt_at > n->cfg.learn_time || asked & ~s->offered)
-		return R_SYN_UNLEARNT;
-	return R_NONE;
+	return known(n, s, asked) ? R_NONE : R_SYN_UNLEARNT;
 }
 
 /* Where a SYN names no MSS (RFC 9293, 3.7.1). */
@@ -139,7 +144,7 @@ static void choose_promise(const struct near *n, const struct server *s, const s
 	uint16_t asked = o->present & NEGOTIATED;
 	uint16_t early = (uint16_t)n->cfg.early_bytes;
 
-	if (s && s->learnt) {
+	if (known(n, s, asked)) {
 		c->promised = (uint16_t)((asked & s->has) | (s->has & OPT_MSS));
 		c->promised_mss = s->mss;
 		c->promised_scale = s->wscale;
