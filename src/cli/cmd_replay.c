@@ -76,6 +76,29 @@ static struct replay_file file_of(const struct role_ops *ops, const char *arg)
 	return (struct replay_file){ port, eq + 1 };
 }
 
+/* Looks arg as if it named a port, one that the role does not have? */
+static bool names_no_port(const struct role_ops *ops, const char *arg)
+{
+	size_t word = strspn(arg, "abcdefghijklmnopqrstuvwxyz-");
+
+	return word > 0 && arg[word] == '=' && role_port_index(ops, arg, word) < 0;
+}
+
+/* -1, or 2 after complaining. */
+static int check_port_names(const struct role_ops *ops, const struct option_usage *u,
+			    const struct replay_flags *flags, const struct option_args *args)
+{
+	for (unsigned i = 0; i < args->n + flags->out_count; i++) {
+		const char *arg = i < args->n ? args->arg[i] : flags->out[i - args->n];
+
+		if (names_no_port(ops, arg))
+			return options_complain(
+				u, "'%s' names no port of %s (%s, %s); write ./%s for a file", arg,
+				ops->name, ops->ports[0].name, ops->ports[1].name, arg);
+	}
+	return -1;
+}
+
 /* By name, or by what the names stand for; devices (/dev/null) may be named twice. */
 static bool same_file(const char *a, const char *b)
 {
@@ -92,6 +115,10 @@ static bool same_file(const char *a, const char *b)
 static int set_files(struct replay_config *c, const struct option_usage *u,
 		     const struct replay_flags *flags, const struct option_args *args)
 {
+	int code = check_port_names(c->ops, u, flags, args);
+
+	if (code >= 0)
+		return code;
 	for (unsigned i = 0; i < args->n; i++)
 		c->in[c->in_count++] = file_of(c->ops, args->arg[i]);
 	for (unsigned i = 0; i < flags->out_count; i++)

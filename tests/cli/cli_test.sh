@@ -82,6 +82,7 @@ expect 0 out '1.pcap' sh -c "$replay --mode bypass -q '$dir/two.pcap' -o '$dir/1
 
 expect 2 err 'client=.* names no file' $replay "$dir/two.pcap" -o client=
 expect 2 err "'server=' names no file" $replay server=
+expect 2 err "'bogus=x.pcap' names no port of accel-near .client, server." $replay "$dir/two.pcap" -o bogus=x.pcap
 expect 0 out 'accel near' "$suture" accel -h
 
 wire="$suture wire pcap:$dir/two.pcap pcap:$dir/empty.pcap"
