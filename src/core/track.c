@@ -249,19 +249,20 @@ static bool in_range(const struct track *t, const struct segment *s,
 }
 
 /*
- * Is this the FIN that was seen before, or the first, not before what the other end has acknowledged?  (Its sender's own edge
- * may have been moved by a stray, which must not make a connection immortal.)
+ * Is this the FIN that was seen before, or the first, near what the other end has acknowledged or what its sender has sent?
+ * (A stray may have moved either edge, which must not make a connection immortal.)
  */
 static bool fin_fits(const struct track *t, const struct segment *s,
 		     const struct track_edges e[SUT_SIDES])
 {
+	enum sut_side me = s->sender, peer = peer_of(me);
 	sut_seq fin = seq_add(s->seq, s->len);
 
 	if (has(t->fin_seen, s->sender))
 		return fin.v == t->fin[s->sender].v;
-	if (acked_known(t, peer_of(s->sender)))
-		return seq_diff(fin, *e[peer_of(s->sender)].acked) < IN_FLIGHT;
-	return !end_known(t, s->sender) || seq_diff(fin, *e[s->sender].end) < IN_FLIGHT;
+	return (acked_known(t, peer) && seq_diff(fin, *e[peer].acked) < IN_FLIGHT) ||
+	       (end_known(t, me) && seq_diff(fin, *e[me].end) < IN_FLIGHT) ||
+	       (!acked_known(t, peer) && !end_known(t, me));
 }
 
 /* Moves the edges of the sender; its end no further than its FIN: what comes behind is ignored by the receiver. */
@@ -353,7 +354,8 @@ static bool rst_exact(const struct track *t, const struct segment *s,
 	if (!end_known(t, me))
 		return false;
 	return (s->seq.v == e[me].end->v &&
-		(!acked_known(t, peer) || seq_diff(s->seq, *e[peer].acked) < IN_FLIGHT)) ||
+		(!acked_known(t, peer) || seq_before(s->seq, *e[peer].acked) ||
+		 seq_diff(s->seq, *e[peer].acked) < IN_FLIGHT)) ||
 	       (!end_known(t, peer) && seq_diff(s->seq, *e[me].end) < RST_BLIND);
 }
 

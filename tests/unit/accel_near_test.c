@@ -281,6 +281,33 @@ static void answer_overtakes_an_owed_syn(void **state)
 	assert_int_equal(accel_near_held(b->role), 0);
 }
 
+/* A segment that the device is to cut leaves without what lay behind its IP packet: it would become payload. */
+static void cut_segments_lose_their_trailer(void **state)
+{
+	static const uint8_t data[1000];
+	struct bench *b = *state;
+	uint32_t promise = open_flow(b, 40000);
+	struct make_tcp m = { .seq = 1001,
+			      .ack = promise + 1,
+			      .flags = TCP_ACK,
+			      .window = 500,
+			      .payload = data,
+			      .payload_len = sizeof data };
+	struct lane l = lane(true, 40000);
+	struct view v;
+
+	send_one(b, ACCEL_CLIENT, 40000, &m); /* the server's MSS is 536: told by ICMP, dropped */
+	assert_int_equal(b->counters.dropped[R_OVERSIZE], 1);
+	outbox_clear(&b->made);
+	assert_true(make_tcp(&b->made, ACCEL_CLIENT, &l, &m));
+	b->made.pkt[0]->head_len += 4; /* a frame check sequence that was left on */
+	give(b, ACCEL_CLIENT);
+	v = sent(b, 0, ACCEL_SERVER);
+	assert_int_equal(b->out.pkt[0]->off.gso_size, 536);
+	assert_int_equal(b->out.pkt[0]->off.csum, CSUM_PARTIAL);
+	assert_int_equal(packet_len(b->out.pkt[0]), v.l4 + v.l4_len);
+}
+
 static void bad_settings_are_named(void **state)
 {
 	struct bench *b = *state;
@@ -304,6 +331,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(owed_packets_survive_a_full_outbox, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(answer_overtakes_an_owed_syn, setup, teardown),
+		cmocka_unit_test_setup_teardown(cut_segments_lose_their_trailer, setup, teardown),
 		cmocka_unit_test_setup_teardown(bad_settings_are_named, setup, teardown),
 	};
 

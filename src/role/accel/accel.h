@@ -63,6 +63,7 @@ struct cold {
 	uint8_t state; /* enum flow_state; set_state alone writes it */
 	uint8_t syn_sent,
 		resent; /* a SYN went out; a second one did (Karn: its RTT tells nothing) */
+	uint8_t anew; /* promised without knowing the server: its answer is learnt as a first one */
 	uint8_t told_too_big; /* the client was told once of a segment beyond the server's MSS */
 	uint8_t client_acked; /* the client's own ACK of the promise was seen */
 	/* a segment without SYN came from the server: it has left SYN-RECEIVED */

@@ -78,7 +78,7 @@ static void learn_answer(struct near *n, const struct passing *in, const struct 
 	struct cold *c = &n->cold[in->flow];
 	struct server *s = server_of(n, in->flow);
 
-	learn_synack(s, c->offered, o, in->v->window, c->state == FS_VERIFYING, n->now);
+	learn_synack(s, c->offered, o, in->v->window, c->anew || c->state == FS_VERIFYING, n->now);
 	count_event(&n->env, EV_LEARNT);
 	if (!c->resent)
 		s->rtt = n->now - c->syn_at;

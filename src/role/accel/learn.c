@@ -125,6 +125,10 @@ void learn_synack(struct server *s, uint16_t offered, const struct tcp_options *
 	const uint16_t askable = OPT_WSCALE | OPT_SACK_PERMITTED | OPT_TS;
 	uint16_t asked = offered & askable;
 
+	if (anew) {
+		s->offered = 0;
+		s->has &= OPT_MSS;
+	}
 	s->offered = (uint16_t)(s->offered | asked);
 	s->has = (uint16_t)((s->has & ~(asked | OPT_MSS)) | (o->present & (asked | OPT_MSS)));
 	if (o->present & OPT_MSS)
@@ -206,7 +210,8 @@ int learn_restore(struct learn *l, struct record_reader *rd, sut_time now)
 	in.takes_until = ahead(record_take32(rd), now);
 	in.speaks_until = ahead(record_take32(rd), now);
 	in.rtt = record_take64(rd);
-	if (rd->failed || rd->left || in.wscale > TCP_WSCALE_MAX || in.takes_data > TAKES_NO)
+	if (rd->failed || rd->left || in.wscale > TCP_WSCALE_MAX || in.takes_data > TAKES_NO ||
+	    in.black_misses > BLACK_MISSES_MAX)
 		return -EINVAL;
 	s = find(l, &n, now);
 	if (!s)

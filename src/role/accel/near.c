@@ -103,7 +103,7 @@ static void client_verifying(struct near *n, struct passing *in)
 			flow_may_go(n, in->flow);
 		pass_on(n, in);
 	} else if (in->v->seq == c->isn.v) {
-		c->syn_tries = 2; /* its RTT tells nothing now (Karn) */
+		c->resent = 1; /* its RTT tells nothing now (Karn) */
 		pass_on(n, in);
 	} else {
 		flow_remove(n, in->flow);

@@ -88,7 +88,8 @@ static bool pay_syn(struct near *n, struct cold *c, bool with_data)
 		.options_len = c->syn_options_len,
 	};
 
-	if (with_data && c->hold.first != STORE_NONE) {
+	with_data = with_data && c->hold.first != STORE_NONE;
+	if (with_data) {
 		const struct cell *cell = store_cell_const(n->store, c->hold.first);
 
 		m.payload = cell->bytes;

@@ -137,8 +137,9 @@ static enum fit fit_mss(struct near *n, const struct passing *in)
 	uint32_t room = payload_room(c, in->v);
 	uint32_t mtu = c->real_mss + (in->v->ip == 4 ? 40u : 60u);
 
-	if (in->port != ACCEL_CLIENT || in->v->payload_len <= room)
-		return FIT_WHOLE;
+	if (in->port != ACCEL_CLIENT || in->v->payload_len <= room ||
+	    in->v->flags & (TCP_SYN | TCP_RST | TCP_URG) || !csum_tcp_ok(in->p, in->v))
+		return FIT_WHOLE; /* what cannot be cut, or will be dropped by its receiver */
 	if (in->p->off.gso_type != GSO_NONE) {
 		if (in->p->off.gso_size > room)
 			in->p->off.gso_size = (uint16_t)room;
@@ -155,16 +156,27 @@ static enum fit fit_mss(struct near *n, const struct passing *in)
 	return FIT_DROPPED;
 }
 
+/* Takes off what lies behind the IP packet (padding, a trailer): a device that cuts would take it for payload. */
+static void trim(struct packet *p, const struct view *v)
+{
+	uint32_t end = v->l4 + v->l4_len;
+	uint32_t in_body = end > p->head_len ? end - p->head_len : 0;
+
+	if (in_body < p->body_len)
+		p->body_len = in_body;
+	if (end < p->head_len)
+		p->head_len = end;
+}
+
 /*
  * Makes a translated segment a super-packet, which the device cuts to what the server takes.  The device finishes the
- * checksums, so the one that is there must hold; a segment with a wrong one goes as it is, to be dropped by its receiver.
+ * checksums; the one that was there held (fit_mss).
  */
 static void make_super(const struct cold *c, const struct passing *in)
 {
 	struct offload *off = &in->p->off;
 
-	if (!csum_tcp_ok(in->p, in->v))
-		return;
+	trim(in->p, in->v);
 	if (off->csum != CSUM_PARTIAL) {
 		view_tcp(in->p, in->v)->csum = be16_of(csum_pseudo(in->p, in->v, in->v->l4_len));
 		off->csum = CSUM_PARTIAL;

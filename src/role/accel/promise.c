@@ -152,6 +152,7 @@ static void choose_promise(const struct near *n, const struct server *s, const s
 	} else {
 		uint16_t mss = in->v->ip == 4 ? 1460 : 1440;
 
+		c->anew = 1;
 		c->promised = (uint16_t)((asked & ~OPT_TS) | OPT_MSS);
 		c->promised_mss = o->present & OPT_MSS && o->mss < mss ? o->mss : mss;
 		c->promised_scale = FIRST_CONTACT_SCALE;
