@@ -118,7 +118,14 @@ if grep -q 'wire' "$dir/trace.pcap"; then
 fi
 
 # a reader of the counters that goes away is no end of the run, but a failure
-{ $wire --json 2>"$dir/log"; echo $? >"$dir/code"; } | :
+mkfifo "$dir/pipe"
+: <"$dir/pipe" &
+reader=$!
+exec 4>"$dir/pipe"
+wait "$reader"
+$wire --json >&4 2>"$dir/log"
+echo $? >"$dir/code"
+exec 4>&-
 expect 0 out '^1$' cat "$dir/code"
 expect 0 out 'standard output' cat "$dir/log"
 
