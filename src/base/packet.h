@@ -12,7 +12,9 @@
  */
 #include <stdint.h>
 
-#define PACKET_HEADROOM 64u /* writable bytes in front of head in packets from ports (for tags) */
+/* Writable bytes in front of head: in packets from devices and made ones (for tags), and in every packet (for a length). */
+#define PACKET_HEADROOM 64u
+#define PACKET_ROOM 4u
 #define PACKET_MAX 69632u /* longest frame: a 64 KB super-packet with its headers and tags */
 
 enum csum_state {
@@ -35,6 +37,7 @@ struct offload {
 	uint16_t hdr_len; /* the sender's hint of the headers' length; 0 if none */
 	uint16_t csum_start;
 	uint16_t csum_offset;
+	uint8_t vnet_len; /* bytes of virtio-net header that it came with on a stream; 0: none */
 };
 
 struct packet {

@@ -18,6 +18,8 @@ struct trace_event {
 
 struct role_env {
 	uint8_t secret[16];
+	uint32_t
+		ports; /* bit i: port i is joined to something; a role sends nothing to the others */
 	uint64_t (*random)(void *ctx); /* 64 bits */
 	void *random_ctx;
 	struct counters *counters;

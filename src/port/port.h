@@ -68,11 +68,13 @@ struct port {
 	const struct port_ops *ops;
 	char name[64]; /* as given: "if:eth0" */
 	bool down; /* the device is down or gone: recv finds out when it is back */
+	bool congested; /* a stream: more waits to be written than is good; the engine reads no other port until this is over */
 	char error[256]; /* why recv or send failed, where there is more to say than -errno */
 };
 
 /*
- * Opens "if:NAME" (AF_PACKET) or "pcap:FILE" for reading.  a is the engine's arena.
+ * Opens "if:NAME" (AF_PACKET), "pcap:FILE" for reading, or a stream (qemu.h): "qemu:[listen:]HOST:PORT" or
+ * "qemu:[listen:]unix:PATH", either with ",vnet_hdr_support" behind it.  a is the engine's arena.
  * Returns 0, or -errno with one sentence in ret_err that names the port and says what to do.
  */
 int port_open(const char *spec, struct arena *a, struct port **ret_p, char *ret_err,
@@ -80,4 +82,11 @@ int port_open(const char *spec, struct arena *a, struct port **ret_p, char *ret_
 
 /* Is spec well-formed ("if:NAME", "pcap:FILE")?  0, or -EINVAL with what is expected in ret_err. */
 int port_check(const char *spec, char *ret_err, size_t err_size);
+
+/*
+ * The same for a port of messages: only streams can carry them.  With vnet_hdr_support messages in carry the field that frames
+ * do, messages out do not: so QEMU has it.
+ */
+int port_open_msgs(const char *spec, struct arena *a, struct port **ret_p, char *ret_err,
+		   size_t err_size);
 #endif

@@ -2,11 +2,23 @@
 #ifndef SUT_ROLE_REPLICA_REWRITE_ROLE_H
 #define SUT_ROLE_REPLICA_REWRITE_ROLE_H
 /*
- * rewrite_role - the role replica-rewrite: the secondary's seam between the mirror of the
- * primary's input and the secondary.
+ * rewrite_role - the role replica-rewrite: the secondary's seam between the mirror of the primary's input and the secondary.
  *
- * Ports: 0 "primary" (near: frames for the secondary come in here, its output leaves here), 1
- * "secondary" (far).
+ * Ports, all but the first two optional.  A stream that goes one way only needs a port for each way; one that goes both ways
+ * serves as both.
+ *
+ *   0 primary        in: what the clients send (the primary's mirror).  out: what the secondary sends, unless 2 or 4 says otherwise
+ *   1 secondary      out: what the clients send.  in: what the secondary sends
+ *   2 secondary-out  in: what the secondary sends, as 1.  out: what came in at 1, instead of 0
+ *   3 primary-out    in: what the primary itself sends; only looked at (its SYN-ACK and SYN tell its numbers), never sent on
+ *   4 compare        out: what the secondary sends, wherever it came in, instead of 0 and 2
+ *   5 network        the clients themselves, once the primary is dead: nothing goes out before "failover", and what comes in is
+ *                    dropped and counted; afterwards it takes the place of 0 in both ways, and frames at 0 are dropped and counted
+ *   6 control        commands: "failover", "checkpoint" (role.h)
+ *
+ * failover:   the primary is dead.  Flows that are translated stay so for as long as they live; the first TSval that goes to a
+ *             client afterwards is no less than the last that it has seen.  New connections pass untouched.
+ * checkpoint: the secondary has become a copy of the primary: every shift and clock difference becomes zero, and stays known.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,7 +27,16 @@
 #include "base/time.h"
 #include "role/role.h"
 
-enum { REPLICA_PRIMARY, REPLICA_SECONDARY }; /* port indexes */
+/* Port indexes. */
+enum {
+	REPLICA_PRIMARY,
+	REPLICA_SECONDARY,
+	REPLICA_SECONDARY_OUT,
+	REPLICA_PRIMARY_OUT,
+	REPLICA_COMPARE,
+	REPLICA_NETWORK,
+	REPLICA_CONTROL
+};
 
 struct replica_rewrite_config {
 	uint32_t max_flows; /* 65536 */
