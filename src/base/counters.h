@@ -38,7 +38,8 @@
 	X(RST_SENT,       "rst_sent",          "resets made by the engine") \
 	X(ICMP_SENT,      "icmp_sent",         "ICMP errors made by the engine") \
 	X(REKEYED,        "rekeyed",           "flow table given a new hash key") \
-	X(ACK_RELEASED,   "ack_released",      "withheld acknowledgements sent")
+	X(ACK_RELEASED,   "ack_released",      "withheld acknowledgements sent") \
+	X(MIRRORED,       "mirrored",          "frames copied to the mirror")
 
 enum event {
 #define X(id, label, text) EV_##id,

@@ -61,6 +61,7 @@
 	/* replica */ \
 	X(ACK_HELD,        "ack-held",          "acknowledges what the secondary has not sent yet") \
 	X(NOT_CLIENT,      "not-client",        "numbers of the primary are not known: flow passes untouched") \
+	X(WRONG_WAY,       "wrong-way",         "came in at a port that nothing is taken from") \
 	/* wire and fault */ \
 	X(WIRE_LOSS,       "wire-loss",         "lost on purpose, at random") \
 	X(WIRE_NTH,        "wire-nth",          "lost on purpose, by its number") \
