@@ -9,6 +9,9 @@ const struct command commands[] = {
 	{ "accel near", cmd_accel_near, "answer SYNs at once beside the client (0-RTT)" },
 #endif
 	{ "replay",     cmd_replay,     "run a role over captures, on the captures' time" },
+#ifdef HAVE_REPLICA_REWRITE
+	{ "replica rewrite", cmd_replica_rewrite, "translate a secondary's numbers into the primary's" },
+#endif
 #ifdef HAVE_WIRE
 	{ "wire",       cmd_wire,       "join two devices by a modelled link: delay, loss, rate" },
 #endif

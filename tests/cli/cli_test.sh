@@ -86,6 +86,9 @@ expect 2 err "'bogus=x.pcap' names no port of accel-near .client, server." $repl
 expect 0 out 'accel near' "$suture" accel -h
 
 wire="$suture wire pcap:$dir/two.pcap pcap:$dir/empty.pcap"
+expect 2 err "--secondary PORT is missing" "$suture" replica rewrite --primary if:a
+expect 2 err "same port" "$suture" replica rewrite --primary if:a --secondary if:a
+expect 0 err "ready: replica-rewrite primary=pcap:.* secondary=pcap:" "$suture" replica rewrite --primary "pcap:$dir/two.pcap" --secondary "pcap:$dir/empty.pcap"
 expect 0 err 'ready: wire a=pcap:' $wire
 expect 2 err "'x:y' is not a port" "$suture" wire x:y lo
 expect 2 err "'if:' is not a port" "$suture" wire '' lo

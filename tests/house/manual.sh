@@ -102,12 +102,24 @@ page_of() {
 	echo "$man/suture.1"
 }
 
-# help_of CMD: its help text; where a role has options that no other page holds, with those.
+# page_part CMD PAGE: what PAGE says of CMD's options: in a page of several commands, the section OPTIONS OF its last word and
+# GENERAL OPTIONS.
+page_part() {
+	section=$(echo "${1##* }" | tr '[:lower:]' '[:upper:]')
+	if grep -q "^\.Sh OPTIONS OF $section\$" "$2"; then
+		awk -v name="$section" '
+			/^\.Sh / { on = $0 == ".Sh OPTIONS OF " name || $0 == ".Sh GENERAL OPTIONS" }
+			on' "$2"
+	else
+		cat "$2"
+	fi
+}
+
+# help_of CMD: its help text.
 help_of() {
 	# The words of a command are separate arguments.
 	# shellcheck disable=SC2086
 	"$suture" $1 --help
-	[ "$1" != replay ] || "$suture" replay --role replica-rewrite --help
 }
 
 # A program without any command would make all of this pass.
@@ -124,10 +136,11 @@ while read -r cmd; do
 	help_options "$dir/help" >"$dir/help.options"
 	# What is said of no command.
 	[ "$name" != suture.1 ] || echo '--version' >>"$dir/help.options"
-	page_options "$page" >"$dir/page.options"
+	page_part "$cmd" "$page" >"$dir/part"
+	page_options "$dir/part" >"$dir/page.options"
 	verdict "$name: options of $cmd" "$(differences "$dir/help.options" "$dir/page.options" --help "$name")"
 	help_defaults "$dir/help" >"$dir/help.defaults"
-	page_defaults "$page" >"$dir/page.defaults"
+	page_defaults "$dir/part" >"$dir/page.defaults"
 	verdict "$name: defaults of $cmd" "$(differences "$dir/help.defaults" "$dir/page.defaults" --help "$name")"
 	verdict "suture.1: $cmd" "$(grep -qE "^\.It Cm $cmd( |\$)" "$man/suture.1" || echo "no row for it")"
 done <"$dir/commands"

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <string.h>
+
+#include "app/engine.h"
+#include "app/options.h"
+#include "base/compiler.h"
+#include "cli/command.h"
+#include "cli/roles.h"
+#include "port/port.h"
+#include "role/replica/rewrite_role.h"
+
+/* The commands of the replica differ in their role, their ports and their texts. */
+struct replica_command {
+	const char *role; /* roles.h */
+	const struct option_desc *ports; /* named as the role's: fill engine_config.spec */
+	const char *title; /* of the role's own options in the help */
+	const char *command, *synopsis, *about;
+};
+
+#define PORT(port_name, index, text)                                                    \
+	{                                                                               \
+		.name = (port_name), .kind = OPTION_STRING, .arg = "PORT",              \
+		.offset = (index) * sizeof(const char *), .size = sizeof(const char *), \
+		.help = (text)                                                          \
+	}
+
+static const struct option_desc rewrite_ports[] = {
+	PORT("primary", REPLICA_PRIMARY,
+	     "what the clients send, and where the secondary's output goes"),
+	PORT("secondary", REPLICA_SECONDARY, "the secondary"),
+	{ .name = NULL },
+};
+
+static const struct replica_command rewrite_command = {
+	.role = "replica-rewrite",
+	.ports = rewrite_ports,
+	.title = "Rewriting",
+	.command = "replica rewrite",
+	.synopsis = "--primary PORT --secondary PORT [OPTION]...",
+	.about = "The secondary's seam between the mirror of the primary's input and the "
+		 "secondary:\n"
+		 "learns by how much the secondary's numbers differ from the primary's in each\n"
+		 "connection, and translates, so that it can take the connections over.\n"
+		 "Ends on SIGINT and SIGTERM; prints its counters on SIGUSR1.\n",
+};
+
+static unsigned index_of(const struct option_desc *d)
+{
+	return (unsigned)(d->offset / sizeof(const char *));
+}
+
+/* Ports that must be given are, and all are well-formed and different: -1, or 2 after complaining. */
+static int check_ports(const struct option_usage *usage, const struct option_desc *table,
+		       const struct port_desc *ports, const char *const *spec)
+{
+	char why[300];
+
+	for (const struct option_desc *d = table; d->name; d++) {
+		const char *s = spec[index_of(d)];
+
+		if (!s && !ports[index_of(d)].optional)
+			return options_complain(usage, "--%s PORT is missing", d->name);
+		if (s && port_check(s, why, sizeof why) != 0)
+			return options_complain(usage, "--%s: %s", d->name, why);
+		for (const struct option_desc *e = table; s && e < d; e++)
+			if (spec[index_of(e)] && strcmp(s, spec[index_of(e)]) == 0)
+				return options_complain(usage, "--%s and --%s are the same port",
+							e->name, d->name);
+	}
+	return -1;
+}
+
+static int run(const struct replica_command *cmd, void *config, int argc, char **argv)
+{
+	const struct role_entry *role = role_find(cmd->role);
+	struct engine_config e = { .ops = role->ops, .role_config = config };
+	const struct option_group groups[] = {
+		{ "Ports", cmd->ports, e.spec },
+		{ cmd->title, role->options, config },
+		{ NULL, engine_option_table, &e.opt },
+		{ NULL, NULL, NULL },
+	};
+	const struct option_usage usage = {
+		.command = cmd->command,
+		.synopsis = cmd->synopsis,
+		.about = cmd->about,
+		.groups = groups,
+	};
+	struct option_args args;
+	int code;
+
+	role->defaults(config);
+	options_defaults(engine_option_table, &e.opt);
+	code = options_run(&usage, argc, argv, &args);
+	if (code < 0)
+		code = check_ports(&usage, cmd->ports, role->ops->ports, e.spec);
+	if (code >= 0)
+		return code;
+	e.role_error = role->config_error(config);
+	if (e.role_error)
+		return options_complain(&usage, "--%s", e.role_error);
+	return engine_run(&e);
+}
+
+int cmd_replica_rewrite(int argc, char **argv)
+{
+	struct replica_rewrite_config cfg;
+
+	return run(&rewrite_command, &cfg, argc, argv);
+}
