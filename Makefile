@@ -3,6 +3,7 @@
 #
 #   make            build                        make demo       what it does, in two minutes (root)
 #   make test       everything that CI checks    make test-all   the whole matrix of live tests (root)
+#   make test-stock inside the kernel that Debian ships, emulated: VLAN devices, netem as the oracle
 #   make bench      figures                      make mutants    one-line breakages, each must be noticed
 #   make fuzz       each fuzzer for FUZZ_SECONDS make lint fmt   style
 #   make deps       install what is missing      make install clean
@@ -12,7 +13,7 @@ BUILD ?= build
 FUZZ_SECONDS ?= 60
 DESTDIR ?=
 
-.PHONY: all demo test test-all test-live bench fuzz mutants lint fmt deps install clean
+.PHONY: all demo test test-all test-live test-stock bench fuzz mutants lint fmt deps install clean
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD) --quiet
@@ -37,6 +38,11 @@ test-all:
 # One live test, or all of the core: make test-live [T=http]
 test-live: all
 	@tools/live.sh $(BUILD) $(T)
+
+# Inside Debian's stock kernel, under emulation: no root needed, some four minutes.
+test-stock: all
+	@tools/deps.sh build demo stock
+	@tools/stock.sh $(BUILD)
 
 bench: all
 	@meson test -C $(BUILD) --benchmark --verbose

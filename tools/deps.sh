@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# deps.sh [build] [demo] [test] - installs what these jobs need and this Debian machine lacks; says what in one line.
+# deps.sh [build] [demo] [test] [stock] - installs what these jobs need and this Debian machine lacks; says what in one line.
 #
 # Where nothing is missing it does nothing, and touches no network.  Packages of servers (nginx, openssh-server)
 # would start a daemon when they are installed: for that time a policy forbids it, unless the machine has a policy of its own.
@@ -10,6 +10,7 @@ build="gcc libc6-dev meson ninja-build pkg-config libcmocka-dev libpcap-dev"
 demo="iproute2 ethtool nginx-light curl openssl procps"
 test="clang libclang-rt-14-dev clang-tidy clang-format cppcheck mandoc tcpdump tshark iperf3
 	openssh-server openssh-client netcat-openbsd"
+stock="qemu-system-x86 busybox-static cpio dash"
 
 wanted=
 for job in "${@:-build}"; do
@@ -17,7 +18,8 @@ for job in "${@:-build}"; do
 	build) wanted="$wanted $build" ;;
 	demo) wanted="$wanted $demo" ;;
 	test) wanted="$wanted $test" ;;
-	*) echo "tools/deps.sh: no such job: $job (build, demo, test)" >&2; exit 2 ;;
+	stock) wanted="$wanted $stock" ;;
+	*) echo "tools/deps.sh: no such job: $job (build, demo, test, stock)" >&2; exit 2 ;;
 	esac
 done
 
