@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "replica_world.h"
 #include "world.h"
 
 struct args {
@@ -26,6 +27,7 @@ struct args {
 struct totals {
 	uint64_t seeds, frames, failed;
 	uint64_t hash; /* of all hashes, in order */
+	struct world_fates fates;
 	struct counters counters;
 };
 
@@ -71,8 +73,28 @@ static bool parse(int argc, char **argv, struct args *ret_a)
 	return true;
 }
 
+/* Runs a seed in the world of its role. */
+static void run_world(const struct args *a, uint64_t seed, const struct world_options *o,
+		      struct world_result *ret_r)
+{
+	static struct pair_plan p;
+	static struct scenario s;
+
+	if (a->role->pair) {
+		pair_plan_draw(seed, a->role->compare, &p);
+		if (o->trace)
+			pair_plan_print(&p);
+		pair_world_run(&p, o, ret_r);
+	} else {
+		scenario_draw(seed, a->role, &s);
+		if (o->trace)
+			scenario_print(&s);
+		world_run(&s, o, ret_r);
+	}
+}
+
 /* Prints the whole run, of the first broken seed only. */
-static void trace(const struct args *a, const struct scenario *s, bool split)
+static void trace(const struct args *a, uint64_t seed, bool split)
 {
 	const struct world_options o = { .trace = true, .split = split };
 	struct world_result r;
@@ -80,8 +102,7 @@ static void trace(const struct args *a, const struct scenario *s, bool split)
 	if (a->traced)
 		return;
 	printf("--- %s\n", split ? "split bursts" : "whole bursts");
-	scenario_print(s);
-	world_run(s, &o, &r);
+	run_world(a, seed, &o, &r);
 	fflush(stdout);
 }
 
@@ -90,24 +111,33 @@ static void run_seed(struct args *a, uint64_t seed, struct world_result *ret_r)
 {
 	const struct world_options whole = { .trace = a->verbose }, parts = { .split = true };
 	struct world_result split = { 0 };
-	struct scenario s;
 
-	scenario_draw(seed, a->role, &s);
-	if (a->verbose)
-		scenario_print(&s);
-	world_run(&s, &whole, ret_r);
+	run_world(a, seed, &whole, ret_r);
 	if (!ret_r->broken[0] && seed % 4 == 0) {
-		world_run(&s, &parts, &split);
+		run_world(a, seed, &parts, &split);
 		if (split.broken[0] || split.hash != ret_r->hash)
 			snprintf(ret_r->broken, sizeof ret_r->broken,
 				 "split bursts give another output %.300s", split.broken);
 	}
 	if (!ret_r->broken[0] || a->verbose)
 		return;
-	trace(a, &s, false);
+	trace(a, seed, false);
 	if (split.hash)
-		trace(a, &s, true);
+		trace(a, seed, true);
 	a->traced = true;
+}
+
+static void add_fates(struct world_fates *t, const struct world_fates *f)
+{
+	t->failovers += f->failovers;
+	t->checkpoints += f->checkpoints;
+	t->established += f->established;
+	t->half_open += f->half_open;
+	t->closing += f->closing;
+	t->given_up += f->given_up;
+	t->asked += f->asked;
+	t->paws += f->paws;
+	t->challenges += f->challenges;
 }
 
 static void add(struct totals *t, const struct world_result *r)
@@ -115,6 +145,7 @@ static void add(struct totals *t, const struct world_result *r)
 	t->seeds++;
 	t->frames += r->frames;
 	t->failed += r->broken[0] != '\0';
+	add_fates(&t->fates, &r->fates);
 	t->hash = (t->hash ^ r->hash) * 0x100000001b3u;
 	for (unsigned i = 0; i < SUT_REASON_COUNT; i++) {
 		t->counters.dropped[i] += r->counters.dropped[i];
@@ -124,11 +155,24 @@ static void add(struct totals *t, const struct world_result *r)
 		t->counters.event[i] += r->counters.event[i];
 }
 
+static void fates(const struct world_fates *f)
+{
+	printf("  failovers %" PRIu64 ", of connections: established %" PRIu64
+	       ", half-open %" PRIu64 ", closing %" PRIu64 "\n",
+	       f->failovers, f->established, f->half_open, f->closing);
+	printf("  checkpoints %" PRIu64 ", asked for %" PRIu64
+	       "; worlds with a connection given up %" PRIu64 "; clients: dropped as old %" PRIu64
+	       ", challenged %" PRIu64 "\n",
+	       f->checkpoints, f->asked, f->given_up, f->paws, f->challenges);
+}
+
 /* What the seeds made happen: a part that never happens is not tested. */
 static void summary(const struct totals *t)
 {
 	printf("seeds %" PRIu64 " frames %" PRIu64 " failed %" PRIu64 " hash %016" PRIx64 "\n",
 	       t->seeds, t->frames, t->failed, t->hash);
+	if (t->fates.failovers)
+		fates(&t->fates);
 	for (unsigned i = 0; i < SUT_EVENT_COUNT; i++)
 		if (t->counters.event[i])
 			printf("  %s %" PRIu64 "\n", event_label((enum event)i),

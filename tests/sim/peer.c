@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "peer_kernel.h"
 #include "proto/tcp.h"
 
 #define SYN_RTO SUT_MS(1000)
@@ -49,7 +50,7 @@ void peer_init(struct peer *p, const struct peer_config *cfg,
 	p->send = send;
 	p->send_ctx = ctx;
 	p->rto_at = p->ack_at = SUT_NEVER;
-	p->cwnd = 10;
+	p->cwnd = cfg->cwnd ? cfg->cwnd : 10;
 }
 
 void peer_open(struct peer *p, sut_time now)
@@ -102,7 +103,7 @@ static void opened(struct peer *p, sut_time now)
 }
 
 /* A SYN-ACK may have only what our SYN offered, and must echo a timestamp of ours. */
-static void check_synack(struct peer *p, const struct tcp_options *o)
+static void check_synack(struct peer *p, const struct tcp_options *o, sut_time now)
 {
 	if ((o->present & OPT_TS) && !p->cfg.ts)
 		peer_fault(p, "SYN-ACK with timestamps that were not offered");
@@ -110,7 +111,7 @@ static void check_synack(struct peer *p, const struct tcp_options *o)
 		peer_fault(p, "SYN-ACK with SACK that was not offered");
 	if ((o->present & OPT_WSCALE) && p->cfg.wscale == PEER_NO_WSCALE)
 		peer_fault(p, "SYN-ACK with a window scale that was not offered");
-	if (p->ts_on && (o->tsecr - p->ts_first > p->ts_last - p->ts_first))
+	if (p->ts_on && peer_echo_is_strange(p, o, now))
 		peer_fault(p, "SYN-ACK echoes timestamp %u, sent were %u to %u", o->tsecr,
 			   p->ts_first, p->ts_last);
 }
@@ -135,7 +136,7 @@ static void input_syn_sent(struct peer *p, const struct view *v, const struct tc
 		return;
 	}
 	negotiate(p, v, o);
-	check_synack(p, o);
+	check_synack(p, o, now);
 	opened(p, now);
 	peer_send_ack(p, now);
 	peer_pump(p, now);
@@ -197,7 +198,12 @@ static void input_data(struct peer *p, const struct packet *pkt, const struct vi
 	if (v->payload_len + view_options_len(v) > mss)
 		peer_fault(p, "%u bytes and %u of options are beyond the MSS of %u", v->payload_len,
 			   view_options_len(v), mss);
-	if (at + v->payload_len > p->advertised + (p->cfg.buffer < EDGE_SLACK ? EDGE_SLACK : 0) &&
+	if (p->cfg.trims && at + len > p->got + p->cfg.buffer) {
+		peer_send_ack(p, now);
+		return;
+	}
+	if (!p->cfg.trims &&
+	    at + v->payload_len > p->advertised + (p->cfg.buffer < EDGE_SLACK ? EDGE_SLACK : 0) &&
 	    at + v->payload_len > PROMISED)
 		peer_fault(p, "bytes up to %u, the window ends at %u", at + v->payload_len,
 			   (uint32_t)p->advertised);
@@ -208,7 +214,7 @@ static void input_data(struct peer *p, const struct packet *pkt, const struct vi
 	    (v->flags & TCP_FIN))
 		peer_send_ack(p, now);
 	else if (p->ack_at == SUT_NEVER)
-		p->ack_at = now + DELACK;
+		p->ack_at = now + (p->cfg.delack ? p->cfg.delack : DELACK);
 }
 
 static void check_sack(struct peer *p, const struct packet *pkt, const struct view *v,
@@ -303,12 +309,11 @@ static void check_done(struct peer *p)
 		end(p, PEER_DONE);
 }
 
-/* A connection whose ISNs are both known. */
-static void input_synchronized(struct peer *p, const struct packet *pkt, const struct view *v,
-			       const struct tcp_options *o, sut_time now)
+/* Is this a segment to take in?  What else it wants is done. */
+static bool accepts(struct peer *p, const struct view *v, const struct tcp_options *o, sut_time now)
 {
-	uint32_t at = v->seq - p->peer_isn - 1;
-
+	if (p->cfg.kernel)
+		return peer_kernel_accepts(p, v, o, now);
 	if (v->flags & TCP_SYN) {
 		if (v->seq != p->peer_isn)
 			peer_fault(p, "SYN with ISN %u on a connection with %u", v->seq,
@@ -317,19 +322,27 @@ static void input_synchronized(struct peer *p, const struct packet *pkt, const s
 			peer_send_syn(p, now);
 		else
 			peer_send_ack(p, now);
-		return;
+		return false;
 	}
 	if (v->flags & TCP_RST) {
 		input_rst(p, v, now);
-		return;
+		return false;
 	}
 	if (!(v->flags & TCP_ACK) || !check_ts(p, v, o, now))
+		return false;
+	return p->state != PEER_SYN_RECEIVED || v->ack - p->cfg.isn - 1 <= p->max;
+}
+
+/* A connection whose ISNs are both known. */
+static void input_synchronized(struct peer *p, const struct packet *pkt, const struct view *v,
+			       const struct tcp_options *o, sut_time now)
+{
+	uint32_t at = v->seq - p->peer_isn - 1;
+
+	if (!accepts(p, v, o, now))
 		return;
-	if (p->state == PEER_SYN_RECEIVED) {
-		if (v->ack - p->cfg.isn - 1 > p->max)
-			return;
+	if (p->state == PEER_SYN_RECEIVED)
 		opened(p, now);
-	}
 	if (o->present & OPT_SACK)
 		check_sack(p, pkt, v, o);
 	input_ack(p, v, now);

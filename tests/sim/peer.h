@@ -45,6 +45,17 @@ struct peer_config {
 	sut_time rto; /* first retransmission time-out */
 	sut_time abort_at; /* resets the connection then, and forgets it; SUT_NEVER */
 	uint32_t content; /* key of the bytes of this connection */
+
+	/* An end that checks as a kernel does (peer_kernel.h); the rest is for such ends alone. */
+	bool kernel;
+	bool trims; /* what lies beyond the window is dropped, which is no fault */
+	uint32_t echo_slack; /* ms by which an echo may miss what was sent */
+	uint32_t ts_back; /* ms by which TSval may go back on its way; more is a fault */
+
+	/* A temper of its own; 0: the usual one. */
+	uint16_t seg_max; /* payload bytes of a segment */
+	uint8_t cwnd; /* at first, in segments */
+	sut_time delack;
 };
 
 #define PEER_NO_WSCALE 0xff
@@ -102,7 +113,12 @@ struct peer {
 	} ooo[PEER_RANGES];
 	uint8_t ooo_count, ack_owed;
 	uint32_t ts_recent;
+	uint32_t told; /* highest offset that we acknowledged */
+	sut_time oow_at; /* when a segment without payload that lay outside was last answered */
 	sut_time ack_at;
+
+	uint32_t paws,
+		challenges; /* segments dropped as old; as impossible, with a challenge ACK */
 };
 
 void peer_init(struct peer *p, const struct peer_config *cfg,

@@ -103,6 +103,7 @@ void peer_send_syn(struct peer *p, sut_time now)
 	};
 
 	opts_syn(p, &t, now);
+	p->told = p->got;
 	emit(p, &t);
 }
 
@@ -116,6 +117,7 @@ static struct frame_tcp header(struct peer *p, uint32_t at, sut_time now)
 		.window = window(p, false),
 	};
 
+	p->told = p->got;
 	if (p->ts_on)
 		opt_ts(&t, tsval(p, now), p->ts_recent);
 	return t;
@@ -149,6 +151,8 @@ void peer_send_segment(struct peer *p, uint32_t at, uint32_t most, sut_time now)
 	struct frame_tcp t = header(p, at, now);
 	uint32_t room = p->peer_mss > t.opt_len + 8u ? p->peer_mss - t.opt_len : 8, n;
 
+	if (p->cfg.seg_max && room > p->cfg.seg_max)
+		room = p->cfg.seg_max;
 	n = at < p->cfg.out_len ? p->cfg.out_len - at : 0;
 	n = n > most ? most : n;
 	n = n > room ? room : n;

@@ -21,7 +21,7 @@ static void grow(struct queue *q)
 		abort();
 }
 
-void queue_put(struct queue *q, sut_time at, enum place place, const uint8_t *bytes, uint32_t len)
+void queue_put(struct queue *q, sut_time at, unsigned place, const uint8_t *bytes, uint32_t len)
 {
 	struct arrival a = { .at = at, .serial = q->serial++, .place = place };
 	uint32_t i;

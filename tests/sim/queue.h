@@ -10,7 +10,7 @@
 #include "base/packet.h"
 #include "base/time.h"
 
-/* The four places at which frames are seen. */
+/* The places of a world with one box; another world has its own. */
 enum place { AT_CLIENT, AT_NEAR, AT_FAR, AT_SERVER, PLACES };
 
 struct frame {
@@ -22,7 +22,7 @@ struct frame {
 struct arrival {
 	sut_time at;
 	uint64_t serial;
-	enum place place;
+	unsigned place;
 	struct frame *frame;
 };
 
@@ -33,7 +33,7 @@ struct queue {
 };
 
 /* Puts a copy of the first len bytes of a frame on its way. */
-void queue_put(struct queue *q, sut_time at, enum place place, const uint8_t *bytes, uint32_t len);
+void queue_put(struct queue *q, sut_time at, unsigned place, const uint8_t *bytes, uint32_t len);
 
 /* The next arrival, or NULL. */
 const struct arrival *queue_next(const struct queue *q);

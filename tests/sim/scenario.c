@@ -7,9 +7,10 @@
 #include "rng.h"
 
 const struct sim_role sim_roles[] = {
-	{ "accel-near", &accel_near_ops, true, accel_near_held },
-	{ "wire", &wire_ops, false, NULL },
-	{ NULL, NULL, false, NULL },
+	{ "accel-near", &accel_near_ops, true, accel_near_held, false, false },
+	{ "wire", &wire_ops, false, NULL, false, false },
+	{ "replica-direct", NULL, false, NULL, true, false },
+	{ NULL, NULL, false, NULL, false, false },
 };
 
 static void draw_links(struct rng *r, struct scenario *s)

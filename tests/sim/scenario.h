@@ -19,6 +19,8 @@ struct sim_role {
 	const struct role_ops *ops;
 	bool promises; /* answers SYNs in the server's name */
 	uint32_t (*held)(const void *role); /* cells that hold data now; NULL: it holds none */
+	bool pair; /* a replicated pair (replica_plan.h), not this scenario */
+	bool compare; /* with a role that compares the two */
 };
 
 extern const struct sim_role sim_roles[]; /* ends with a NULL name; the first one is the default */

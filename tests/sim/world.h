@@ -16,12 +16,22 @@ struct world_options {
 	bool split; /* give the role its bursts one packet at a time */
 };
 
+/* What befell replicated pairs. */
+struct world_fates {
+	uint64_t failovers, checkpoints;
+	uint64_t established, half_open, closing; /* connections, at failovers */
+	uint64_t given_up; /* worlds in which a connection's numbers could not be known */
+	uint64_t asked; /* for checkpoints, by compare */
+	uint64_t paws, challenges; /* segments that clients dropped, or challenged */
+};
+
 struct world_result {
 	uint64_t hash; /* of every frame at every place, with its time */
 	char broken[400]; /* the invariant, and what broke it; empty: none */
 	sut_time ended; /* virtual time that the run took */
 	uint64_t frames;
 	struct counters counters;
+	struct world_fates fates;
 };
 
 void world_run(const struct scenario *s, const struct world_options *o, struct world_result *ret_r);

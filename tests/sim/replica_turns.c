@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+#include "replica_world.h"
+
+#include <stdio.h>
+
+#include "proto/tcp.h"
+
+/*
+ * Theory of operation
+ *
+ * The turns of a pair's fate: checkpoints, the primary's death, its failover.
+ *
+ *     death ── detect ──► compare is told ── the mirror is empty ──► the rewriter is told
+ *
+ * Without compare the client has been told that bytes arrived which may still be in the mirror; who
+ * switches over waits for them.  With it they were not acknowledged, and may be lost.
+ *
+ * At a checkpoint S becomes P, byte for byte; what was between S and its rewriter goes with the
+ * old S.  What the mirror still carries, S has had already: as P.
+ */
+
+static bool met(const struct pair_world *w, const struct pair_when *t, const struct pair_conn *c)
+{
+	if (t->packet == 0)
+		return false;
+	if (t->by == BY_PACKETS)
+		return w->packets == t->packet;
+	if (!c || c != &w->conn[t->conn])
+		return false;
+	return t->by == BY_CONN ? c->packets == t->packet : c->fin && c->since_fin == t->packet;
+}
+
+static void tell_trace(const struct pair_world *w, const char *what)
+{
+	if (w->opt.trace)
+		printf("%12.6f *** %s\n", (double)(w->now - PAIR_FIRST) / 1e9, what);
+}
+
+void pair_packet(struct pair_world *w, struct pair_conn *c, const struct view *v)
+{
+	w->packets++;
+	if (c) {
+		c->packets++;
+		c->fin = c->fin || (v->flags & TCP_FIN);
+		c->since_fin += c->fin;
+	}
+	if (w->dead)
+		return;
+	for (unsigned i = 0; i < PAIR_CHECKPOINTS_MAX; i++)
+		w->checkpoint_due = w->checkpoint_due || met(w, &w->plan->checkpoint[i], c);
+	if (!met(w, &w->plan->death, c))
+		return;
+	tell_trace(w, "the primary dies");
+	w->dead = true;
+	w->checkpoint_due = false;
+	w->failover_at = w->now + w->plan->detect;
+}
+
+/* What the connections were doing when the primary's death was found out. */
+static void count_fates(struct pair_world *w)
+{
+	struct world_fates *f = &w->res->fates;
+
+	f->failovers++;
+	for (unsigned i = 0; i < w->plan->conns; i++) {
+		const struct pair_conn *c = &w->conn[i];
+
+		if (!c->begun || c->over)
+			continue;
+		if (c->out.state < PEER_OPEN)
+			f->half_open++;
+		else if (c->out.state != PEER_OPEN || c->out.max > c->out.cfg.out_len ||
+			 c->out.got > c->out.cfg.in_len || c->s.got > c->s.cfg.in_len)
+			f->closing++;
+		else
+			f->established++;
+	}
+}
+
+static sut_time later(sut_time a, sut_time b)
+{
+	return a > b ? a : b;
+}
+
+static void failover(struct pair_world *w)
+{
+	tell_trace(w, "failover");
+	count_fates(w);
+	w->failover_at = SUT_NEVER;
+	w->rewriter_at = w->now;
+	if (w->plan->drains)
+		w->rewriter_at = later(later(w->now, w->link[LANE_MIRROR].last_out + SUT_MS(1)),
+				       w->link[LANE_P_COPY].last_out + SUT_MS(1));
+	w->compare_failed_over = true;
+	if (w->compare.ops)
+		box_tell(&w->compare, COMPARE_CONTROL, "failover", w->now);
+}
+
+static void rewriter_failover(struct pair_world *w)
+{
+	tell_trace(w, "failover of the rewriter");
+	w->rewriter_at = SUT_NEVER;
+	w->failed_over = true;
+	if (w->rewrite.env.ports & 1u << REPLICA_CONTROL)
+		box_tell(&w->rewrite, REPLICA_CONTROL, "failover", w->now);
+}
+
+static void copy_peer(struct pair_conn *c)
+{
+	struct peer was = c->s;
+
+	c->s = c->p;
+	c->s.send = was.send;
+	c->s.send_ctx = was.send_ctx;
+	c->s.cfg.trims = was.cfg.trims;
+	c->s.cfg.echo_slack = was.cfg.echo_slack;
+	if (c->p.state != PEER_LISTEN)
+		c->s_start = SUT_NEVER;
+}
+
+static void checkpoint(struct pair_world *w)
+{
+	tell_trace(w, "checkpoint");
+	w->checkpoint_due = false;
+	w->res->fates.checkpoints++;
+	for (unsigned i = 0; i < w->plan->conns; i++)
+		copy_peer(&w->conn[i]);
+	for (uint32_t i = 0; i < w->queue.n; i++)
+		if (w->queue.heap[i].place == LANE_S_IN || w->queue.heap[i].place == LANE_S_OUT)
+			w->queue.heap[i].frame->len = 0;
+	if (w->compare.ops)
+		box_tell(&w->compare, COMPARE_CONTROL, "checkpoint", w->now);
+	box_tell(&w->rewrite, REPLICA_CONTROL, "checkpoint", w->now);
+}
+
+sut_time pair_turns_at(const struct pair_world *w)
+{
+	if (w->checkpoint_due)
+		return w->now;
+	return w->failover_at < w->rewriter_at ? w->failover_at : w->rewriter_at;
+}
+
+void pair_turns(struct pair_world *w)
+{
+	if (w->checkpoint_due)
+		checkpoint(w);
+	if (w->failover_at <= w->now)
+		failover(w);
+	if (w->rewriter_at <= w->now)
+		rewriter_failover(w);
+}
