@@ -16,6 +16,9 @@
  * of 256 KB for MS milliseconds; this thread reads what comes out and looks at each frame's numbers, and at each 1024th frame's checksum.  A
  * figure counts from idle to idle: the child's own CPU clock before the first frame is written and after the last is read, warmed up before.
  *
+ * No more than AHEAD frames are under way, and where frames stay away, others follow: filter-rewriter reads on when its output is full, hands on what it keeps
+ * only behind a later frame, and drops above 10000.  It is measured where it does not.
+ *
  * Frames go from flow to flow by a step that is coprime to their number: each flow has its turn, and neighbours in time are far apart
  * in any table.  Numbers go on from where they were, as in a stream, acknowledgments are those of the other way.
  *
@@ -25,7 +28,7 @@
  *	REORDERED	not where the frame before it in its flow ended
  *	UNTRANSLATED	left with the numbers that they came with
  *	WRONG		left with others that are not right either
- *	MISSING		written, and not out after two seconds of silence
+ *	MISSING		written, and not out after a second of silence
  *	FLOWS_LOST	flows with at least one frame untranslated or wrong
  *
  * before them "setup" with NS and CPU_NS of the handshakes' frames, and KB, the memory after it.
@@ -52,7 +55,9 @@
 enum {
 	BLOCK = 256 << 10,
 	SETUP_FLOWS = 128, /* that are half-open at once: as many frames as any socket takes */
-	SILENCE_MS = 2000,
+	SILENCE_MS = 1000,
+	NUDGE_MS = 5,
+	AHEAD = 4096, /* frames written and not read, a block more at most: filter-rewriter drops what is above 10000 */
 	CHECK_EVERY = 1024,
 	PAYLOADS_MAX = 8,
 	WARM_MS = 60,
@@ -94,8 +99,8 @@ struct load {
 	uint8_t *lost; /* of this figure: by flow */
 	struct phase phase;
 	struct tally tally;
-	_Atomic uint64_t
-		sent; /* frames of this phase, when the writer is through; until then UINT64_MAX */
+	_Atomic uint64_t sent; /* frames of this phase; UINT64_MAX until the writer is through */
+	_Atomic uint64_t received; /* of them, as far as they have been read */
 	uint8_t template[RFRAME_MAX];
 	size_t stride; /* of the template */
 	uint8_t out[BLOCK], in[2 * BLOCK];
@@ -245,6 +250,7 @@ static void *writer(void *arg)
 	struct load *l = arg;
 	const struct phase *p = &l->phase;
 	int fd = l->subject.fd[p->way == TO_SECONDARY ? SUBJECT_PRIMARY : SUBJECT_SECONDARY];
+	const struct timespec moment = { .tv_nsec = 20000 };
 	size_t per_block = sizeof l->out / l->stride;
 	uint64_t sent = 0;
 
@@ -253,6 +259,10 @@ static void *writer(void *arg)
 
 		if (p->kind == KIND_DATA && now_ns() >= p->until)
 			break;
+		if (sent > atomic_load(&l->received) + AHEAD) {
+			nanosleep(&moment, NULL);
+			continue;
+		}
 		for (; n < per_block && (p->kind == KIND_DATA || sent + n < p->n); n++)
 			fill(l, l->out + n * l->stride,
 			     p->kind == KIND_DATA ? next_flow(l) : p->first + (uint32_t)(sent + n));
@@ -291,7 +301,7 @@ static void judge(struct load *l, uint8_t *h, uint32_t len)
 	}
 	n = isns_of(flow);
 	tag = load_be32(h + len - l->phase.payload);
-	other = l->read[!way][flow];
+	other = l->written[!way][flow]; /* which does not change now */
 	kept = (way == TO_SECONDARY ? seq - tag : ack - other) == n.client + 1;
 	moved = (way == TO_SECONDARY ? ack - other - n.secondary : seq - tag - n.primary) == 1;
 	same = (way == TO_SECONDARY ? ack - other - n.primary : seq - tag - n.secondary) == 1;
@@ -331,24 +341,40 @@ static size_t take(struct load *l, size_t n)
 	return at;
 }
 
+/*
+ * One frame more, where the rewriter sits on frames until another one comes: filter-rewriter hands on what a full socket has made it keep
+ * when the next frame has gone out before it.
+ */
+static void nudge(struct load *l)
+{
+	const struct phase *p = &l->phase;
+	int fd = l->subject.fd[p->way == TO_SECONDARY ? SUBJECT_PRIMARY : SUBJECT_SECONDARY];
+
+	if (p->kind != KIND_DATA)
+		return;
+	fill(l, l->out, next_flow(l));
+	if (write_all(fd, l->out, l->stride))
+		atomic_fetch_add(&l->sent, 1);
+}
+
 /* Reads until all that was written has come out, or nothing more comes. */
 static void reader(struct load *l)
 {
 	unsigned out = l->links == SUBJECT_LINKS ? SUBJECT_COMPARE : SUBJECT_PRIMARY;
 	struct pollfd p = { .events = POLLIN };
+	unsigned silent = 0;
 	size_t have = 0;
 
 	p.fd = l->subject.fd[l->phase.way == TO_SECONDARY ? SUBJECT_SECONDARY : out];
-	for (;;) {
-		uint64_t sent = atomic_load(&l->sent);
+	while (l->tally.frames < atomic_load(&l->sent) && silent < SILENCE_MS / NUDGE_MS) {
 		ssize_t n;
 
-		if (l->tally.frames >= sent)
-			break;
-		if (poll(&p, 1, sent == UINT64_MAX ? 10 : SILENCE_MS) == 0) {
-			if (sent == UINT64_MAX)
-				continue;
-			break;
+		if (poll(&p, 1, NUDGE_MS) == 0) {
+			if (atomic_load(&l->sent) != UINT64_MAX) {
+				silent++;
+				nudge(l);
+			}
+			continue;
 		}
 		n = recv(p.fd, l->in + have, sizeof l->in - have, MSG_DONTWAIT);
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -357,10 +383,12 @@ static void reader(struct load *l)
 			fprintf(stderr, "the rewriter has closed a link\n");
 			break;
 		}
+		silent = 0;
 		have += (size_t)n;
 		n = (ssize_t)take(l, have);
 		have -= (size_t)n;
 		memmove(l->in, l->in + n, have);
+		atomic_store(&l->received, l->tally.frames);
 	}
 }
 
@@ -373,6 +401,7 @@ static void run(struct load *l)
 	l->tally = (struct tally){ .frames = 0 };
 	memset(l->lost, 0, l->flows);
 	atomic_store(&l->sent, UINT64_MAX);
+	atomic_store(&l->received, 0);
 	if (pthread_create(&thread, NULL, writer, l) != 0) {
 		fprintf(stderr, "no thread\n");
 		subject_stop(&l->subject);
@@ -380,6 +409,9 @@ static void run(struct load *l)
 	}
 	reader(l);
 	pthread_join(thread, NULL);
+	if (l->tally.frames != l->sent)
+		memcpy(l->read[l->phase.way], l->written[l->phase.way],
+		       l->flows * sizeof **l->read);
 }
 
 static void set_up(struct load *l)
