@@ -209,6 +209,11 @@ static void input_data(struct peer *p, const struct packet *pkt, const struct vi
 			   (uint32_t)p->advertised);
 	check_content(p, pkt, v, at);
 	receive(p, at, at + len);
+	if (p->cfg.abort_after && p->got >= p->cfg.abort_after) {
+		peer_send_rst(p, p->cfg.isn + 1 + p->nxt, true, p->peer_isn + 1 + p->told);
+		end(p, PEER_ABORTED);
+		return;
+	}
 	p->ack_owed++;
 	if (!p->cfg.delay_acks || p->ack_owed >= 2 || p->got != before + len || p->ooo_count ||
 	    (v->flags & TCP_FIN))
@@ -350,6 +355,8 @@ static void input_synchronized(struct peer *p, const struct packet *pkt, const s
 		peer_send_ack(p, now); /* all of it is old */
 	else if (view_seg_len(v))
 		input_data(p, pkt, v, at, now);
+	if (peer_ended(p))
+		return;
 	peer_pump(p, now);
 	check_done(p);
 }

@@ -56,6 +56,7 @@ struct peer_config {
 	uint16_t seg_max; /* payload bytes of a segment */
 	uint8_t cwnd; /* at first, in segments */
 	sut_time delack;
+	uint32_t abort_after; /* resets the connection when so many bytes were received */
 };
 
 #define PEER_NO_WSCALE 0xff

@@ -71,6 +71,8 @@ static void draw_lanes(struct rng *r, struct pair_plan *p, bool at_device)
 			continue;
 		l->delay = US(rng_below(r, rng_chance(r, 20) && i < LANE_S_IN ? 20000 : 300));
 		l->jitter = rng_chance(r, 50) ? 0 : US(rng_below(r, 1000));
+		if (i == LANE_P_IN && p->lossy && rng_chance(r, 20))
+			l->loss_ppm = rng_range(r, 1000, 20000);
 	}
 	p->lane[LANE_NETWORK].delay = US(rng_below(r, 300));
 }
@@ -198,6 +200,8 @@ static void draw_conn(struct rng *r, struct pair_plan *p, unsigned i)
 	c->out.ts_back = c->p.ts_back = c->s.ts_back = ts_back(p);
 	c->s.trims = true;
 	c->s.echo_slack = 120000;
+	if (rng_chance(r, 4) && c->p.in_len)
+		c->p.abort_after = c->s.abort_after = rng_range(r, 1, c->p.in_len);
 	if (rng_chance(r, 3))
 		c->out.abort_at = before + SUT_MS(rng_below(r, 1000));
 	c->start = before + US(rng_below(r, rng_chance(r, 50) ? 5000 : 500000));

@@ -388,7 +388,7 @@ static bool conn_ended(const struct pair_world *w, const struct pair_conn *c)
 {
 	if (!c->begun || !peer_ended(&c->out))
 		return false;
-	if (c->out.state != PEER_DONE)
+	if (c->out.state != PEER_DONE && !c->plan->s.abort_after)
 		return true;
 	return peer_ended(&c->s) && (w->dead || peer_ended(&c->p));
 }
@@ -416,12 +416,27 @@ static void step(struct pair_world *w, sut_time at)
 		pair_broken(w, "a role wrote behind its block");
 }
 
+/*
+ * The pair resets this one.  Who has sent more than the other before that, without a compare to
+ * join them, leaves a client that no reset of the other can reach.
+ */
+static bool judge_abort(const struct pair_conn *c)
+{
+	bool s = c->s.state == PEER_ABORTED || c->s.state == PEER_RESET;
+
+	if (c->out.state == PEER_RESET)
+		return s;
+	return c->out.state == PEER_OPEN && s && !c->world->compare.ops && c->world->failed_over;
+}
+
 /* Every connection ends well at all ends that live, but one that its client aborts. */
 static void judge(struct pair_world *w, const struct pair_conn *c)
 {
 	const struct peer *o = &c->out, *p = &c->p, *s = &c->s;
 
 	if (o->cfg.abort_at != SUT_NEVER || pair_gave_up(w))
+		return;
+	if (c->plan->s.abort_after && judge_abort(c))
 		return;
 	if (o->state == PEER_DONE && s->state == PEER_DONE && (w->dead || p->state == PEER_DONE))
 		return;
