@@ -178,11 +178,35 @@ static uint32_t ts_back(const struct pair_plan *p)
 	return (uint32_t)(t / SUT_MS(1));
 }
 
+/* The ports of the connection before, a while after its end. */
+static void reuse(struct rng *r, struct pair_plan *p, unsigned i)
+{
+	struct pair_conn_plan *c = &p->conn[i], *before = c - 1;
+
+	c->reuses = -1;
+	if (i == 0 || c->guest_opens != before->guest_opens ||
+	    c->out.ends.ip != before->out.ends.ip || !rng_chance(r, 25))
+		return;
+	c->reuses = (int)i - 1;
+	c->start = SUT_MS(rng_range(r, 100, 70000));
+	c->out.abort_at = SUT_NEVER;
+	c->out.ends = before->out.ends;
+	c->p.ends = c->s.ends = before->p.ends;
+	c->out.ts_base = before->out.ts_base;
+	c->out.isn = before->out.isn + before->out.out_len + rng_range(r, 100, 1u << 20);
+	c->p.isn = before->p.isn + before->p.out_len + rng_range(r, 100, 1u << 20);
+	c->s.isn = before->s.isn + before->s.out_len + rng_range(r, 100, 1u << 20);
+}
+
 static void draw_conn(struct rng *r, struct pair_plan *p, unsigned i)
 {
 	struct pair_conn_plan *c = &p->conn[i];
 	struct peer_config pair = { 0 };
-	sut_time before = i ? p->conn[i - 1].start : PAIR_FIRST;
+	sut_time before = PAIR_FIRST;
+
+	for (unsigned k = 0; k < i; k++)
+		if (p->conn[k].reuses < 0)
+			before = p->conn[k].start;
 
 	c->guest_opens = p->copies && rng_chance(r, 25);
 	draw_addresses(r, &c->out.ends, i);
@@ -206,6 +230,7 @@ static void draw_conn(struct rng *r, struct pair_plan *p, unsigned i)
 		c->out.abort_at = before + SUT_MS(rng_below(r, 1000));
 	c->start = before + US(rng_below(r, rng_chance(r, 50) ? 5000 : 500000));
 	c->lag = US(rng_below(r, 20000));
+	reuse(r, p, i);
 }
 
 static uint32_t packets_of(const struct pair_conn_plan *c)
@@ -309,7 +334,9 @@ void pair_plan_print(const struct pair_plan *p)
 	for (unsigned i = 0; i < p->conns; i++) {
 		const struct pair_conn_plan *c = &p->conn[i];
 
-		printf(" connection %u, starts %.6f%s\n", i, (double)(c->start - PAIR_FIRST) / 1e9,
+		printf(" connection %u, starts %.6f%s%s\n", i,
+		       (double)(c->start - (c->reuses < 0 ? PAIR_FIRST : 0)) / 1e9,
+		       c->reuses < 0 ? "" : " after the end of the one before, on its ports",
 		       c->guest_opens ? ", opened by the guests" : "");
 		print_peer("outside", &c->out);
 		print_peer("primary", &c->p);

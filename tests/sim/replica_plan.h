@@ -56,6 +56,7 @@ struct pair_conn_plan {
 	struct peer_config out, p, s; /* the client, or whom the guest connects to; and the pair */
 	bool guest_opens;
 	sut_time start, lag; /* when it is opened; guests: the secondary does it that much later */
+	int reuses; /* the connection whose ports it takes, `start` after its end; -1: none */
 };
 
 struct pair_plan {

@@ -88,18 +88,33 @@ static void put(struct pair_world *w, enum pair_lane lane, const struct packet *
 	}
 }
 
+/* The latest connection of a client's port that has begun; where none has, the first one. */
+static struct pair_conn *conn_of_port(struct pair_world *w, uint16_t port)
+{
+	struct pair_conn *first = NULL;
+
+	for (unsigned i = w->plan->conns; i-- > 0;) {
+		struct pair_conn *c = &w->conn[i];
+
+		if (c->plan->out.ends.sport != port)
+			continue;
+		if (c->begun)
+			return c;
+		first = c;
+	}
+	return first;
+}
+
 static struct pair_conn *conn_of(struct pair_world *w, const struct packet *p, struct view *ret_v)
 {
 	const struct tcp_hdr *t;
-	unsigned i;
+	struct pair_conn *c;
 
 	if (view_parse(p, ret_v) != R_NONE || !ret_v->tcp)
 		return NULL;
 	t = view_tcp(p, ret_v);
-	i = be16_get(t->sport) - 40000u;
-	if (i >= w->plan->conns)
-		i = be16_get(t->dport) - 40000u;
-	return i < w->plan->conns ? &w->conn[i] : NULL;
+	c = conn_of_port(w, be16_get(t->sport));
+	return c ? c : conn_of_port(w, be16_get(t->dport));
 }
 
 static void outside_sends(void *ctx, const uint8_t *frame, uint32_t len)
@@ -393,12 +408,25 @@ static bool conn_ended(const struct pair_world *w, const struct pair_conn *c)
 	return peer_ended(&c->s) && (w->dead || peer_ended(&c->p));
 }
 
+/* Who takes its ports may begin, a while from now. */
+static void conn_over(struct pair_world *w, struct pair_conn *c)
+{
+	struct pair_conn *next = c + 1;
+
+	c->over = true;
+	if (next == w->conn + w->plan->conns || next->plan->reuses != (int)(c - w->conn))
+		return;
+	next->start = w->now + next->plan->start;
+	next->s_start = next->start + next->plan->lag;
+}
+
 static bool all_over(struct pair_world *w)
 {
 	bool all = w->failover_at == SUT_NEVER && w->rewriter_at == SUT_NEVER;
 
 	for (unsigned i = 0; i < w->plan->conns; i++) {
-		w->conn[i].over = w->conn[i].over || conn_ended(w, &w->conn[i]);
+		if (!w->conn[i].over && conn_ended(w, &w->conn[i]))
+			conn_over(w, &w->conn[i]);
 		all = all && w->conn[i].over;
 	}
 	return all;
@@ -531,8 +559,11 @@ static void open_world(struct pair_world *w)
 
 		c->world = w;
 		c->plan = &p->conn[i];
-		c->start = c->plan->start;
-		c->s_start = c->plan->start + c->plan->lag;
+		c->start = c->s_start = SUT_NEVER;
+		if (c->plan->reuses < 0) {
+			c->start = c->plan->start;
+			c->s_start = c->start + c->plan->lag;
+		}
 		peer_init(&c->out, &c->plan->out, outside_sends, c);
 		peer_init(&c->p, &c->plan->p, primary_sends, c);
 		peer_init(&c->s, &c->plan->s, secondary_sends, c);
