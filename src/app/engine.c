@@ -121,24 +121,18 @@ static void report(struct engine *e)
 	}
 }
 
-/* The slot of a port that frames can leave at; NULL: there is none, or it is a port of messages. */
-static struct port_slot *slot_of(struct engine *e, unsigned port)
-{
-	return port < e->ports.n && e->ports.slot[port].port ? &e->ports.slot[port] : NULL;
-}
-
 /* Sends all that is in the outbox, each port's packets together and in order. */
 static void flush(struct engine *e)
 {
 	struct outbox *o = &e->runner.out;
 
 	for (unsigned i = 0; i < o->n; i++) {
-		struct port_slot *s = slot_of(e, o->port[i]);
+		struct port_slot *s;
 
-		if (s)
-			s->queue[s->queued++] = o->pkt[i];
-		else
-			e->runner.counters.dropped[R_PORT_REFUSED]++;
+		if (!runner_may_send(&e->runner, o->port[i]))
+			continue;
+		s = &e->ports.slot[o->port[i]];
+		s->queue[s->queued++] = o->pkt[i];
 	}
 	for (unsigned i = 0; i < e->ports.n; i++) {
 		struct port_slot *s = &e->ports.slot[i];
@@ -148,7 +142,7 @@ static void flush(struct engine *e)
 		e->runner.counters.dropped[R_PORT_REFUSED] += ports_flush(&e->ports, i);
 		for (unsigned j = 0; j < s->queued; j++)
 			if (s->queue[j])
-				runner_count_out(&e->runner, s->queue[j]);
+				runner_count_out(&e->runner, i, s->queue[j]);
 		s->queued = 0;
 	}
 	outbox_clear(o);
@@ -329,7 +323,10 @@ static int watch_ports(struct engine *e)
 
 static int open_runner(struct engine *e)
 {
-	struct role_env env = { .random = engine_random };
+	struct role_env env = {
+		.random = engine_random,
+		.ports = ports_joined(e->cfg->ops, e->cfg->spec, e->cfg->port),
+	};
 	int err = random_bytes(env.secret, sizeof env.secret);
 
 	if (e->cfg->opt.debug) {

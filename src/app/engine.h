@@ -20,7 +20,7 @@
 
 struct port;
 
-#define ENGINE_PORTS_MAX 8
+#define ENGINE_PORTS_MAX 12
 
 /* Options that every long-running command has: engine_option_table fills them. */
 struct engine_options {
@@ -41,7 +41,7 @@ struct engine_config {
 
 	/*
 	 * By index into ops->ports: what to open ("if:eth0").  port[i], where not NULL, is used instead, and stays the
-	 * caller's (tests).  Each port of frames needs one of the two.
+	 * caller's (tests).  Each port of frames needs one of the two unless it is optional; one without is not joined.
 	 */
 	const char *spec[ENGINE_PORTS_MAX];
 	struct port *port[ENGINE_PORTS_MAX];

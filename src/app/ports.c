@@ -76,6 +76,22 @@ static int add_trace(struct ports *s, unsigned i, const char *const *spec, const
 	return 0;
 }
 
+uint32_t ports_joined(const struct role_ops *ops, const char *const *spec,
+		      struct port *const *given)
+{
+	const int control = role_control_port(ops);
+	uint32_t joined = 0;
+
+	for (unsigned i = 0; ops->ports[i].name; i++) {
+		const struct port_desc *d = &ops->ports[i];
+		bool must = d->kind == PORT_FRAMES && !d->optional;
+
+		if ((int)i != control && (must || spec[i] || given[i]))
+			joined |= (uint32_t)1 << i;
+	}
+	return joined;
+}
+
 static int open_one(struct ports *s, unsigned i, const char *const *spec, struct port *given,
 		    char *ret_err, size_t err_size)
 {
@@ -103,6 +119,7 @@ static int open_one(struct ports *s, unsigned i, const char *const *spec, struct
 int ports_open(struct ports *s, const struct role_ops *ops, const char *const *spec,
 	       struct port *const *given, const char *trace, char *ret_err, size_t err_size)
 {
+	const uint32_t joined = ports_joined(ops, spec, given);
 	static const struct log silent = { .level = LOG_ERROR };
 	int err;
 
@@ -115,13 +132,13 @@ int ports_open(struct ports *s, const struct role_ops *ops, const char *const *s
 	}
 	for (unsigned i = 0; i < s->n && err == 0; i++) {
 		s->slot[i].name = ops->ports[i].name;
-		if (ops->ports[i].kind != PORT_FRAMES)
+		if (!(joined >> i & 1))
 			continue;
 		err = open_one(s, i, spec, given[i], ret_err, err_size);
 	}
 	/* only now: a run that cannot begin must not cost an older trace */
 	for (unsigned i = 0; i < s->n && err == 0 && trace; i++)
-		if (s->slot[i].port)
+		if (s->slot[i].port && ops->ports[i].kind == PORT_FRAMES)
 			err = add_trace(s, i, spec, trace, ret_err, err_size);
 	if (err)
 		(void)ports_close(s, &silent);

@@ -12,14 +12,15 @@
 #include "app/log.h"
 #include "port/arena.h"
 #include "port/port.h"
+#include "app/runner.h"
 #include "role/role.h"
 
-#define PORTS_MAX 8
+#define PORTS_MAX ROLE_PORTS_MAX
 
 struct capture_writer;
 
 struct port_slot {
-	struct port *port; /* NULL: a port of messages, or unused */
+	struct port *port; /* NULL: not joined, or the port of commands */
 	const char *name; /* "client" */
 	struct port *given; /* not ours to close */
 	struct capture_writer *writer; /* of its own trace; NULL if shared or none */
@@ -38,7 +39,14 @@ struct ports {
 };
 
 /*
- * Opens what spec[i] says for each port of frames of ops, or takes given[i].  trace: NULL, a file, or a directory; one that is
+ * The ports that a run joins, a bit each: those that are given or named, and those of frames that must be.  The port of commands
+ * (runner.h) is not among them: it is the caller's.
+ */
+uint32_t ports_joined(const struct role_ops *ops, const char *const *spec,
+		      struct port *const *given);
+
+/*
+ * Opens what spec[i] says for each of those ports, or takes given[i].  trace: NULL, a file, or a directory for frames; one that is
  * a capture being read is refused.
  * 0, or -errno with a sentence in ret_err; nothing is open then.
  */

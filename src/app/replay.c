@@ -15,7 +15,6 @@
 #include "proto/print.h"
 #include "proto/view.h"
 
-#define PORTS_MAX 8
 #define START SUT_MS(1000) /* the role's time at the first frame */
 #define PROGRESS_EVERY SUT_MS(200)
 #define STUCK_ROUNDS \
@@ -27,7 +26,8 @@ struct replay {
 	struct merge merge;
 	struct sides *sides;
 	struct capture_writer *writer[REPLAY_FILES_MAX];
-	struct port_stats stats[PORTS_MAX]; /* of each role port: rx, tx and what was skipped */
+	struct port_stats
+		stats[ROLE_PORTS_MAX]; /* of each role port: rx, tx and what was skipped */
 	uint64_t cut[REPLAY_FILES_MAX], long_frames;
 	sut_time now; /* the role's */
 	sut_time base; /* capture's time at the role's time 0 */
@@ -68,11 +68,9 @@ static void flush(struct replay *r)
 		unsigned port = o->port[i];
 		const struct packet *p = o->pkt[i];
 
-		if (port >= role_port_count(r->cfg->ops)) {
-			r->runner.counters.dropped[R_PORT_REFUSED]++;
+		if (!runner_may_send(&r->runner, port))
 			continue;
-		}
-		runner_count_out(&r->runner, p);
+		runner_count_out(&r->runner, port, p);
 		r->stats[port].tx++;
 		r->stats[port].tx_bytes += packet_len(p);
 		if (r->cfg->verbose)
@@ -232,7 +230,7 @@ static void note_skipped(const struct replay *r)
 
 static void summary(const struct replay *r)
 {
-	struct report_port ports[PORTS_MAX];
+	struct report_port ports[ROLE_PORTS_MAX];
 	struct report report = {
 		.ops = r->cfg->ops,
 		.counters = &r->runner.counters,
@@ -242,6 +240,8 @@ static void summary(const struct replay *r)
 	for (unsigned i = 0; r->cfg->ops->ports[i].name; i++) {
 		const char *spec = "replay";
 
+		if (!(r->runner.env.ports >> i & 1))
+			continue;
 		for (unsigned j = 0; j < r->cfg->in_count; j++)
 			if (r->cfg->in[j].port == REPLAY_ANY || r->cfg->in[j].port == (int)i)
 				spec = r->cfg->in[j].file;
@@ -257,9 +257,30 @@ static void summary(const struct replay *r)
 		report_text(&report, stdout);
 }
 
+/* Ports of frames that must be joined, and those for which a capture is named; no port of messages. */
+static uint32_t joined(const struct replay_config *c)
+{
+	uint32_t ports = 0;
+
+	for (unsigned i = 0; c->ops->ports[i].name; i++)
+		if (c->ops->ports[i].kind == PORT_FRAMES && !c->ops->ports[i].optional)
+			ports |= (uint32_t)1 << i;
+	for (unsigned i = 0; i < c->in_count; i++)
+		if (c->in[i].port != REPLAY_ANY)
+			ports |= (uint32_t)1 << c->in[i].port;
+	for (unsigned i = 0; i < c->out_count; i++)
+		if (c->out[i].port != REPLAY_ANY)
+			ports |= (uint32_t)1 << c->out[i].port;
+	return ports;
+}
+
 static int open_runner(struct replay *r)
 {
-	struct role_env env = { .random = replay_random, .random_ctx = &r->rng };
+	struct role_env env = {
+		.random = replay_random,
+		.random_ctx = &r->rng,
+		.ports = joined(r->cfg),
+	};
 	uint64_t word;
 	int err;
 

@@ -6,6 +6,8 @@
  *
  * The role's time begins at 1 s with the first frame, and never runs backwards.  Timers fire at their own times between the frames, and
  * for a while after the last one.  Its secret and random bits come from the seed.
+ *
+ * Ports of frames that must be joined are, optional ones if a capture is named for them; ports of messages are not.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -17,7 +19,7 @@
 #define REPLAY_FILES_MAX 8
 #define REPLAY_ANY (-1)
 
-/* A capture, and the role port that its frames are of; REPLAY_ANY: found out frame by frame (in), or all ports (out). */
+/* A capture, and the role port (of frames) that its frames are of; REPLAY_ANY: found out frame by frame (in), or all ports (out). */
 struct replay_file {
 	int port;
 	const char *file;

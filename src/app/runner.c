@@ -43,15 +43,24 @@ void runner_input(struct runner *r, unsigned port, struct packet **pkts, unsigne
 		.now = now,
 	};
 
-	r->counters.event[EV_PKTS_IN] += n;
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = 0; i < n && r->ops->ports[port].kind == PORT_FRAMES; i++) {
+		r->counters.event[EV_PKTS_IN]++;
 		r->counters.event[EV_BYTES_IN] += packet_len(pkts[i]);
+	}
 	r->ops->input(r->role, &in, &r->out);
 }
 
 void runner_expire(struct runner *r, sut_time now)
 {
 	r->ops->expire(r->role, now, &r->out);
+}
+
+bool runner_may_send(struct runner *r, unsigned port)
+{
+	if (port < ROLE_PORTS_MAX && (r->env.ports >> port & 1))
+		return true;
+	r->counters.dropped[R_NOT_JOINED]++;
+	return false;
 }
 
 unsigned role_port_count(const struct role_ops *ops)
@@ -69,4 +78,11 @@ int role_port_index(const struct role_ops *ops, const char *name, size_t len)
 		if (strlen(ops->ports[i].name) == len && memcmp(ops->ports[i].name, name, len) == 0)
 			return i;
 	return -1;
+}
+
+int role_control_port(const struct role_ops *ops)
+{
+	int port = role_port_index(ops, "control", strlen("control"));
+
+	return port >= 0 && ops->ports[port].kind == PORT_MSGS ? port : -1;
 }

@@ -7,6 +7,7 @@
  * Owns:     the role's block, mapped without reserving it, and the counters of packets and bytes in and out.
  * Does not: know where packets come from or go to: the caller empties the outbox after every call.
  */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,6 +15,8 @@
 #include "core/env.h"
 #include "core/outbox.h"
 #include "role/role.h"
+
+#define ROLE_PORTS_MAX 12 /* as many ports as a role may have */
 
 struct runner {
 	const struct role_ops *ops;
@@ -26,7 +29,7 @@ struct runner {
 };
 
 /*
- * Lays the role out; env gives secret, random source and trace (its counters are replaced by the runner's own).
+ * Lays the role out; env gives secret, random source, trace, and the ports that are joined (its counters are replaced by the runner's own).
  * 0; -EINVAL if the role takes no such configuration; -ENOMEM.
  */
 int runner_open(struct runner *r, const struct role_ops *ops, const void *config,
@@ -44,9 +47,17 @@ static inline sut_time runner_deadline(const struct runner *r)
 	return r->ops->deadline(r->role);
 }
 
-/* Counts a packet that went out. */
-static inline void runner_count_out(struct runner *r, const struct packet *p)
+/*
+ * May the role send at this port?  If not, what it put out there is a mistake of its own: it is counted as dropped,
+ * and the caller forgets it.
+ */
+bool runner_may_send(struct runner *r, unsigned port);
+
+/* Counts a packet that went out at port; messages are no packets. */
+static inline void runner_count_out(struct runner *r, unsigned port, const struct packet *p)
 {
+	if (r->ops->ports[port].kind != PORT_FRAMES)
+		return;
 	r->counters.event[EV_PKTS_OUT]++;
 	r->counters.event[EV_BYTES_OUT] += packet_len(p);
 }
@@ -54,4 +65,7 @@ static inline void runner_count_out(struct runner *r, const struct packet *p)
 /* How many ports the role has, and which has this name (-1: none). */
 unsigned role_port_count(const struct role_ops *ops);
 int role_port_index(const struct role_ops *ops, const char *name, size_t len);
+
+/* The port of operators' commands; -1: the role takes none. */
+int role_control_port(const struct role_ops *ops);
 #endif

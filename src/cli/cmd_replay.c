@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -76,25 +77,41 @@ static struct replay_file file_of(const struct role_ops *ops, const char *arg)
 	return (struct replay_file){ port, eq + 1 };
 }
 
-/* Looks arg as if it named a port, one that the role does not have? */
+/* Looks arg as if it named a port, but none of frames that the role has? */
 static bool names_no_port(const struct role_ops *ops, const char *arg)
 {
 	size_t word = strspn(arg, "abcdefghijklmnopqrstuvwxyz-");
+	int port = role_port_index(ops, arg, word);
 
-	return word > 0 && arg[word] == '=' && role_port_index(ops, arg, word) < 0;
+	return word > 0 && arg[word] == '=' && (port < 0 || ops->ports[port].kind != PORT_FRAMES);
+}
+
+/* "client, server" */
+static const char *list_ports(const struct role_ops *ops, char *s, size_t size)
+{
+	size_t n = 0;
+
+	*s = 0;
+	for (unsigned i = 0; ops->ports[i].name && n < size; i++)
+		if (ops->ports[i].kind == PORT_FRAMES)
+			n += (size_t)snprintf(s + n, size - n, "%s%s", n ? ", " : "",
+					      ops->ports[i].name);
+	return s;
 }
 
 /* -1, or 2 after complaining. */
 static int check_port_names(const struct role_ops *ops, const struct option_usage *u,
 			    const struct replay_flags *flags, const struct option_args *args)
 {
+	char names[200];
+
 	for (unsigned i = 0; i < args->n + flags->out_count; i++) {
 		const char *arg = i < args->n ? args->arg[i] : flags->out[i - args->n];
 
 		if (names_no_port(ops, arg))
 			return options_complain(
-				u, "'%s' names no port of %s (%s, %s); write ./%s for a file", arg,
-				ops->name, ops->ports[0].name, ops->ports[1].name, arg);
+				u, "'%s' names no port of %s (%s); write ./%s for a file", arg,
+				ops->name, list_ports(ops, names, sizeof names), arg);
 	}
 	return -1;
 }

@@ -30,6 +30,7 @@ static bool listed(const uint32_t *list, uint32_t n)
 static void mirror_state(struct fault_port *f)
 {
 	f->port.down = f->inner->down;
+	f->port.congested = f->inner->congested;
 	memcpy(f->port.error, f->inner->error, sizeof f->port.error);
 }
 

@@ -22,6 +22,7 @@ static struct trace_port *trace_of(struct port *p)
 static void mirror_state(struct trace_port *t)
 {
 	t->port.down = t->inner->down;
+	t->port.congested = t->inner->congested;
 	memcpy(t->port.error, t->inner->error, sizeof t->port.error);
 }
 

@@ -93,9 +93,9 @@ static sut_time crossing_deadline(const void *role)
 	return ((const struct crossing *)role)->at;
 }
 
-static const struct port_desc crossing_ports[] = { { "left", PORT_FRAMES },
-						   { "right", PORT_FRAMES },
-						   { NULL, PORT_FRAMES } };
+static const struct port_desc crossing_ports[] = { { "left", PORT_FRAMES, false },
+						   { "right", PORT_FRAMES, false },
+						   { NULL, PORT_FRAMES, false } };
 
 static const struct role_ops crossing_ops = {
 	.name = "crossing",
@@ -241,7 +241,7 @@ static void *mute_init(void *block, const void *config, const struct role_env *e
 static void mute_input(void *role, const struct burst *in, struct outbox *out)
 {
 	(void)role;
-	mute_dropped = mute_env->counters->dropped[R_PORT_REFUSED];
+	mute_dropped = mute_env->counters->dropped[R_NOT_JOINED];
 	for (unsigned i = 0; i < in->n; i++)
 		outbox_put(out, i % 2 ? 1 : 7, in->pkts[i]);
 }
@@ -262,9 +262,9 @@ static sut_time mute_deadline(const void *role)
 /* What leaves at a port of messages, or at none, is counted as dropped. */
 static void counts_what_no_port_takes(void **state)
 {
-	static const struct port_desc mute_ports[] = { { "in", PORT_FRAMES },
-						       { "messages", PORT_MSGS },
-						       { NULL, PORT_FRAMES } };
+	static const struct port_desc mute_ports[] = { { "in", PORT_FRAMES, false },
+						       { "messages", PORT_MSGS, false },
+						       { NULL, PORT_FRAMES, false } };
 	static const struct role_ops mute_ops = {
 		.name = "mute",
 		.ports = mute_ports,
