@@ -27,10 +27,15 @@ struct pass {
 	struct kept kept[KEEP_MAX];
 };
 
+enum { PORT_A, PORT_B, PORT_C, PORT_NOTIFY, PORT_CONTROL };
+
 static const struct port_desc ports[] = {
-	{ "a", PORT_FRAMES },
-	{ "b", PORT_FRAMES },
-	{ NULL, PORT_FRAMES },
+	[PORT_A] = { "a", PORT_FRAMES, false },
+	[PORT_B] = { "b", PORT_FRAMES, false },
+	[PORT_C] = { "c", PORT_FRAMES, true },
+	[PORT_NOTIFY] = { "notify", PORT_MSGS, true },
+	[PORT_CONTROL] = { "control", PORT_MSGS, true },
+	{ NULL, PORT_FRAMES, false },
 };
 
 static size_t need(const void *config)
@@ -74,9 +79,51 @@ static void keep(struct pass *r, const struct packet *p, unsigned port, sut_time
 	memcpy(k->b, p->head, p->head_len);
 }
 
+static bool is_joined(const struct pass *r, unsigned port)
+{
+	return r->env->ports >> port & 1;
+}
+
+static void say(struct outbox *out, unsigned port, const char *text)
+{
+	struct packet *p = outbox_make(out, port, (uint32_t)strlen(text));
+
+	memcpy(p->head, text, strlen(text));
+}
+
+/* "count", "notify TEXT", or an error. */
+static void command(struct pass *r, const struct packet *p, struct outbox *out)
+{
+	char text[128], answer[160];
+
+	snprintf(text, sizeof text, "%.*s", (int)p->head_len, (const char *)p->head);
+	snprintf(answer, sizeof answer, "error unknown command '%s'", text);
+	if (strcmp(text, "count") == 0)
+		snprintf(answer, sizeof answer, "ok\npackets %u", r->count);
+	if (strncmp(text, "notify ", 7) == 0) {
+		say(out, PORT_NOTIFY, text + 7);
+		snprintf(answer, sizeof answer, "ok");
+	}
+	say(out, PORT_CONTROL, answer);
+}
+
+static void message(struct pass *r, const struct burst *in, struct outbox *out)
+{
+	for (unsigned i = 0; i < in->n; i++)
+		if (in->port == PORT_CONTROL)
+			command(r, in->pkts[i], out);
+		else
+			outbox_put(out, PORT_NOTIFY, in->pkts[i]);
+}
+
 static void input(void *role, const struct burst *in, struct outbox *out)
 {
 	struct pass *r = role;
+
+	if (ports[in->port].kind == PORT_MSGS) {
+		message(r, in, out);
+		return;
+	}
 
 	for (unsigned i = 0; i < in->n; i++) {
 		r->count++;
@@ -90,6 +137,8 @@ static void input(void *role, const struct burst *in, struct outbox *out)
 			continue;
 		}
 		outbox_put(out, !in->port, in->pkts[i]);
+		if ((in->port == PORT_A && is_joined(r, PORT_C)) || r->cfg.spoil == SPOIL_UNJOINED)
+			outbox_put(out, PORT_C, in->pkts[i]);
 		if (r->cfg.spoil == SPOIL_TWICE)
 			outbox_put(out, !in->port, in->pkts[i]);
 	}

@@ -5,6 +5,9 @@
  * pass - a role for testing packet scripts themselves: passes everything between its ports "a"
  * and "b".
  *
+ * What comes in at a also leaves at c, if that is joined. Messages at "notify" come back; commands at
+ * "control" are "count", and "notify TEXT", which sends the text there.
+ *
  * With a delay each packet is kept and sent that much later, so that timed output can be
  * tested. With spoil it does on purpose what a script must find out.
  */
@@ -24,6 +27,7 @@ enum pass_spoil {
 	SPOIL_BURST, /* drops what is not first in its burst */
 	SPOIL_DROP, /* drops all */
 	SPOIL_SPIN, /* deadline() stays in the past */
+	SPOIL_UNJOINED, /* sends to c, joined or not */
 };
 
 struct pass_config {

@@ -11,6 +11,12 @@
 #ifdef HAVE_REPLICA_REWRITE
 #include "role/replica/rewrite_role.h"
 #endif
+#ifdef HAVE_REPLICA_MIRROR
+#include "role/replica/mirror_role.h"
+#endif
+#ifdef HAVE_REPLICA_COMPARE
+#include "role/replica/compare_role.h"
+#endif
 
 static void pass_defaults(void *c)
 {
@@ -18,9 +24,9 @@ static void pass_defaults(void *c)
 }
 
 static const struct setting pass_settings[] = {
-	{ "delay", SET_TIME, offsetof(struct pass_config, delay), 0 },
-	{ "spoil", SET_U32, offsetof(struct pass_config, spoil), 0 },
-	{ NULL, SET_U32, 0, 0 },
+	{ "delay", SET_TIME, offsetof(struct pass_config, delay), 0, NULL },
+	{ "spoil", SET_U32, offsetof(struct pass_config, spoil), 0, NULL },
+	{ NULL, SET_U32, 0, 0, NULL },
 };
 
 #ifdef HAVE_ACCEL_NEAR
@@ -36,21 +42,21 @@ static const char *accel_error(const void *c)
 
 #define AT(member) offsetof(struct accel_near_config, member)
 static const struct setting accel_settings[] = {
-	{ "mode", SET_MODE, AT(mode), 0 },
-	{ "ports", SET_PORTS, AT(ports), AT(port_count) },
-	{ "idempotent", SET_PORTS, AT(idempotent), AT(idempotent_count) },
-	{ "first-contact-promise", SET_BOOL, AT(first_contact_promise), 0 },
-	{ "isn-near-wrap", SET_BOOL, AT(isn_near_wrap), 0 },
-	{ "max-flows", SET_U32, AT(max_flows), 0 },
-	{ "max-servers", SET_U32, AT(max_servers), 0 },
-	{ "hold-cells", SET_U32, AT(hold_cells), 0 },
-	{ "early-bytes", SET_U32, AT(early_bytes), 0 },
-	{ "merge-hold", SET_TIME, AT(merge_hold), 0 },
-	{ "syn-timeout", SET_TIME, AT(syn_timeout), 0 },
-	{ "negative-time", SET_TIME, AT(negative_time), 0 },
-	{ "learn-time", SET_TIME, AT(learn_time), 0 },
-	{ "idle-time", SET_TIME, AT(idle_time), 0 },
-	{ NULL, SET_U32, 0, 0 },
+	{ "mode", SET_MODE, AT(mode), 0, NULL },
+	{ "ports", SET_PORTS, AT(ports), AT(port_count), NULL },
+	{ "idempotent", SET_PORTS, AT(idempotent), AT(idempotent_count), NULL },
+	{ "first-contact-promise", SET_BOOL, AT(first_contact_promise), 0, NULL },
+	{ "isn-near-wrap", SET_BOOL, AT(isn_near_wrap), 0, NULL },
+	{ "max-flows", SET_U32, AT(max_flows), 0, NULL },
+	{ "max-servers", SET_U32, AT(max_servers), 0, NULL },
+	{ "hold-cells", SET_U32, AT(hold_cells), 0, NULL },
+	{ "early-bytes", SET_U32, AT(early_bytes), 0, NULL },
+	{ "merge-hold", SET_TIME, AT(merge_hold), 0, NULL },
+	{ "syn-timeout", SET_TIME, AT(syn_timeout), 0, NULL },
+	{ "negative-time", SET_TIME, AT(negative_time), 0, NULL },
+	{ "learn-time", SET_TIME, AT(learn_time), 0, NULL },
+	{ "idle-time", SET_TIME, AT(idle_time), 0, NULL },
+	{ NULL, SET_U32, 0, 0, NULL },
 };
 #undef AT
 #endif
@@ -68,26 +74,88 @@ static const char *replica_error(const void *c)
 
 #define AT(member) offsetof(struct replica_rewrite_config, member)
 static const struct setting replica_settings[] = {
-	{ "max-flows", SET_U32, AT(max_flows), 0 },
-	{ "hold-cells", SET_U32, AT(hold_cells), 0 },
-	{ "time-wait", SET_TIME, AT(time_wait), 0 },
-	{ "half-open-time", SET_TIME, AT(half_open_time), 0 },
-	{ "idle-time", SET_TIME, AT(idle_time), 0 },
-	{ NULL, SET_U32, 0, 0 },
+	{ "max-flows", SET_U32, AT(max_flows), 0, NULL },
+	{ "hold-cells", SET_U32, AT(hold_cells), 0, NULL },
+	{ "time-wait", SET_TIME, AT(time_wait), 0, NULL },
+	{ "half-open-time", SET_TIME, AT(half_open_time), 0, NULL },
+	{ "idle-time", SET_TIME, AT(idle_time), 0, NULL },
+	{ NULL, SET_U32, 0, 0, NULL },
 };
 #undef AT
+
+static const char *const rewrite_ways[] = {
+	[REPLICA_PRIMARY] = "sd",     [REPLICA_SECONDARY] = "ds", [REPLICA_SECONDARY_OUT] = "dd",
+	[REPLICA_PRIMARY_OUT] = "ds", [REPLICA_COMPARE] = "sd",	  [REPLICA_NETWORK] = "sd",
+	[REPLICA_CONTROL] = "sd",
+};
+#endif
+
+#ifdef HAVE_REPLICA_MIRROR
+static void mirror_defaults(void *c)
+{
+	replica_mirror_defaults(c);
+}
+
+static const char *mirror_error(const void *c)
+{
+	return replica_mirror_config_error(c);
+}
+
+static const char *const mirror_queues[] = { "tx", "rx", "all", NULL };
+
+static const struct setting mirror_settings[] = {
+	{ "queue", SET_NAME, offsetof(struct replica_mirror_config, queue), 0, mirror_queues },
+	{ NULL, SET_U32, 0, 0, NULL },
+};
+
+static const char *const mirror_ways[] = { "sd", "ds", "ds" };
+#endif
+
+#ifdef HAVE_REPLICA_COMPARE
+static void compare_defaults(void *c)
+{
+	replica_compare_defaults(c);
+}
+
+static const char *compare_error(const void *c)
+{
+	return replica_compare_config_error(c);
+}
+
+#define AT(member) offsetof(struct replica_compare_config, member)
+static const struct setting compare_settings[] = {
+	{ "compare-timeout", SET_TIME, AT(compare_timeout), 0, NULL },
+	{ "expired-scan-cycle", SET_TIME, AT(expired_scan_cycle), 0, NULL },
+	{ "max-queue-size", SET_U32, AT(max_queue_size), 0, NULL },
+	{ "max-flows", SET_U32, AT(max_flows), 0, NULL },
+	{ "hold-cells", SET_U32, AT(hold_cells), 0, NULL },
+	{ "idle-time", SET_TIME, AT(idle_time), 0, NULL },
+	{ NULL, SET_U32, 0, 0, NULL },
+};
+#undef AT
+
+static const char *const compare_ways[] = { "ds", "ds", "sd", "sd", "sd" };
 #endif
 
 static const struct role_kind kinds[] = {
 	{ "pass", &pass_ops, sizeof(struct pass_config), pass_settings, pass_defaults, NULL,
-	  pass_describe },
+	  pass_describe, NULL },
 #ifdef HAVE_ACCEL_NEAR
 	{ "accel-near", &accel_near_ops, sizeof(struct accel_near_config), accel_settings,
-	  accel_defaults, accel_error, accel_near_describe },
+	  accel_defaults, accel_error, accel_near_describe, NULL },
 #endif
 #ifdef HAVE_REPLICA_REWRITE
 	{ "replica-rewrite", &replica_rewrite_ops, sizeof(struct replica_rewrite_config),
-	  replica_settings, replica_defaults, replica_error, replica_rewrite_describe },
+	  replica_settings, replica_defaults, replica_error, replica_rewrite_describe,
+	  rewrite_ways },
+#endif
+#ifdef HAVE_REPLICA_MIRROR
+	{ "replica-mirror", &replica_mirror_ops, sizeof(struct replica_mirror_config),
+	  mirror_settings, mirror_defaults, mirror_error, NULL, mirror_ways },
+#endif
+#ifdef HAVE_REPLICA_COMPARE
+	{ "replica-compare", &replica_compare_ops, sizeof(struct replica_compare_config),
+	  compare_settings, compare_defaults, compare_error, NULL, compare_ways },
 #endif
 };
 
@@ -158,6 +226,17 @@ static bool set_ports(struct lex *l, void *ret_r, uint32_t *ret_n)
 }
 #endif
 
+/* One of a list of words: its index. */
+static bool set_name(struct lex *l, const char *const *names, uint8_t *ret_i)
+{
+	for (uint8_t i = 0; names[i]; i++)
+		if (lex_word(l, names[i])) {
+			*ret_i = i;
+			return true;
+		}
+	return false;
+}
+
 static bool set_one(const struct setting *s, char *config, struct lex *l)
 {
 	uint64_t n;
@@ -181,6 +260,9 @@ static bool set_one(const struct setting *s, char *config, struct lex *l)
 		break;
 	case SET_MODE:
 		ok = set_mode(l, config + s->off);
+		break;
+	case SET_NAME:
+		ok = set_name(l, s->names, (uint8_t *)config + s->off);
 		break;
 	}
 	return ok && lex_end(l);

@@ -9,7 +9,7 @@
 #include "fault.h"
 #include "role/role.h"
 
-enum setting_kind { SET_U32, SET_TIME, SET_BOOL, SET_PORTS, SET_MODE };
+enum setting_kind { SET_U32, SET_TIME, SET_BOOL, SET_PORTS, SET_MODE, SET_NAME };
 
 /* One `set KEY VALUE`: where it goes in the config. */
 struct setting {
@@ -17,6 +17,7 @@ struct setting {
 	enum setting_kind kind;
 	size_t off;
 	size_t count_off; /* SET_PORTS: of the uint32_t number */
+	const char *const *names; /* SET_NAME: what a uint8_t's values are called; ended by NULL */
 };
 
 struct role_kind {
@@ -28,6 +29,8 @@ struct role_kind {
 	const char *(*error)(const void *config);
 	bool (*describe)(const void *role, const struct flow_key *near_key, char *ret_s,
 			 size_t size); /* may be NULL */
+	/* By port, who sends what comes in and what goes out: a connection's source or destination; NULL: "sd", then "ds". */
+	const char *const *ways;
 };
 
 /* The role of this name, or NULL if this build has none. */

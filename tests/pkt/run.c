@@ -51,6 +51,7 @@ struct run {
 	unsigned nwant[SCRIPT_PORTS], next_want[SCRIPT_PORTS];
 	uint32_t base[SCRIPT_CONNS_MAX][SCRIPT_PORTS][2];
 	bool *done; /* by line */
+	unsigned nports; /* of the role */
 	uint8_t *slots;
 	struct packet pkt[64];
 };
@@ -58,11 +59,6 @@ struct run {
 static const struct role_ops *ops(const struct run *r)
 {
 	return r->s->role->ops;
-}
-
-static const char *port_name(const struct run *r, unsigned port)
-{
-	return ops(r)->ports[port].name;
 }
 
 static uint64_t next_random(void *ctx)
@@ -92,7 +88,7 @@ static bool fail_out(struct run *r, const struct line *l, unsigned port, const c
 {
 	char got[640];
 
-	trail_print(&r->trail->out[port][r->next_out[port]], port_name(r, port), got, sizeof got);
+	trail_print(r->trail, port, r->next_out[port], got, sizeof got);
 	return fault_say(r->f, "%s:%u: %s\n  expected  %s\n  actual    %s%s%s", l->path, l->no,
 			 what, l->text, got, r->why.set ? "\n  differs   " : "", r->why.text);
 }
@@ -118,15 +114,15 @@ static void flush(struct run *r)
 		unsigned port = r->out->port[i];
 		char s[640];
 
-		if (port >= SCRIPT_PORTS) {
-			fault_say(r->f, "%s: a packet for port %u came out", r->s->path, port);
+		if (port >= SCRIPT_PORTS || !(r->s->joined >> port & 1)) {
+			fault_say(r->f, "%s: something came out at port %s, which is not joined",
+				  r->s->path, port < r->nports ? ops(r)->ports[port].name : "?");
 			continue;
 		}
 		trail_add(r->trail, port, r->out->pkt[i], r->now);
 		if (!r->o->verbose)
 			continue;
-		trail_print(&r->trail->out[port][r->trail->n[port] - 1], port_name(r, port), s,
-			    sizeof s);
+		trail_print(r->trail, port, r->trail->n[port] - 1, s, sizeof s);
 		printf("# %s\n", s);
 	}
 	outbox_clear(r->out);
@@ -176,13 +172,21 @@ static struct lane_of lane_of_line(const struct run *r, const struct line *l)
 	};
 }
 
+static bool match_message(const struct line *l, const struct caught *c, const struct ctx *x)
+{
+	if (c->n < l->message_len || memcmp(c->b, l->message, l->message_len) != 0)
+		return fault_say(x->f, "the text");
+	return l->message_open || c->n == l->message_len ||
+	       fault_say(x->f, "%zu more bytes came", c->n - l->message_len);
+}
+
 static bool compare(struct run *r, const struct line *l, unsigned port)
 {
 	const struct trail_out *o = &r->trail->out[port][r->next_out[port]];
 	struct lane_of lane = lane_of_line(r, l);
 
 	r->why = (struct fault){ 0 };
-	if (!match(l->seg, &lane, &r->x, &o->c))
+	if (!(l->message ? match_message(l, &o->c, &r->x) : match(l->seg, &lane, &r->x, &o->c)))
 		return fail_out(r, l, port, "another packet came out");
 	if (o->at < l->at || o->at > l->at + WHEEL_TICK)
 		return fail_out(r, l, port, "it came out at another time");
@@ -271,6 +275,11 @@ static bool build(struct run *r, const struct line *l, unsigned slot)
 	const struct seg *g = l->seg;
 	uint32_t seq;
 
+	if (l->message) {
+		memcpy(b, l->message, l->message_len);
+		r->pkt[slot] = (struct packet){ .head = b, .head_len = (uint32_t)l->message_len };
+		return true;
+	}
 	r->why = (struct fault){ 0 };
 	if (g->kind == SEG_TCP && (g->flags & TCP_SYN) && !g->m.stray &&
 	    value_get(&g->seq, &r->x, &seq))
@@ -281,7 +290,7 @@ static bool build(struct run *r, const struct line *l, unsigned slot)
 	return true;
 }
 
-/* Line i and what may go in one burst with it. */
+/* Line i and what may go in one burst with it: messages go alone. */
 static bool gather(struct run *r, unsigned i, unsigned *ret_n)
 {
 	const struct line *first = &r->s->line[i];
@@ -293,7 +302,7 @@ static bool gather(struct run *r, unsigned i, unsigned *ret_n)
 		if (l->kind == LINE_OUT)
 			continue;
 		if (l->kind != LINE_IN || l->at != first->at || l->port != first->port ||
-		    (n > 0 && !seg_known(l->seg, &r->vars)))
+		    (n > 0 && (l->message || !seg_known(l->seg, &r->vars))))
 			break;
 		if (!build(r, l, n++))
 			return false;
@@ -472,6 +481,10 @@ static bool set_up(struct run *r)
 	r->env.random = next_random;
 	r->env.random_ctx = &r->random;
 	r->env.counters = &r->counters;
+	r->env.ports = r->s->joined;
+	r->trail->ports = ops(r)->ports;
+	while (ops(r)->ports[r->nports].name)
+		r->nports++;
 	r->env.trace = show_state;
 	r->env.trace_ctx = r;
 	r->out = calloc(1, sizeof *r->out);

@@ -172,23 +172,45 @@ static bool count_line(struct reader *r)
 	return lex_num(&r->l, &l->n) || fault_say(r->f, "a number is missing");
 }
 
+/* "a, b and c" */
+static const char *list_ports(const struct port_desc *ports, char *s, size_t size)
+{
+	size_t n = 0;
+
+	for (unsigned i = 0; ports[i].name && n < size; i++)
+		n += (size_t)snprintf(s + n, size - n, "%s%s",
+				      i == 0		  ? ""
+				      : ports[i + 1].name ? ", "
+							  : " and ",
+				      ports[i].name);
+	return s;
+}
+
 static bool parse_port(struct reader *r, unsigned *ret_port)
 {
 	const struct port_desc *ports = r->s->role->ops->ports;
+	char names[200];
 
 	for (unsigned i = 0; i < SCRIPT_PORTS && ports[i].name; i++)
 		if (lex_word(&r->l, ports[i].name)) {
 			*ret_port = i;
 			return true;
 		}
-	return fault_say(r->f, "no port at \"%s\": role %s has %s and %s", r->l.p, r->s->role->name,
-			 ports[0].name, ports[1].name);
+	return fault_say(r->f, "no port at \"%s\": role %s has %s", r->l.p, r->s->role->name,
+			 list_ports(ports, names, sizeof names));
 }
 
 /* Who sends what comes in (in true) or goes out at this port. */
-static enum conn_dir direction(unsigned port, bool in)
+static enum conn_dir direction(const struct role_kind *k, unsigned port, bool in)
 {
-	return (port == 0) == in ? FROM_SOURCE : FROM_DESTINATION;
+	const char *way = k->ways ? k->ways[port] : port == 0 ? "sd" : "ds";
+
+	return way[!in] == 's' ? FROM_SOURCE : FROM_DESTINATION;
+}
+
+static bool is_messages(const struct reader *r, unsigned port)
+{
+	return r->s->role->ops->ports[port].kind == PORT_MSGS;
 }
 
 /* "PORT >|<" */
@@ -199,7 +221,11 @@ static bool parse_way(struct reader *r, struct line *l, bool *ret_in)
 	*ret_in = lex_sym(&r->l, ">");
 	if (!*ret_in && !lex_sym(&r->l, "<"))
 		return fault_say(r->f, "\">\" or \"<\" is missing at \"%s\"", r->l.p);
-	l->dir = direction(l->port, *ret_in);
+	if (!(r->s->joined >> l->port & 1))
+		return fault_say(r->f, "port %s is not joined: \"join %s\" comes first",
+				 r->s->role->ops->ports[l->port].name,
+				 r->s->role->ops->ports[l->port].name);
+	l->dir = direction(r->s->role, l->port, *ret_in);
 	return true;
 }
 
@@ -209,8 +235,9 @@ static bool isn_line(struct reader *r)
 	struct line *l = new_line(r, LINE_ISN);
 	bool in;
 
-	return parse_way(r, l, &in) && parse_conn(r, &l->conn) &&
-	       value_parse(&r->l, &r->s->names, &l->isn, r->f);
+	return parse_way(r, l, &in) &&
+	       (!is_messages(r, l->port) || fault_say(r->f, "no stream at a port of messages")) &&
+	       parse_conn(r, &l->conn) && value_parse(&r->l, &r->s->names, &l->isn, r->f);
 }
 
 static bool parse_time(struct reader *r)
@@ -225,6 +252,42 @@ static bool parse_time(struct reader *r)
 	if (t < r->at)
 		return fault_say(r->f, "times go back");
 	r->at = t;
+	return true;
+}
+
+/* Puts the bytes that \n and \\ stand for in their place; returns the length, or -1. */
+static int unescape(char *s)
+{
+	char *to = s;
+
+	for (const char *from = s; *from; from++) {
+		if (*from != '\\') {
+			*to++ = *from;
+			continue;
+		}
+		from++;
+		if (*from != 'n' && *from != '\\')
+			return -1;
+		*to++ = *from == 'n' ? '\n' : '\\';
+	}
+	*to = '\0';
+	return (int)(to - s);
+}
+
+/* "TEXT" or "TEXT"... */
+static bool parse_message(struct reader *r, struct line *l)
+{
+	char text[SCRIPT_MESSAGE_MAX];
+	int n = -1;
+
+	if (lex_string(&r->l, text, sizeof text))
+		n = unescape(text);
+	if (n < 0)
+		return fault_say(r->f, "a message is text in quotes, with \\n and \\\\, at \"%s\"",
+				 r->l.p);
+	l->message = strdup(text);
+	l->message_len = (size_t)n;
+	l->message_open = l->kind == LINE_OUT && lex_sym(&r->l, "...");
 	return true;
 }
 
@@ -246,6 +309,8 @@ static bool timed_line(struct reader *r)
 	if (!parse_way(r, l, &in))
 		return false;
 	l->kind = in ? LINE_IN : LINE_OUT;
+	if (is_messages(r, l->port))
+		return parse_message(r, l);
 	if (lex_sym(&r->l, "rev "))
 		l->dir = (enum conn_dir) !l->dir;
 	l->seg = calloc(1, sizeof *l->seg);
@@ -263,6 +328,35 @@ static bool role_line(struct reader *r)
 		return true;
 	s->config = calloc(1, s->role->config_size);
 	s->role->defaults(s->config);
+	for (unsigned i = 0; s->role->ops->ports[i].name; i++) {
+		const struct port_desc *d = &s->role->ops->ports[i];
+
+		if (d->kind == PORT_FRAMES ? !d->optional : strcmp(d->name, "control") == 0)
+			s->joined |= (uint32_t)1 << i;
+	}
+	return true;
+}
+
+static bool is_begun(const struct script *s)
+{
+	for (unsigned i = 0; i < s->nlines; i++)
+		if (s->line[i].kind == LINE_IN)
+			return true;
+	return false;
+}
+
+/* "join PORT..." */
+static bool join_line(struct reader *r)
+{
+	unsigned port;
+
+	if (is_begun(r->s))
+		return fault_say(r->f, "ports are joined before the first packet");
+	do {
+		if (!parse_port(r, &port))
+			return false;
+		r->s->joined |= (uint32_t)1 << port;
+	} while (!lex_end(&r->l));
 	return true;
 }
 
@@ -275,9 +369,8 @@ static bool set_line(struct reader *r)
 	lex_end(&r->l);
 	snprintf(text, sizeof text, "%s", r->l.p);
 	r->l.p += strlen(r->l.p);
-	for (unsigned i = 0; i < r->s->nlines; i++)
-		if (r->s->line[i].kind == LINE_IN)
-			return fault_say(r->f, "settings come before the first packet");
+	if (is_begun(r->s))
+		return fault_say(r->f, "settings come before the first packet");
 	return role_set(r->s->role, r->s->config, key, text, r->f);
 }
 
@@ -317,6 +410,8 @@ static bool one_line(struct reader *r)
 		return include_line(r);
 	if (lex_word(&r->l, "set"))
 		return set_line(r);
+	if (lex_word(&r->l, "join"))
+		return join_line(r);
 	if (lex_word(&r->l, "flow"))
 		return flow_line(r);
 	if (lex_word(&r->l, "count"))
@@ -419,6 +514,7 @@ void script_free(struct script *s)
 {
 	for (unsigned i = 0; i < s->nlines; i++) {
 		free(s->line[i].text);
+		free(s->line[i].message);
 		if (s->line[i].seg)
 			seg_free(s->line[i].seg);
 		free(s->line[i].seg);

@@ -10,13 +10,14 @@
 #include "seg.h"
 
 #define SCRIPT_CONNS_MAX 16
-#define SCRIPT_PORTS 2
+#define SCRIPT_PORTS 12
+#define SCRIPT_MESSAGE_MAX 1024
 #define SCRIPT_WORDS_MAX 16
 #define SCRIPT_FILES_MAX 8
 
 enum line_kind {
 	LINE_IN,
-	LINE_OUT, /* a packet */
+	LINE_OUT, /* a packet or a message */
 	LINE_FLOW, /* what the role says of a connection */
 	LINE_COUNT, /* a counter */
 	LINE_ISN, /* where a stream begins at a port */
@@ -41,7 +42,10 @@ struct line {
 	sut_time at;
 	unsigned port, conn;
 	enum conn_dir dir;
-	struct seg *seg; /* owned; IN and OUT */
+	struct seg *seg; /* owned; IN and OUT of frames */
+	char *message; /* owned; IN and OUT of messages; NULL: a frame */
+	size_t message_len;
+	bool message_open; /* more may follow */
 	struct value isn;
 	bool none, empty; /* `flow none`; `restart empty` */
 	unsigned nwords;
@@ -58,6 +62,7 @@ struct script {
 	char role_name[32];
 	const struct role_kind *role; /* NULL: this build has none of that name */
 	void *config; /* owned */
+	uint32_t joined; /* bit i: port i of the role is */
 	char fails[128]; /* the script must fail with this in its text; "" if it must pass */
 	struct names names;
 	unsigned nconns, nlines;

@@ -30,25 +30,43 @@ void trail_add(struct trail *t, unsigned port, const struct packet *p, sut_time 
 	o[t->n[port]++] = (struct trail_out){ now, { b, packet_len(p), p->off } };
 }
 
-void trail_print(const struct trail_out *o, const char *port, char *ret_s, size_t size)
+static void print_message(const struct caught *c, char *s, size_t size)
 {
-	struct packet p = { .head_len = (uint32_t)o->c.n, .off = o->c.off };
-	uint8_t *copy = malloc(o->c.n + 1);
-	struct view v;
-	int n;
+	size_t n = 0;
 
-	if (!copy)
-		abort();
-	memcpy(copy, o->c.b, o->c.n);
+	n += (size_t)snprintf(s, size, "\"");
+	for (size_t i = 0; i < c->n && n + 4 < size; i++)
+		n += (size_t)snprintf(s + n, size - n, c->b[i] == '\n' ? "\\n" : "%c", c->b[i]);
+	snprintf(s + n, size - n, "\"");
+}
+
+static void print_frame(const struct caught *c, char *s, size_t size)
+{
+	struct packet p = { .head_len = (uint32_t)c->n, .off = c->off };
+	uint8_t *copy = must(malloc(c->n + 1));
+	struct view v;
+
+	memcpy(copy, c->b, c->n);
 	p.head = copy;
-	n = snprintf(ret_s, size, "%.3fms %s < ", (double)o->at / 1e6, port);
-	if (n > 0 && (size_t)n < size) {
-		if (view_parse(&p, &v) == R_NONE && v.tcp)
-			print_segment(&p, &v, ret_s + n, size - (size_t)n);
-		else
-			print_packet(&p, ret_s + n, size - (size_t)n);
-	}
+	if (view_parse(&p, &v) == R_NONE && v.tcp)
+		print_segment(&p, &v, s, size);
+	else
+		print_packet(&p, s, size);
 	free(copy);
+}
+
+void trail_print(const struct trail *t, unsigned port, unsigned i, char *ret_s, size_t size)
+{
+	const struct trail_out *o = &t->out[port][i];
+	size_t n = (size_t)snprintf(ret_s, size, "%.3fms %s < ", (double)o->at / 1e6,
+				    t->ports[port].name);
+
+	if (n >= size)
+		return;
+	if (t->ports[port].kind == PORT_MSGS)
+		print_message(&o->c, ret_s + n, size - n);
+	else
+		print_frame(&o->c, ret_s + n, size - n);
 }
 
 static bool same(const struct trail_out *a, const struct trail_out *b)
@@ -63,15 +81,15 @@ static bool same(const struct trail_out *a, const struct trail_out *b)
 bool trail_equal(const struct trail *a, const struct trail *b, const struct script *s,
 		 struct fault *f)
 {
-	for (unsigned port = 0; port < SCRIPT_PORTS; port++) {
+	for (unsigned port = 0; s->role->ops->ports[port].name; port++) {
 		const char *name = s->role->ops->ports[port].name;
 		char one[640], other[640];
 
 		for (unsigned i = 0; i < a->n[port] && i < b->n[port]; i++) {
 			if (same(&a->out[port][i], &b->out[port][i]))
 				continue;
-			trail_print(&a->out[port][i], name, one, sizeof one);
-			trail_print(&b->out[port][i], name, other, sizeof other);
+			trail_print(a, port, i, one, sizeof one);
+			trail_print(b, port, i, other, sizeof other);
 			return fault_say(
 				f,
 				"%s: packet %u at %s differs\n  one by one  %s\n  in bursts   %s",

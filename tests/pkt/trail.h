@@ -19,6 +19,7 @@ struct trail_out {
 struct trail {
 	unsigned n[SCRIPT_PORTS];
 	struct trail_out *out[SCRIPT_PORTS]; /* owned */
+	const struct port_desc *ports; /* of the role */
 };
 
 /* Copies a packet into the trail of its port. */
@@ -28,8 +29,8 @@ void trail_add(struct trail *t, unsigned port, const struct packet *p, sut_time 
 bool trail_equal(const struct trail *a, const struct trail *b, const struct script *s,
 		 struct fault *f);
 
-/* "1.250ms client < S. 5000:5000(0) ..." */
-void trail_print(const struct trail_out *o, const char *port, char *ret_s, size_t size);
+/* What came out as number i at port: "1.250ms client < S. 5000:5000(0) ...", or a message in quotes. */
+void trail_print(const struct trail *t, unsigned port, unsigned i, char *ret_s, size_t size);
 
 void trail_free(struct trail *t);
 #endif
