@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+#include "rig.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/be.h"
+#include "proc.h"
+
+/*
+ * Theory of operation
+ *
+ * A marker is a frame of an experimental Ethernet type with a number: every rewriter passes it untouched and in order.  A
+ * frame sent in at one side has been dealt with when a marker that followed it there has come out at the other; what it
+ * made the rewriter send to its own side is out when a marker sent at the other side afterwards has come out here.
+ */
+
+#define MARK_LEN 60u
+#define MARK_TYPE 0x88b5u
+#define STILL_MS 5000 /* nothing for so long: it stands still */
+
+static const char *const log_of[] = { "hub.log", "colo.log", "suture.log" };
+
+/* A rewriter between socket netdevs on the sockets 0 and 1. */
+static pid_t start_hub(const char *qemu)
+{
+	return proc_start(log_of[RIG_QEMU_HUB],
+			  "%s -machine none -nodefaults -display none"
+			  " -netdev stream,id=np,server=off,addr.type=unix,addr.path=%s"
+			  " -netdev stream,id=ns,server=off,addr.type=unix,addr.path=%s"
+			  " -netdev hubport,id=h0,hubid=0,netdev=np"
+			  " -netdev hubport,id=h1,hubid=0,netdev=ns"
+			  " -object filter-rewriter,id=rw,netdev=np,queue=all",
+			  qemu, proc_path("rig0"), proc_path("rig1"));
+}
+
+/* As on a secondary: 0 is what its redirector reads, 1 the guest, 2 what its other redirector writes; 3 stays silent. */
+static pid_t start_colo(const char *qemu)
+{
+	return proc_start(log_of[RIG_QEMU_COLO],
+			  "%s -machine none -nodefaults -display none"
+			  " -chardev socket,id=red0,server=off,path=%s"
+			  " -chardev socket,id=red1,server=off,path=%s"
+			  " -netdev stream,id=np,server=off,addr.type=unix,addr.path=%s"
+			  " -netdev stream,id=ns,server=off,addr.type=unix,addr.path=%s"
+			  " -netdev hubport,id=h0,hubid=0,netdev=np"
+			  " -netdev hubport,id=h1,hubid=0,netdev=ns"
+			  " -object filter-redirector,id=f1,netdev=np,queue=tx,indev=red0"
+			  " -object filter-redirector,id=f2,netdev=np,queue=rx,outdev=red1"
+			  " -object filter-rewriter,id=rw,netdev=np,queue=all",
+			  qemu, proc_path("rig0"), proc_path("rig2"), proc_path("rig3"),
+			  proc_path("rig1"));
+}
+
+static pid_t start_suture(const char *suture)
+{
+	return proc_start(log_of[RIG_SUTURE],
+			  "%s replica rewrite --primary qemu:unix:%s --secondary qemu:unix:%s",
+			  suture, proc_path("rig0"), proc_path("rig1"));
+}
+
+static pid_t start(enum rig_kind kind, const struct programs *p)
+{
+	switch (kind) {
+	case RIG_QEMU_HUB:
+		return start_hub(p->qemu);
+	case RIG_QEMU_COLO:
+		return start_colo(p->qemu);
+	case RIG_SUTURE:
+		return start_suture(p->suture);
+	}
+	return -1;
+}
+
+static void mark(uint32_t n, uint8_t ret_frame[MARK_LEN])
+{
+	memset(ret_frame, 0, MARK_LEN);
+	memcpy(ret_frame, "\x02\0\0\0\0\x03\x02\0\0\0\0\x04", 12);
+	store_be16(ret_frame + 12, MARK_TYPE);
+	store_be32(ret_frame + 14, n);
+}
+
+static bool is_mark(const struct message *m, uint32_t *ret_n)
+{
+	if (m->len != MARK_LEN || load_be16(m->bytes + 12) != MARK_TYPE)
+		return false;
+	*ret_n = load_be32(m->bytes + 14);
+	return true;
+}
+
+void outs_add(struct outs *o, enum side side, const uint8_t *frame, uint32_t len)
+{
+	if (o->n == OUTS_MAX || len > SEG_FRAME_MAX)
+		return;
+	o->o[o->n].side = side;
+	o->o[o->n].len = len;
+	memcpy(o->o[o->n].bytes, frame, len);
+	o->n++;
+}
+
+/* Sends a marker in at one side and collects at the other until it comes out. */
+static bool drain(struct rig *r, enum side from, struct outs *o)
+{
+	uint8_t f[MARK_LEN];
+	struct message m;
+	uint32_t n, want = ++r->marks;
+
+	mark(want, f);
+	if (!stream_send(r->in[from], f, MARK_LEN, 0))
+		return false;
+	while (stream_recv(r->out[!from], &m, STILL_MS) == 1) {
+		if (!is_mark(&m, &n))
+			outs_add(o, (enum side) !from, m.bytes, m.len);
+		else if (n == want)
+			return true;
+	}
+	return false;
+}
+
+/* Markers until one comes out: QEMU drops frames while it has not noticed that a connection is made. */
+static bool wake(struct rig *r, enum side from)
+{
+	int64_t until = stream_now() + STILL_MS;
+	uint8_t f[MARK_LEN];
+	struct message m;
+
+	do {
+		mark(++r->marks, f);
+		if (!stream_send(r->in[from], f, MARK_LEN, 0))
+			return false;
+		if (stream_recv(r->out[!from], &m, 20) == 1)
+			return true;
+	} while (stream_now() < until);
+	return false;
+}
+
+bool rig_step(struct rig *r, enum side side, const uint8_t *frame, uint32_t len, struct outs *ret_o)
+{
+	ret_o->n = 0;
+	return stream_send(r->in[side], frame, len, 0) && drain(r, side, ret_o) &&
+	       drain(r, (enum side) !side, ret_o);
+}
+
+bool rig_wait(struct rig *r, enum side side, unsigned n, int ms, struct outs *ret_o)
+{
+	int64_t until = stream_now() + ms;
+	struct message m;
+
+	for (; n > 0; n--) {
+		int64_t left = until - stream_now();
+
+		if (stream_recv(r->out[side], &m, left > 0 ? (int)left : 0) != 1)
+			return false;
+		outs_add(ret_o, side, m.bytes, m.len);
+	}
+	return true;
+}
+
+/* Joins the streams once the rewriter has connected to all of its sockets. */
+static bool join(struct rig *r, const int listener[4])
+{
+	bool colo = r->kind == RIG_QEMU_COLO;
+	struct outs o = { 0 };
+
+	for (unsigned i = 0; i < (colo ? 4 : 2); i++)
+		if (!stream_accept(&r->s[i], listener[i], false, STILL_MS))
+			return false;
+	r->in[CLIENT] = &r->s[0];
+	r->out[CLIENT] = &r->s[colo ? 2 : 0];
+	r->in[SECONDARY] = r->out[SECONDARY] = &r->s[1];
+	return wake(r, CLIENT) && wake(r, SECONDARY) && drain(r, CLIENT, &o) &&
+	       drain(r, SECONDARY, &o);
+}
+
+bool rig_start(struct rig *r, enum rig_kind kind, const struct programs *p, char *ret_why)
+{
+	static const char *const names[] = { "rig0", "rig1", "rig2", "rig3" };
+	int listener[4];
+	bool ok;
+
+	*r = (struct rig){ .kind = kind, .pid = -1 };
+	for (unsigned i = 0; i < 4; i++) {
+		r->s[i].fd = -1;
+		listener[i] = stream_listen(proc_path(names[i]));
+	}
+	r->pid = start(kind, p);
+	ok = join(r, listener);
+	for (unsigned i = 0; i < 4; i++)
+		(void)close(listener[i]);
+	if (!ok) {
+		(void)snprintf(ret_why, 200, "%.80s does not take frames: %.90s",
+			       kind == RIG_SUTURE ? p->suture : p->qemu, proc_said(log_of[kind]));
+		rig_stop(r);
+	}
+	return ok;
+}
+
+void rig_stop(struct rig *r)
+{
+	if (r->pid > 0)
+		(void)proc_stop(r->pid);
+	for (unsigned i = 0; i < 4; i++)
+		stream_close(&r->s[i]);
+	r->pid = -1;
+}

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SUT_INTEROP_SUITES_H
+#define SUT_INTEROP_SUITES_H
+/* suites - the groups of tests that suture-interop has. */
+#include "rig.h"
+
+/* The rewriters side by side: scenes that QEMU has right, scenes that it has not, random conversations. */
+void suite_rewrite(const struct programs *p);
+#endif
