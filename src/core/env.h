@@ -16,6 +16,8 @@ struct trace_event {
 	const char *why; /* a few words */
 };
 
+struct record; /* core/record.h */
+
 struct role_env {
 	uint8_t secret[16];
 	uint32_t
@@ -25,6 +27,13 @@ struct role_env {
 	struct counters *counters;
 	void (*trace)(void *ctx, const struct trace_event *ev); /* may be NULL */
 	void *trace_ctx;
+	/*
+	 * Keeps a record that must outlive the process: a shift was learnt, a flow that was told of has ended
+	 * (record_flow_end()), something was learnt of a server.  It is kept before anything of the same call goes out.
+	 * NULL: nobody keeps it.
+	 */
+	void (*journal)(void *ctx, const struct record *r);
+	void *journal_ctx;
 };
 
 static inline void count_event(const struct role_env *env, enum event e)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/record_flow.h"
 
+#include <errno.h>
+
 void record_put_key(struct record *r, const struct flow_key *k)
 {
 	record_put(r, k->src, sizeof k->src);
@@ -78,4 +80,21 @@ void record_take_lane(struct record_reader *rd, struct lane *ret_l)
 	if (ret_l->eth_len < 14 || ret_l->eth_len > sizeof ret_l->eth || ret_l->eth_len % 4 != 2 ||
 	    (ret_l->ip != 4 && ret_l->ip != 6))
 		rd->failed = true;
+}
+
+#define END_VERSION 1
+
+void record_flow_end(struct record *r, const struct flow_key *k)
+{
+	record_begin(r, REC_FLOW_END, END_VERSION);
+	record_put_key(r, k);
+	record_end(r);
+}
+
+int record_take_flow_end(struct record_reader *rd, struct flow_key *ret_k)
+{
+	if (rd->version != END_VERSION)
+		return -EPROTO;
+	record_take_key(rd, ret_k);
+	return rd->failed || rd->left ? -EINVAL : 0;
 }

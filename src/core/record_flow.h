@@ -24,4 +24,8 @@ void record_put_lane(struct record *r, const struct lane *l);
 
 /* Headers that cannot be (length, IP version) set rd->failed. */
 void record_take_lane(struct record_reader *rd, struct lane *ret_l);
+
+/* The end of a flow, for journals: a whole record of kind REC_FLOW_END, and its key back (0; -EINVAL, -EPROTO). */
+void record_flow_end(struct record *r, const struct flow_key *k);
+int record_take_flow_end(struct record_reader *rd, struct flow_key *ret_k);
 #endif

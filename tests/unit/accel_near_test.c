@@ -20,12 +20,16 @@
 static const uint8_t client_addr[16] = { [10] = 0xff, 0xff, 192, 0, 2, 10 };
 static const uint8_t server_addr[16] = { [10] = 0xff, 0xff, 198, 51, 100, 1 };
 
+#define KEPT_MAX 32u
+
 struct bench {
 	struct accel_near_config cfg;
 	struct counters counters;
 	void *block, *role;
 	struct outbox out, made; /* what the role sends; where the ends' packets are made */
 	sut_time now;
+	struct record kept[KEPT_MAX]; /* the journal */
+	unsigned kept_count;
 };
 
 static uint64_t always(void *ctx)
@@ -34,9 +38,23 @@ static uint64_t always(void *ctx)
 	return 0x9e3779b97f4a7c15u;
 }
 
+static void keep(void *ctx, const struct record *r)
+{
+	struct bench *b = ctx;
+
+	if (b->kept_count < KEPT_MAX)
+		b->kept[b->kept_count++] = *r;
+}
+
 static struct role_env env_of(struct bench *b)
 {
-	return (struct role_env){ .secret = { 7 }, .random = always, .counters = &b->counters };
+	return (struct role_env){
+		.secret = { 7 },
+		.random = always,
+		.counters = &b->counters,
+		.journal = keep,
+		.journal_ctx = b,
+	};
 }
 
 static void start(struct bench *b)
@@ -191,6 +209,75 @@ static void records_carry_flows_to_another_box(void **state)
 	assert_int_equal(accel_near_ops.restore(b->role, &records[0], b->now), -EINVAL);
 }
 
+/* Kinds of the kept records, a letter each. */
+static void kinds_kept(const struct bench *b, char *ret_s)
+{
+	for (unsigned i = 0; i < b->kept_count; i++) {
+		struct record_reader rd;
+
+		assert_int_equal(record_open(&b->kept[i], &rd), 0);
+		*ret_s++ = rd.kind == REC_ACCEL_FLOW	 ? 'f'
+			   : rd.kind == REC_ACCEL_SERVER ? 's'
+							 : 'e';
+	}
+	*ret_s = 0;
+}
+
+/* The process is gone without a word; another one begins with what was kept. */
+static void killed(struct bench *b)
+{
+	unsigned n = b->kept_count;
+
+	free(b->block);
+	start(b);
+	for (unsigned i = 0; i < n; i++)
+		assert_int_equal(accel_near_ops.restore(b->role, &b->kept[i], b->now), 0);
+	assert_int_equal(b->kept_count, n);
+}
+
+static void journal_survives_a_kill(void **state)
+{
+	struct bench *b = *state;
+	uint32_t promise = open_flow(b, 40000), far = 0xc0000000u;
+	struct make_tcp m = { .flags = TCP_ACK, .window = 60000, .ack = 1001 };
+	char kinds[KEPT_MAX + 1];
+
+	kinds_kept(b, kinds);
+	assert_string_equal(kinds, "sf");
+	killed(b);
+
+	/* Meanwhile three gigabytes have gone by, of which the record knows nothing. */
+	for (unsigned i = 0; i < 3; i++) {
+		m = (struct make_tcp){
+			.seq = 9001 + far + i * 5,
+			.ack = 1001,
+			.flags = TCP_ACK,
+			.payload = (const uint8_t *)"hello",
+			.payload_len = 5,
+		};
+		send_one(b, ACCEL_SERVER, 40000, &m);
+		assert_int_equal(sent(b, 0, ACCEL_CLIENT).seq, promise + 1 + far + i * 5);
+		m = (struct make_tcp){ .seq = 1001,
+				       .ack = promise + 6 + far + i * 5,
+				       .flags = TCP_ACK };
+		send_one(b, ACCEL_CLIENT, 40000, &m);
+		assert_int_equal(sent(b, 0, ACCEL_SERVER).ack, 9006 + far + i * 5);
+	}
+
+	/* An exact reset ends it: its edges were learnt anew. */
+	m = (struct make_tcp){ .seq = 9006 + far + 10, .ack = 1001, .flags = TCP_RST | TCP_ACK };
+	send_one(b, ACCEL_SERVER, 40000, &m);
+	assert_int_equal(sent(b, 0, ACCEL_CLIENT).seq, promise + 6 + far + 10);
+	b->now += SUT_MS(200000);
+	outbox_clear(&b->out);
+	accel_near_ops.expire(b->role, b->now, &b->out);
+	kinds_kept(b, kinds);
+	assert_string_equal(kinds, "sfe");
+	killed(b);
+	assert_int_equal(accel_near_ops.save(b->role, &(uint32_t){ 0 }, b->now, &b->kept[9]),
+			 b->kept[0].len);
+}
+
 static void full_table_passes_syns_unpromised(void **state)
 {
 	struct bench *b = *state;
@@ -325,6 +412,7 @@ static void bad_settings_are_named(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(journal_survives_a_kill, setup, teardown),
 		cmocka_unit_test_setup_teardown(records_carry_flows_to_another_box, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(full_table_passes_syns_unpromised, setup, teardown),

@@ -78,6 +78,9 @@ struct cold {
 	uint8_t idle_looks; /* idle timer looked and saw no packet */
 	uint8_t queued; /* in the list of those that owe */
 	uint8_t closed_listed; /* in the list of flows that may be evicted */
+	uint8_t mode; /* enum accel_mode: what was done with its SYN */
+	uint8_t journalled; /* a record of it was kept: its end is to be kept too */
+	uint8_t restored; /* from a record: what came since is not known; until both sides were heard again */
 	uint16_t owe; /* OWE_* */
 	uint16_t offered; /* OPT_* bits of the forwarded SYN */
 	uint16_t promised; /* OPT_* bits of the promised SYN-ACK */
@@ -195,8 +198,12 @@ void broken_answer(struct near *n, const struct passing *in);
 void verify_answer(struct near *n, const struct passing *in);
 
 /* save.c */
+void journal_flow(struct near *n, uint32_t f);
+void journal_end(struct near *n, uint32_t f);
+void journal_server(struct near *n, struct server *s);
 size_t near_save(const void *role, uint32_t *cursor, sut_time now, struct record *ret_record);
 int near_restore(void *role, const struct record *record, sut_time now);
+bool near_list(const void *role, uint32_t *cursor, sut_time now, struct flow_row *ret_row);
 
 /* pass.c */
 void pass_open(struct near *n, struct passing *in);

@@ -108,6 +108,7 @@ void flow_remove(struct near *n, uint32_t f)
 		list_del(n, &n->owing, f);
 	c->closed_listed = c->queued = 0;
 	c->owe = 0;
+	journal_end(n, f);
 	set_state(n, f, FS_FREE, "removed");
 	wheel_cancel(n->wheel, f);
 	flows_remove(n->flows, f);
@@ -200,7 +201,11 @@ struct server *server_of(struct near *n, uint32_t f)
 
 void break_promise(struct near *n, uint32_t f, const char *why)
 {
-	server_of(n, f)->negative_until = n->now + n->cfg.negative_time;
+	struct server *s = server_of(n, f);
+
+	s->negative_until = n->now + n->cfg.negative_time;
+	s->kept_at = 0;
+	journal_server(n, s);
 	end_promise(n, f, why);
 }
 

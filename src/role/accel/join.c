@@ -91,6 +91,7 @@ static void learn_answer(struct near *n, const struct passing *in, const struct 
 			s->black_until = s->black_misses = 0;
 		count_event(&n->env, took ? EV_MERGE_TAKEN : EV_MERGE_REFUSED);
 	}
+	journal_server(n, s);
 }
 
 /* What the halves agreed to, each with its own peer. */
@@ -131,6 +132,7 @@ void flow_join(struct near *n, uint32_t f)
 		c->released = c->server_acked;
 	set_state(n, f, FS_OPEN, "joined");
 	pass_set_records(n, f);
+	journal_flow(n, f);
 	count_event(&n->env, EV_PROMISE_KEPT);
 	flow_owe(n, f,
 		 (took ? OWE_ACK_CLIENT : 0u) | OWE_ACK_SERVER |

@@ -43,6 +43,7 @@ struct server {
 	sut_time takes_until; /* takes_data counts until then */
 	sut_time rtt; /* SYN to SYN-ACK; 0: not known */
 	sut_time used_at;
+	sut_time kept_at; /* a record of it was kept in the journal then; 0: never */
 };
 
 struct learn;

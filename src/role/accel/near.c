@@ -402,4 +402,5 @@ const struct role_ops accel_near_ops = {
 	.deadline = near_deadline,
 	.save = near_save,
 	.restore = near_restore,
+	.list = near_list,
 };

@@ -18,15 +18,16 @@
 
 #define SYN_ACK_FLAGS (TCP_SYN | TCP_ACK)
 #define HEARD_WINDOW (1u << 26) /* bytes that a server can be ahead when it is first heard */
+#define EDGES_ALL 15u /* track.edges_known: end and acked of both sides */
 #define MTU_LEAST4 576u /* RFC 1122, 3.3.2, and RFC 8200, 5: a sender need not go below */
 #define MTU_LEAST6 1280u
 
 void pass_set_records(struct near *n, uint32_t f)
 {
 	const struct cold *c = &n->cold[f];
-	bool plain = c->server_heard && c->track.state == TRACK_ESTABLISHED && !c->strip_sack &&
-		     c->real_mss >= c->promised_mss && !seam_rescales(&c->seam, NEAR) &&
-		     !seam_rescales(&c->seam, FAR);
+	bool plain = c->server_heard && !c->restored && c->track.state == TRACK_ESTABLISHED &&
+		     !c->strip_sack && c->real_mss >= c->promised_mss &&
+		     !seam_rescales(&c->seam, NEAR) && !seam_rescales(&c->seam, FAR);
 
 	for (enum sut_side s = NEAR; s < SUT_SIDES; s++) {
 		struct flow_rec *r = rec_of(n, f, s);
@@ -97,6 +98,7 @@ static void note_new_life(struct near *n, const struct passing *in)
 	c->real_mss = c->promised_mss = UINT16_MAX;
 	c->server_heard = 1;
 	pass_set_records(n, in->flow);
+	journal_flow(n, in->flow);
 }
 
 /* The first segment behind its SYN-ACK shows that the server has left SYN-RECEIVED. */
@@ -105,7 +107,8 @@ static void note_server(struct near *n, const struct passing *in)
 	struct cold *c = &n->cold[in->flow];
 
 	if (c->server_heard || in->v->flags & TCP_SYN || !(in->v->flags & TCP_ACK) ||
-	    in->v->seq - (c->far_isn + 1) >= HEARD_WINDOW || !csum_tcp_ok(in->p, in->v))
+	    (!c->restored && in->v->seq - (c->far_isn + 1) >= HEARD_WINDOW) ||
+	    !csum_tcp_ok(in->p, in->v))
 		return;
 	c->server_heard = 1;
 	pass_set_records(n, in->flow);
@@ -197,6 +200,8 @@ static void clamp_tsecr(const struct cold *c, struct passing *in, const struct t
 	if (c->server_heard || in->port != ACCEL_CLIENT || !(o->present & OPT_TS) ||
 	    !(in->v->flags & TCP_ACK))
 		return;
+	if (c->restored && (int32_t)(ecr - hi) > 0)
+		return; /* it echoes what the server has sent since */
 	if ((int32_t)(ecr - lo) < 0)
 		ecr = lo;
 	else if ((int32_t)(ecr - hi) > 0)
@@ -251,6 +256,10 @@ static bool follow(struct near *n, struct passing *in)
 		count_pass(&n->env, R_STATE);
 	if (!(in->v->flags & TCP_RST))
 		rec_of(n, in->flow, sender)->flags |= FLOW_SEEN;
+	if (c->restored && c->track.edges_known == EDGES_ALL) {
+		c->restored = 0;
+		pass_set_records(n, in->flow);
+	}
 	if (c->track.state != was)
 		pass_set_records(n, in->flow);
 	return true;

@@ -118,6 +118,7 @@ static void verify(struct near *n, const struct passing *in, const struct flow_k
 	if (f != FLOW_NONE) {
 		note_syn(n, f, in, o);
 		n->cold[f].offered = o->present & NEGOTIATED;
+		n->cold[f].mode = ACCEL_VERIFY;
 		set_state(n, f, FS_VERIFYING, "SYN");
 	}
 	pass_on(n, in);
@@ -246,8 +247,10 @@ static void promise(struct near *n, struct passing *in, const struct flow_key *k
 	track_promise(n, f);
 	if (merging) {
 		c->syn_tries = c->syn_sent = 0;
+		c->mode = ACCEL_MERGE;
 		set_state(n, f, FS_KEPT, "promised, SYN kept back");
 	} else {
+		c->mode = ACCEL_HOLD;
 		set_state(n, f, FS_FORWARDED, "promised, SYN forwarded");
 		pass_on(n, in);
 	}

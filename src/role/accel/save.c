@@ -10,9 +10,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/flow_row.h"
 #include "core/record_flow.h"
 
-#define FLOW_VERSION 1
+#define FLOW_VERSION 2
+#define SERVER_KEPT_AGAIN SUT_MS(1000) /* a busy server teaches with every connection */
 
 /* The fields of struct cold that a joined flow still uses, in one order for both ways. */
 static void put_cold(struct record *r, const struct cold *c)
@@ -20,6 +22,7 @@ static void put_cold(struct record *r, const struct cold *c)
 	record_put8(r, c->server_heard);
 	record_put8(r, c->strip_sack);
 	record_put8(r, c->hold_ran_out);
+	record_put8(r, c->mode);
 	record_put16(r, c->promised);
 	record_put16(r, c->promised_mss);
 	record_put16(r, c->real_mss);
@@ -43,6 +46,7 @@ static void take_cold(struct record_reader *rd, struct cold *c)
 	c->server_heard = record_take8(rd);
 	c->strip_sack = record_take8(rd);
 	c->hold_ran_out = record_take8(rd);
+	c->mode = record_take8(rd);
 	c->promised = record_take16(rd);
 	c->promised_mss = record_take16(rd);
 	c->real_mss = record_take16(rd);
@@ -61,6 +65,7 @@ static void take_cold(struct record_reader *rd, struct cold *c)
 	record_take(rd, c->seam.far_scale, sizeof c->seam.far_scale);
 	c->seam.seq.known = 1u << NEAR | 1u << FAR;
 	c->client_acked = 1;
+	c->journalled = c->restored = 1;
 	c->released_tsval = c->client_tsval;
 }
 
@@ -111,13 +116,68 @@ size_t near_save(const void *role, uint32_t *cursor, sut_time now, struct record
 	return 0;
 }
 
+void journal_flow(struct near *n, uint32_t f)
+{
+	struct record r;
+
+	if (!n->env.journal)
+		return;
+	save_flow(n, f, &r);
+	n->env.journal(n->env.journal_ctx, &r);
+	n->cold[f].journalled = 1;
+}
+
+void journal_end(struct near *n, uint32_t f)
+{
+	struct record r;
+
+	if (!n->env.journal || !n->cold[f].journalled)
+		return;
+	record_flow_end(&r, &rec_of(n, f, NEAR)->key);
+	n->env.journal(n->env.journal_ctx, &r);
+}
+
+void journal_server(struct near *n, struct server *s)
+{
+	struct record r;
+
+	if (!n->env.journal || (s->kept_at && n->now - s->kept_at < SERVER_KEPT_AGAIN))
+		return;
+	learn_save(s, n->now, &r);
+	n->env.journal(n->env.journal_ctx, &r);
+	s->kept_at = n->now;
+}
+
 static bool plausible(const struct cold *c)
 {
-	return (c->state == FS_OPEN || c->state == FS_CLOSED) && c->real_mss >= MSS_LEAST &&
-	       c->client.ip == c->server.ip && c->seam.near_scale[NEAR] <= TCP_WSCALE_MAX &&
+	return (c->state == FS_OPEN || c->state == FS_CLOSED) && c->mode <= ACCEL_AUTO &&
+	       c->real_mss >= MSS_LEAST && c->client.ip == c->server.ip &&
+	       c->seam.near_scale[NEAR] <= TCP_WSCALE_MAX &&
 	       c->seam.near_scale[FAR] <= TCP_WSCALE_MAX &&
 	       c->seam.far_scale[NEAR] <= TCP_WSCALE_MAX &&
 	       c->seam.far_scale[FAR] <= TCP_WSCALE_MAX;
+}
+
+/* A flow from an earlier record, of which no packet was seen since, gives way to a later one. */
+static void give_way(struct near *n, const struct flow_key *key)
+{
+	uint32_t rec = flows_find_one(n->flows, key), f = flow_of(rec);
+
+	if (rec == FLOW_NONE || !n->cold[f].restored ||
+	    (rec_of(n, f, NEAR)->flags | rec_of(n, f, FAR)->flags) & FLOW_SEEN)
+		return;
+	n->cold[f].journalled = 0;
+	flow_remove(n, f);
+}
+
+static int restore_end(struct near *n, struct record_reader *rd)
+{
+	struct flow_key key;
+	int err = record_take_flow_end(rd, &key);
+
+	if (err == 0)
+		give_way(n, &key);
+	return err;
 }
 
 static int restore_flow(struct near *n, struct record_reader *rd)
@@ -138,9 +198,11 @@ static int restore_flow(struct near *n, struct record_reader *rd)
 	record_take_track(rd, &c.track);
 	record_take_lane(rd, &c.client);
 	record_take_lane(rd, &c.server);
+	c.track.edges_known = 0; /* the ends may have gone on since */
 	if (rd->failed || rd->left || !plausible(&c))
 		return -EINVAL;
 	flow_key_reverse(&key, ACCEL_SERVER, &back);
+	give_way(n, &key);
 	err = flows_insert(n->flows, &key, &back, &f);
 	if (err)
 		return err == -EEXIST ? err : -ENOSPC;
@@ -169,6 +231,8 @@ int near_restore(void *role, const struct record *record, sut_time now)
 		return restore_flow(n, &rd);
 	if (rd.kind == REC_ACCEL_SERVER)
 		return learn_restore(n->learn, &rd, now);
+	if (rd.kind == REC_FLOW_END)
+		return restore_end(n, &rd);
 	return -EINVAL;
 }
 
@@ -205,4 +269,46 @@ uint32_t accel_near_held(const void *role)
 	const struct near *n = role;
 
 	return n->cfg.hold_cells - store_free_cells(n->store);
+}
+
+static const char *mode_name(uint8_t mode)
+{
+	switch (mode) {
+	case ACCEL_HOLD:
+		return "hold";
+	case ACCEL_MERGE:
+		return "merge";
+	default:
+		return "verify";
+	}
+}
+
+bool near_list(const void *role, uint32_t *cursor, sut_time now, struct flow_row *ret_row)
+{
+	struct near *n = (struct near *)(uintptr_t)role;
+	const struct cold *c;
+	uint32_t f;
+
+	while (*cursor < flows_max(n->flows) && !flows_live(n->flows, *cursor))
+		(*cursor)++;
+	if (*cursor >= flows_max(n->flows))
+		return false;
+	f = (*cursor)++;
+	c = &n->cold[f];
+	*ret_row = (struct flow_row){
+		.key = rec_of(n, f, NEAR)->key,
+		.mode = mode_name(c->mode),
+		.state = flow_state_name((enum flow_state)c->state),
+		.shifted = seqmap_knows(&c->seam.seq, FAR),
+		.clocked = seqmap_knows(&c->seam.seq, FAR) && c->promised & OPT_TS,
+		.shift = { c->seam.seq.shift[NEAR], c->seam.seq.shift[FAR] },
+		.clock = { c->seam.ts[NEAR], c->seam.ts[FAR] },
+		.held_bytes = c->hold.bytes,
+		.bytes = { rec_of(n, f, NEAR)->end.v - c->isn.v - 1,
+			   rec_of(n, f, FAR)->end.v - c->promise.v - 1 },
+		.age_ns = now - (c->promised_at ? c->promised_at : c->since),
+	};
+	if (c->mode == ACCEL_VERIFY || !ret_row->shifted)
+		ret_row->bytes[FAR] = 0;
+	return true;
 }
