@@ -387,9 +387,9 @@ static void *near_init(void *block, const void *config, const struct role_env *e
 }
 
 static const struct port_desc ports[] = {
-	[ACCEL_CLIENT] = { "client", PORT_FRAMES },
-	[ACCEL_SERVER] = { "server", PORT_FRAMES },
-	{ NULL, PORT_FRAMES },
+	[ACCEL_CLIENT] = { .name = "client", .kind = PORT_FRAMES },
+	[ACCEL_SERVER] = { .name = "server", .kind = PORT_FRAMES },
+	{ .name = NULL },
 };
 
 const struct role_ops accel_near_ops = {

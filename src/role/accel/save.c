@@ -150,7 +150,7 @@ void journal_server(struct near *n, struct server *s)
 
 static bool plausible(const struct cold *c)
 {
-	return (c->state == FS_OPEN || c->state == FS_CLOSED) && c->mode <= ACCEL_AUTO &&
+	return (c->state == FS_OPEN || c->state == FS_CLOSED) && c->mode < ACCEL_MODE_COUNT &&
 	       c->real_mss >= MSS_LEAST && c->client.ip == c->server.ip &&
 	       c->seam.near_scale[NEAR] <= TCP_WSCALE_MAX &&
 	       c->seam.near_scale[FAR] <= TCP_WSCALE_MAX &&

@@ -279,9 +279,9 @@ uint64_t wire_held(const void *role, unsigned port)
 }
 
 static const struct port_desc ports[] = {
-	{ "a", PORT_FRAMES },
-	{ "b", PORT_FRAMES },
-	{ NULL, PORT_FRAMES },
+	{ .name = "a", .kind = PORT_FRAMES },
+	{ .name = "b", .kind = PORT_FRAMES },
+	{ .name = NULL },
 };
 
 const struct role_ops wire_ops = {
