@@ -8,52 +8,91 @@
 #include "base/compiler.h"
 #include "port/if.h"
 #include "port/pcap_port.h"
+#include "port/qemu.h"
 
 typedef int open_fn(const char *name, struct arena *a, struct port **ret_p, char *ret_err,
 		    size_t err_size);
 
-static const struct {
+struct port_kind_ops {
 	const char *prefix;
 	open_fn *open;
-} kinds[] = {
-	{ "if:", if_open },
-	{ "pcap:", pcap_port_open },
+	open_fn *open_msgs; /* NULL: it cannot carry messages */
+	int (*check)(const char *name, char *ret_err, size_t err_size); /* NULL: any name will do */
 };
 
-static int kind_of(const char *spec)
+static const struct port_kind_ops kinds[] = {
+	{ "if:", if_open, NULL, NULL },
+	{ "pcap:", pcap_port_open, NULL, NULL },
+	{ "qemu:", qemu_open, qemu_open_msgs, qemu_check },
+};
+
+/* The kind of spec, and what stands behind its prefix; NULL: it is none. */
+static const struct port_kind_ops *kind_of(const char *spec, const char **ret_name)
 {
 	for (unsigned i = 0; i < ARRAY_LEN(kinds); i++) {
 		size_t len = strlen(kinds[i].prefix);
 
-		if (strncmp(spec, kinds[i].prefix, len) == 0 && spec[len])
-			return (int)i;
+		if (strncmp(spec, kinds[i].prefix, len) == 0 && spec[len]) {
+			*ret_name = spec + len;
+			return &kinds[i];
+		}
 	}
-	return -1;
+	return NULL;
 }
 
 int port_check(const char *spec, char *ret_err, size_t err_size)
 {
-	if (kind_of(spec) >= 0)
-		return 0;
+	const char *name;
+	const struct port_kind_ops *k = kind_of(spec, &name);
+
+	if (k)
+		return k->check ? k->check(name, ret_err, err_size) : 0;
 	snprintf(ret_err, err_size,
-		 "'%s' is not a port: expected if:NAME (a network interface) or pcap:FILE", spec);
+		 "'%s' is not a port: expected if:NAME (a network interface), pcap:FILE or "
+		 "qemu:HOST:PORT (a stream)",
+		 spec);
 	return -EINVAL;
 }
 
-int port_open(const char *spec, struct arena *a, struct port **ret_p, char *ret_err,
-	      size_t err_size)
+/* Gives what was opened its name. */
+static int name_it(int err, const char *spec, struct port *p, struct port **ret_p)
 {
-	struct port *p;
-	int kind, err;
-
-	err = port_check(spec, ret_err, err_size);
-	if (err)
-		return err;
-	kind = kind_of(spec);
-	err = kinds[kind].open(spec + strlen(kinds[kind].prefix), a, &p, ret_err, err_size);
 	if (err)
 		return err;
 	snprintf(p->name, sizeof p->name, "%s", spec);
 	*ret_p = p;
 	return 0;
+}
+
+int port_open(const char *spec, struct arena *a, struct port **ret_p, char *ret_err,
+	      size_t err_size)
+{
+	struct port *p = NULL;
+	const char *name;
+	int err = port_check(spec, ret_err, err_size);
+
+	if (err)
+		return err;
+	err = kind_of(spec, &name)->open(name, a, &p, ret_err, err_size);
+	return name_it(err, spec, p, ret_p);
+}
+
+int port_open_msgs(const char *spec, struct arena *a, struct port **ret_p, char *ret_err,
+		   size_t err_size)
+{
+	const struct port_kind_ops *k;
+	struct port *p = NULL;
+	const char *name;
+	int err = port_check(spec, ret_err, err_size);
+
+	if (err)
+		return err;
+	k = kind_of(spec, &name);
+	if (!k->open_msgs) {
+		snprintf(ret_err, err_size,
+			 "%s: messages need a stream: qemu:HOST:PORT or qemu:unix:PATH", spec);
+		return -EINVAL;
+	}
+	err = k->open_msgs(name, a, &p, ret_err, err_size);
+	return name_it(err, spec, p, ret_p);
 }

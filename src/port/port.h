@@ -27,10 +27,13 @@ struct arena;
 	X(rx_bytes,    "bytes received") \
 	X(tx_bytes,    "bytes sent") \
 	X(rx_dropped,  "dropped by the kernel for want of buffer (PACKET_STATISTICS)") \
-	X(rx_errors,   "refused by the system on receive: an offload unknown to it, or longer than a packet may be") \
-	X(rx_cut,      "captured only in part: skipped") \
-	X(tx_dropped,  "refused by the device with an error, or sent while it was down") \
-	X(tx_too_long, "longer than the device's MTU and not a super-packet")
+	X(rx_errors,   "refused on receive: an offload unknown to the system or impossible, or longer than a packet may be") \
+	X(rx_cut,      "captured only in part, or cut by the end of a stream: skipped") \
+	X(tx_dropped,  "refused by the device with an error, sent while it was down, or lost with a stream's connection") \
+	X(tx_too_long, "longer than the device's MTU and not a super-packet; to a stream: too long, or a super-packet without vnet header") \
+	X(rx_malformed, "streams that were no frames any more: the connection was closed") \
+	X(reconnects,  "connections of a stream after its first") \
+	X(refused,     "second peers of a listening stream, closed at once")
 /* clang-format on */
 
 struct port_stats {
@@ -66,7 +69,7 @@ struct port_ops {
 /* Every port begins with this. */
 struct port {
 	const struct port_ops *ops;
-	char name[64]; /* as given: "if:eth0" */
+	char name[320]; /* as given: "if:eth0"; a stream has the longest ones */
 	bool down; /* the device is down or gone: recv finds out when it is back */
 	bool congested; /* a stream: more waits to be written than is good; the engine reads no other port until this is over */
 	char error[256]; /* why recv or send failed, where there is more to say than -errno */
@@ -80,7 +83,7 @@ struct port {
 int port_open(const char *spec, struct arena *a, struct port **ret_p, char *ret_err,
 	      size_t err_size);
 
-/* Is spec well-formed ("if:NAME", "pcap:FILE")?  0, or -EINVAL with what is expected in ret_err. */
+/* Is spec well-formed?  Nothing is opened.  0, or -EINVAL with what is expected in ret_err. */
 int port_check(const char *spec, char *ret_err, size_t err_size);
 
 /*
