@@ -2,11 +2,12 @@
 /*
  * suture-sim - simulated connections through a role, a scenario per seed.
  *
- *	suture-sim [--seeds A-B] [--role NAME] [--share I/N] [-q] [-v]
+ *	suture-sim [--seeds A-B] [--role NAME] [--share I/N] [--fates] [-q] [-v]
  *
  * Prints "seed N hash H" for each seed (-q: a summary only).  Every fourth seed is run again with
  * bursts split into single packets, which must give the same hash.  A seed that breaks an
- * invariant is run again with a trace; -v traces all. Exit codes: 0 all held, 1 not, 2 bad usage.
+ * invariant is run again with a trace; -v traces all.  --fates looks only at what becomes of the
+ * connections of pairs, not at how: what a broken translation costs.  Exit codes: 0 all held, 1 not, 2 bad usage.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -21,6 +22,7 @@ struct args {
 	unsigned share, shares; /* this process's part: seeds that leave the remainder share */
 	const struct sim_role *role;
 	bool quiet, verbose;
+	bool fates; /* of pairs' connections: nothing else counts */
 	bool traced; /* one broken seed is enough to read */
 };
 
@@ -50,6 +52,8 @@ static bool parse(int argc, char **argv, struct args *ret_a)
 			a.quiet = true;
 		} else if (!strcmp(argv[i], "-v")) {
 			a.verbose = true;
+		} else if (!strcmp(argv[i], "--fates")) {
+			a.fates = true;
 		} else if (!strcmp(argv[i], "--seeds")) {
 			int n = sscanf(value, "%" SCNu64 "-%" SCNu64, &a.first, &a.last);
 
@@ -96,7 +100,7 @@ static void run_world(const struct args *a, uint64_t seed, const struct world_op
 /* Prints the whole run, of the first broken seed only. */
 static void trace(const struct args *a, uint64_t seed, bool split)
 {
-	const struct world_options o = { .trace = true, .split = split };
+	const struct world_options o = { .trace = true, .split = split, .fates = a->fates };
 	struct world_result r;
 
 	if (a->traced)
@@ -109,7 +113,8 @@ static void trace(const struct args *a, uint64_t seed, bool split)
 /* Runs one seed whole, and every fourth split as well. */
 static void run_seed(struct args *a, uint64_t seed, struct world_result *ret_r)
 {
-	const struct world_options whole = { .trace = a->verbose }, parts = { .split = true };
+	const struct world_options whole = { .trace = a->verbose, .fates = a->fates };
+	const struct world_options parts = { .split = true, .fates = a->fates };
 	struct world_result split = { 0 };
 
 	run_world(a, seed, &whole, ret_r);
@@ -135,6 +140,7 @@ static void add_fates(struct world_fates *t, const struct world_fates *f)
 	t->half_open += f->half_open;
 	t->closing += f->closing;
 	t->given_up += f->given_up;
+	t->lost += f->lost;
 	t->asked += f->asked;
 	t->paws += f->paws;
 	t->challenges += f->challenges;
@@ -158,8 +164,8 @@ static void add(struct totals *t, const struct world_result *r)
 static void fates(const struct world_fates *f)
 {
 	printf("  failovers %" PRIu64 ", of connections: established %" PRIu64
-	       ", half-open %" PRIu64 ", closing %" PRIu64 "\n",
-	       f->failovers, f->established, f->half_open, f->closing);
+	       ", half-open %" PRIu64 ", closing %" PRIu64 "; lost %" PRIu64 "\n",
+	       f->failovers, f->established, f->half_open, f->closing, f->lost);
 	printf("  checkpoints %" PRIu64 ", asked for %" PRIu64
 	       "; worlds with a connection given up %" PRIu64 "; clients: dropped as old %" PRIu64
 	       ", challenged %" PRIu64 "\n",
@@ -191,8 +197,8 @@ int main(int argc, char **argv)
 	struct args a;
 
 	if (!parse(argc, argv, &a)) {
-		fprintf(stderr,
-			"usage: suture-sim [--seeds A-B] [--role NAME] [--share I/N] [-q] [-v]\n");
+		fprintf(stderr, "usage: suture-sim [--seeds A-B] [--role NAME] [--share I/N] "
+				"[--fates] [-q] [-v]\n");
 		return 2;
 	}
 	for (uint64_t seed = a.first; seed <= a.last; seed++) {

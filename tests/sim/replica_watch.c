@@ -30,8 +30,11 @@ static void check_frame(struct pair_conn *c, const char *where, const struct pac
 
 bool pair_gave_up(const struct pair_world *w)
 {
-	return !w->plan->copies &&
-	       (w->res->counters.passed[R_NOT_CLIENT] || w->res->counters.passed[R_SYN_TFO]);
+	const struct counters *n = &w->res->counters;
+
+	if (!w->plan->compare && (n->dropped[R_QUOTA] || n->dropped[R_STORE_FULL]))
+		return true;
+	return !w->plan->copies && (n->passed[R_NOT_CLIENT] || n->passed[R_SYN_TFO]);
 }
 
 static void raise(struct pair_conn *c, uint32_t ts)
@@ -101,6 +104,8 @@ void pair_watch_far(struct pair_conn *c, const struct packet *p, const struct vi
 {
 	struct pair_world *w = c->world;
 
+	if (w->opt.fates)
+		return;
 	check_frame(c, "rewriter's output", p, v);
 	if (!outside_knows(c) || pair_gave_up(w) || (v->flags & (TCP_SYN | TCP_RST)) ||
 	    !(v->flags & TCP_ACK))
@@ -131,6 +136,8 @@ static void check_joint(struct pair_conn *c, const struct view *v)
 
 void pair_watch_down(struct pair_conn *c, const struct packet *p, const struct view *v)
 {
+	if (c->world->opt.fates)
+		return;
 	check_frame(c, "to the client", p, v);
 	if (c->world->compare.ops && !c->world->compare_failed_over)
 		check_joint(c, v);

@@ -320,7 +320,7 @@ static void check_faults(struct pair_world *w)
 		static const char *const who[] = { "outside", "primary", "secondary" };
 
 		for (unsigned k = 0; k < 3; k++)
-			if (peer[k]->fault[0] && !pair_gave_up(w))
+			if (peer[k]->fault[0] && !pair_gave_up(w) && !w->opt.fates)
 				pair_broken(w, "connection %u, %s: %s", i, who[k], peer[k]->fault);
 	}
 }
@@ -458,22 +458,23 @@ static bool judge_abort(const struct pair_conn *c)
 }
 
 /* Every connection ends well at all ends that live, but one that its client aborts. */
-static void judge(struct pair_world *w, const struct pair_conn *c)
+static bool judge(struct pair_world *w, const struct pair_conn *c)
 {
 	const struct peer *o = &c->out, *p = &c->p, *s = &c->s;
 
 	if (o->cfg.abort_at != SUT_NEVER || pair_gave_up(w))
-		return;
+		return true;
 	if (c->plan->s.abort_after && judge_abort(c))
-		return;
+		return true;
 	if (o->state == PEER_DONE && s->state == PEER_DONE && (w->dead || p->state == PEER_DONE))
-		return;
+		return true;
 	pair_broken(w,
 		    "connection %u: outside %s with %u of %u, primary %s with %u of %u, secondary "
 		    "%s with %u of %u",
 		    (unsigned)(c - w->conn), peer_state_name(o->state), o->got, o->cfg.in_len + 1,
 		    w->dead ? "dead" : peer_state_name(p->state), p->got, p->cfg.in_len + 1,
 		    peer_state_name(s->state), s->got, s->cfg.in_len + 1);
+	return false;
 }
 
 static void run_until(struct pair_world *w, sut_time limit)
@@ -518,8 +519,8 @@ static void run(struct pair_world *w)
 	w->res->ended = w->now - PAIR_FIRST;
 	w->res->fates.given_up += pair_gave_up(w);
 	for (unsigned i = 0; i < w->plan->conns; i++) {
-		if (!w->res->broken[0])
-			judge(w, &w->conn[i]);
+		if ((!w->res->broken[0] || w->opt.fates) && !judge(w, &w->conn[i]))
+			w->res->fates.lost++;
 		w->res->fates.paws += w->conn[i].out.paws;
 		w->res->fates.challenges += w->conn[i].out.challenges;
 	}

@@ -14,12 +14,14 @@
 struct world_options {
 	bool trace; /* print every frame at every place */
 	bool split; /* give the role its bursts one packet at a time */
+	bool fates; /* pairs: only what becomes of connections counts, not how */
 };
 
 /* What befell replicated pairs. */
 struct world_fates {
 	uint64_t failovers, checkpoints;
 	uint64_t established, half_open, closing; /* connections, at failovers */
+	uint64_t lost; /* connections that did not end well */
 	uint64_t given_up; /* worlds in which a connection's numbers could not be known */
 	uint64_t asked; /* for checkpoints, by compare */
 	uint64_t paws, challenges; /* segments that clients dropped, or challenged */
