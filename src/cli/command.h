@@ -18,6 +18,7 @@ extern const struct command commands[];
 /* Each is in cmd_<name>.c. */
 int cmd_accel_near(int argc, char **argv);
 int cmd_replica_rewrite(int argc, char **argv);
+int cmd_explain(int argc, char **argv);
 int cmd_replay(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 int cmd_wire(int argc, char **argv);

@@ -8,6 +8,7 @@ const struct command commands[] = {
 #ifdef HAVE_ACCEL_NEAR
 	{ "accel near", cmd_accel_near, "answer SYNs at once beside the client (0-RTT)" },
 #endif
+	{ "explain",    cmd_explain,    "draw the connections of captures as ladders, of both sides of a box" },
 	{ "replay",     cmd_replay,     "run a role over captures, on the captures' time" },
 #ifdef HAVE_REPLICA_REWRITE
 	{ "replica rewrite", cmd_replica_rewrite, "translate a secondary's numbers into the primary's" },

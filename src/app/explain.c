@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+#include "app/explain.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/clock.h"
+#include "app/connections.h"
+#include "app/merge.h"
+
+#define PROGRESS_EVERY SUT_MS(200)
+
+struct explain {
+	const struct explain_config *cfg;
+	struct merge merge;
+	struct connections connections;
+	struct ladder_style style;
+	uint64_t frames, kind[SIGHT_KINDS];
+	uint64_t filtered; /* segments of connections that were not asked for */
+	uint64_t stray_icmp, cut;
+	uint64_t number[2]; /* frames of each capture */
+	uint64_t shown, faults, faulty, one_sided, early;
+	sut_time next_progress;
+	int64_t offset;
+};
+
+static void show_progress(struct explain *x)
+{
+	sut_time t;
+
+	if (!x->cfg->progress || x->frames % 1024)
+		return;
+	t = clock_now();
+	if (t < x->next_progress)
+		return;
+	x->next_progress = t + PROGRESS_EVERY;
+	fprintf(stderr, "\rsuture explain: %" PRIu64 " frames", x->frames);
+}
+
+static void end_progress(const struct explain *x)
+{
+	if (x->next_progress)
+		fputs("\r\033[K", stderr);
+}
+
+/* Shows a connection of which no more is to come, and forgets it. */
+static int show(struct explain *x, struct connection *c)
+{
+	struct ladder *l = c->ladder;
+	int err = ladder_finish(l);
+	uint64_t faults = ladder_faults(l);
+
+	if (err)
+		return err;
+	x->shown++;
+	x->faults += faults;
+	x->faulty += faults != 0;
+	x->one_sided += l->pairing.halves != 3;
+	x->style.file[NEAR] = x->cfg->file[c->near];
+	x->style.file[FAR] = x->cfg->file[!c->near];
+	if (!x->cfg->faulty || faults)
+		err = ladder_text(l, &x->style, stdout);
+	connections_remove(&x->connections, c);
+	return err;
+}
+
+/* Shows connections until there is room again: those that are over, from the oldest on; if that is not enough, all. */
+static int make_room(struct explain *x)
+{
+	size_t enough = x->cfg->memory / 4 * 3;
+	int err = 0;
+
+	for (unsigned all = 0; all < 2; all++) {
+		struct connection *c = x->connections.first, *after;
+
+		for (; c && err == 0 && x->connections.bytes > enough; c = after) {
+			after = c->after;
+			if (!all && !ladder_is_over(c->ladder))
+				continue;
+			x->early += all;
+			err = show(x, c);
+		}
+	}
+	return err;
+}
+
+static int take(struct explain *x, const struct capture_frame *f, unsigned file)
+{
+	struct flow_key key;
+	struct sight s;
+	enum sight_kind kind = sight_read(f, x->cfg->files == 2, &s, &key);
+	int got;
+
+	x->number[file]++;
+	x->kind[kind]++;
+	x->cut += f->len < f->wire_len;
+	if (kind != SIGHT_TCP && kind != SIGHT_ICMP)
+		return 0;
+	if (!flow_filter_takes(&x->cfg->filter, &key)) {
+		x->filtered++;
+		return 0;
+	}
+	s.frame = x->number[file];
+	s.order = x->frames;
+	got = connections_add(&x->connections, file, &key, &s);
+	x->stray_icmp += got == 0;
+	if (got >= 0 && x->connections.bytes > x->cfg->memory)
+		got = make_room(x);
+	return got < 0 ? got : 0;
+}
+
+static int read_all(struct explain *x)
+{
+	struct capture_frame f;
+	unsigned file;
+	int got, err = 0;
+
+	while (err == 0 && (got = merge_next(&x->merge, &f, &file)) == 1) {
+		if (x->frames++ == 0)
+			x->style.begin = f.at;
+		show_progress(x);
+		err = take(x, &f, file);
+	}
+	end_progress(x);
+	if (err == 0 && got < 0) {
+		fprintf(stderr, "suture explain: %s\n", x->merge.error);
+		err = got;
+	} else if (err) {
+		fprintf(stderr, "suture explain: %s\n", strerror(-err));
+	}
+	return err;
+}
+
+static void add_count(uint64_t n, const char *what)
+{
+	if (n)
+		printf(", %" PRIu64 " %s", n, what);
+}
+
+static void summary(const struct explain *x)
+{
+	printf("%" PRIu64 " frames, %" PRIu64 " connection%s", x->frames, x->shown,
+	       x->shown == 1 ? "" : "s");
+	add_count(x->kind[SIGHT_NOT_TCP], "not TCP");
+	add_count(x->kind[SIGHT_FRAGMENT], "IP fragments");
+	add_count(x->kind[SIGHT_MALFORMED], "unreadable");
+	add_count(x->cut, "cut short");
+	add_count(x->stray_icmp, "ICMP errors about none of them");
+	add_count(x->filtered, "of other connections");
+	add_count(x->early, "connections shown before their end (--memory)");
+	if (x->cfg->files == 2) {
+		add_count(x->one_sided, "connections in one capture only");
+		if (x->faults)
+			printf(", %" PRIu64 " FAULTS in %" PRIu64 " connection%s", x->faults,
+			       x->faulty, x->faulty == 1 ? "" : "s");
+		else
+			fputs(", no faults", stdout);
+	}
+	fputc('\n', stdout);
+}
+
+static int run(struct explain *x)
+{
+	int err = read_all(x), bad = err;
+
+	/* what was read before the damage is worth seeing */
+	while (x->connections.first && err != -ENOMEM) {
+		err = show(x, x->connections.first);
+		bad = bad ? bad : err;
+	}
+	summary(x);
+	return bad || x->faults ? 1 : 0;
+}
+
+int explain_run(const struct explain_config *cfg)
+{
+	struct explain *x = calloc(1, sizeof *x);
+	char why[600];
+	int code = 1;
+
+	if (!x || connections_open(&x->connections, &cfg->limits) != 0) {
+		free(x);
+		fputs("suture explain: out of memory\n", stderr);
+		return 1;
+	}
+	x->cfg = cfg;
+	x->style = cfg->style;
+	if (merge_open(&x->merge, cfg->file, cfg->files, why, sizeof why) == 0) {
+		code = run(x);
+		merge_close(&x->merge);
+	} else {
+		fprintf(stderr, "suture explain: %s\n", why);
+	}
+	connections_close(&x->connections);
+	free(x);
+	return code;
+}
