@@ -146,6 +146,7 @@ static const struct {
 	[OPTION_NUMBER] = { NULL, 1, 0, "a number" },
 	[OPTION_SIZE]   = { sizes, 1, 0, "a number, or one with k, M or G, as in 64k" },
 	[OPTION_TIME]   = { times, 0, TIME_MAX, "a time with its unit (ns, us, ms, s, min, h), as in 20ms" },
+	[OPTION_MS]     = { times, 1000000, TIME_MAX, "a time, in milliseconds or with its unit (ns, us, ms, s, min, h), as in 3000 or 3s" },
 	[OPTION_PPM]    = { shares, 0, 1000000, "a share of at most 100%, as in 1% or 0.05% or 20ppm" },
 	[OPTION_RATE]   = { rates, 0, 0, "a rate with its unit (bit, kbit, mbit, gbit), as in 100mbit" },
 };
@@ -189,6 +190,11 @@ static uint64_t field_max(size_t size)
 	return size >= 8 ? UINT64_MAX : ((uint64_t)1 << (size * 8)) - 1;
 }
 
+static bool is_time(const struct option_desc *d)
+{
+	return d->kind == OPTION_TIME || d->kind == OPTION_MS;
+}
+
 static int set_number(const struct option_desc *d, void *field, const char *text,
 		      struct complaint c)
 {
@@ -208,13 +214,13 @@ static int set_number(const struct option_desc *d, void *field, const char *text
 		return complain(c, "'%s' is finer than can be counted", text);
 	if (err)
 		return complain(c, "'%s' is not %s", text, numeric[d->kind].expected);
-	if (v > max && d->kind == OPTION_TIME && max % times[HOUR].factor == 0)
+	if (v > max && is_time(d) && max % times[HOUR].factor == 0)
 		return complain(c, "'%s' is too long: at most %lluh", text,
 				(unsigned long long)(max / times[HOUR].factor));
 	if (v < d->min || v > max)
 		return complain(c, "'%s' is out of range: %llu to %llu%s", text,
 				(unsigned long long)d->min, (unsigned long long)max,
-				d->kind == OPTION_TIME	? " ns"
+				is_time(d)		? " ns"
 				: d->kind == OPTION_PPM ? " ppm"
 							: "");
 	store_number(field, d->size, v);
@@ -361,6 +367,7 @@ int option_set(const struct option_desc *d, void *config, const char *text, char
 	case OPTION_NUMBER:
 	case OPTION_SIZE:
 	case OPTION_TIME:
+	case OPTION_MS:
 	case OPTION_PPM:
 	case OPTION_RATE:
 		break;

@@ -15,12 +15,22 @@ static bool takes_value(const struct option_desc *d)
 	return d->kind != OPTION_FLAG;
 }
 
+/* The same name?  An underscore is as good as a hyphen: other programs spell their options so. */
+static bool same_name(const char *name, const char *word, size_t len)
+{
+	size_t i = 0;
+
+	while (i < len && name[i] && name[i] == (word[i] == '_' ? '-' : word[i]))
+		i++;
+	return i == len && !name[i];
+}
+
 static const struct option_desc *find_long(const struct option_usage *u, const char *name,
 					   size_t len, void **ret_config)
 {
 	for (const struct option_group *g = u->groups; g && g->table; g++) {
 		for (const struct option_desc *d = g->table; d->name; d++) {
-			if (strlen(d->name) == len && memcmp(d->name, name, len) == 0) {
+			if (same_name(d->name, name, len)) {
 				*ret_config = g->config;
 				return d;
 			}

@@ -25,6 +25,7 @@ enum option_kind {
 	OPTION_NUMBER,	/* unsigned decimal number, or 0x hexadecimal */
 	OPTION_SIZE,	/* number with k, M or G (1024, 1024^2, 1024^3): "64k" */
 	OPTION_TIME,	/* nanoseconds from "5ms", "1.5s"; ns us ms s min h; a bare 0; ten years at most */
+	OPTION_MS,	/* as OPTION_TIME, but a bare number counts milliseconds: "3000", "3s" */
 	OPTION_PPM,	/* millionths from "1%", "0.1%", "50ppm"; a bare 0 */
 	OPTION_RATE,	/* bits per second from "100mbit", "1.5gbit"; bit kbit mbit gbit; a bare 0 */
 	OPTION_STRING,	/* const char *: points into argv */
@@ -92,6 +93,7 @@ void options_defaults(const struct option_desc *table, void *config);
 
 /*
  * Reads argv[0..argc-1] (the command's words are not in it): --name=value, --name value, -x value, -xvalue, -- ends options.
+ * In a name an underscore is as good as a hyphen.
  * Returns 0; 1 if --help or -h was met; -EINVAL with a sentence in ret_err that names the option.
  */
 int options_parse(const struct option_usage *u, int argc, char *const *argv,

@@ -39,7 +39,18 @@
 	X(ICMP_SENT,      "icmp_sent",         "ICMP errors made by the engine") \
 	X(REKEYED,        "rekeyed",           "flow table given a new hash key") \
 	X(ACK_RELEASED,   "ack_released",      "withheld acknowledgements sent") \
-	X(MIRRORED,       "mirrored",          "frames copied to the mirror")
+	X(MIRRORED,       "mirrored",          "frames copied to the mirror") \
+	X(RELEASED,       "released",          "frames of the primary's sent: the secondary has produced the same") \
+	X(FLUSHED,        "flushed",           "frames of the primary's sent: there was a checkpoint") \
+	X(DIVERGED,       "diverged",          "times that the two servers differed in a flow") \
+	X(NUMBERS_DIFFER, "numbers_differ",    "flows in numbers of the secondary's own: they would not survive a failover") \
+	X(CHECKPOINT_ASKED, "checkpoint_asked", "checkpoints asked for") \
+	X(CHECKPOINTS,    "checkpoints",       "commands: the secondary is a copy of the primary") \
+	X(FAILOVERS,      "failovers",         "commands: the primary is dead") \
+	X(TS_LIFTED,      "ts_lifted",         "connections whose timestamps were lifted after the failover") \
+	X(CORRECTED,      "corrected",         "shifts put right by a later word") \
+	X(CONTRADICTED,   "contradicted",      "SYNs of the primary that do not fit what its client acknowledged") \
+	X(DISAGREED,      "disagreed",         "connections whose two servers negotiated different options")
 
 enum event {
 #define X(id, label, text) EV_##id,

@@ -63,6 +63,14 @@
 	X(ACK_HELD,        "ack-held",          "acknowledges what the secondary has not sent yet") \
 	X(NOT_CLIENT,      "not-client",        "numbers of the primary are not known: flow passes untouched") \
 	X(WRONG_WAY,       "wrong-way",         "came in at a port that nothing is taken from") \
+	X(COMPARED,        "compared",          "the secondary's: compared, and never sent") \
+	X(NOT_COMPARED,    "not-compared",      "not IP, or what hosts on a link tell each other: not compared") \
+	X(PRIMARY_DEAD,    "primary-dead",      "the primary's: the secondary had not produced it at the failover") \
+	X(MSG_UNKNOWN,     "msg-unknown",       "a message that means nothing here") \
+	X(LOOKED_AT,       "looked-at",         "the primary's own output: read, goes no further") \
+	X(STANDBY,         "standby",           "from the network before the failover: the primary has it") \
+	X(FENCED,          "fenced",            "from the primary that was given up at the failover") \
+	X(STALE,           "stale",             "held of the secondary when a checkpoint replaced it") \
 	/* wire and fault */ \
 	X(WIRE_LOSS,       "wire-loss",         "lost on purpose, at random") \
 	X(WIRE_NTH,        "wire-nth",          "lost on purpose, by its number") \

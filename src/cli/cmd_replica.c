@@ -8,9 +8,12 @@
 #include "cli/command.h"
 #include "cli/roles.h"
 #include "port/port.h"
+#include "role/replica/compare_role.h"
+#include "role/replica/mirror_role.h"
 #include "role/replica/rewrite_role.h"
 
-/* The commands of the replica differ in their role, their ports and their texts. */
+/* The commands of the replica differ in their role, their ports and their
+ * texts. */
 struct replica_command {
 	const char *role; /* roles.h */
 	const struct option_desc *ports; /* named as the role's: fill engine_config.spec */
@@ -38,10 +41,58 @@ static const struct replica_command rewrite_command = {
 	.title = "Rewriting",
 	.command = "replica rewrite",
 	.synopsis = "--primary PORT --secondary PORT [OPTION]...",
-	.about = "The secondary's seam between the mirror of the primary's input and the "
+	.about = "The secondary's seam between the mirror of the primary's input "
+		 "and the "
 		 "secondary:\n"
-		 "learns by how much the secondary's numbers differ from the primary's in each\n"
-		 "connection, and translates, so that it can take the connections over.\n"
+		 "learns by how much the secondary's numbers differ from the "
+		 "primary's in each\n"
+		 "connection, and translates, so that it can take the connections "
+		 "over.\n"
+		 "Ends on SIGINT and SIGTERM; prints its counters on SIGUSR1.\n",
+};
+
+static const struct option_desc compare_ports[] = {
+	PORT("primary-in", COMPARE_PRIMARY_IN, "what the primary sends"),
+	PORT("secondary-in", COMPARE_SECONDARY_IN, "what the secondary sends"),
+	PORT("out", COMPARE_OUT,
+	     "where the primary's frames go once the secondary has produced the "
+	     "same"),
+	PORT("notify", COMPARE_NOTIFY, "messages: asks for checkpoints, and is told of them"),
+	PORT("control", COMPARE_CONTROL, "commands: failover, checkpoint"),
+	{ .name = NULL },
+};
+
+static const struct replica_command compare_command = {
+	.role = "replica-compare",
+	.ports = compare_ports,
+	.title = "Comparison",
+	.command = "replica compare",
+	.synopsis = "--primary-in PORT --secondary-in PORT --out PORT [OPTION]...",
+	.about = "Lets the primary's output go to the clients once the secondary "
+		 "has produced "
+		 "the\n"
+		 "same, and asks for a checkpoint where it does not, as QEMU's "
+		 "colo-compare does.\n"
+		 "Ends on SIGINT and SIGTERM; prints its counters on SIGUSR1.\n",
+};
+
+static const struct option_desc mirror_ports[] = {
+	PORT("client", MIRROR_CLIENT, "where the clients are"),
+	PORT("primary", MIRROR_PRIMARY, "the primary; without it frames are only copied"),
+	PORT("mirror", MIRROR_MIRROR, "where the copies go"),
+	{ .name = NULL },
+};
+
+static const struct replica_command mirror_command = {
+	.role = "replica-mirror",
+	.ports = mirror_ports,
+	.title = "Mirroring",
+	.command = "replica mirror",
+	.synopsis = "--client PORT [--primary PORT] --mirror PORT [OPTION]...",
+	.about = "Passes frames on between the clients and the primary, and copies "
+		 "those of one "
+		 "way,\n"
+		 "or of both, to a third port.\n"
 		 "Ends on SIGINT and SIGTERM; prints its counters on SIGUSR1.\n",
 };
 
@@ -50,7 +101,8 @@ static unsigned index_of(const struct option_desc *d)
 	return (unsigned)(d->offset / sizeof(const char *));
 }
 
-/* Ports that must be given are, and all are well-formed and different: -1, or 2 after complaining. */
+/* Ports that must be given are, and all are well-formed and different: -1, or 2
+ * after complaining. */
 static int check_ports(const struct option_usage *usage, const struct option_desc *table,
 		       const struct port_desc *ports, const char *const *spec)
 {
@@ -108,4 +160,18 @@ int cmd_replica_rewrite(int argc, char **argv)
 	struct replica_rewrite_config cfg;
 
 	return run(&rewrite_command, &cfg, argc, argv);
+}
+
+int cmd_replica_compare(int argc, char **argv)
+{
+	struct replica_compare_config cfg;
+
+	return run(&compare_command, &cfg, argc, argv);
+}
+
+int cmd_replica_mirror(int argc, char **argv)
+{
+	struct replica_mirror_config cfg;
+
+	return run(&mirror_command, &cfg, argc, argv);
 }

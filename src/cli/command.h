@@ -17,6 +17,8 @@ extern const struct command commands[];
 
 /* Each is in cmd_<name>.c. */
 int cmd_accel_near(int argc, char **argv);
+int cmd_replica_compare(int argc, char **argv);
+int cmd_replica_mirror(int argc, char **argv);
 int cmd_replica_rewrite(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
 int cmd_replay(int argc, char **argv);

@@ -11,6 +11,8 @@ const struct command commands[] = {
 	{ "explain",    cmd_explain,    "draw the connections of captures as ladders, of both sides of a box" },
 	{ "replay",     cmd_replay,     "run a role over captures, on the captures' time" },
 #ifdef HAVE_REPLICA_REWRITE
+	{ "replica compare", cmd_replica_compare, "let out what two servers agree on" },
+	{ "replica mirror", cmd_replica_mirror, "pass frames on, and copy them to a third port" },
 	{ "replica rewrite", cmd_replica_rewrite, "translate a secondary's numbers into the primary's" },
 #endif
 #ifdef HAVE_WIRE

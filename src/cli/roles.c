@@ -68,6 +68,8 @@ static const char *accel_error(const void *config)
 #endif
 
 #ifdef HAVE_REPLICA_REWRITE
+#include "role/replica/compare_role.h"
+#include "role/replica/mirror_role.h"
 #include "role/replica/rewrite_role.h"
 
 #define REPLICA(f) OPTION_FIELD(struct replica_rewrite_config, f)
@@ -95,6 +97,54 @@ static const char *replica_error(const void *config)
 {
 	return replica_rewrite_config_error(config);
 }
+
+#define COMPARE(f) OPTION_FIELD(struct replica_compare_config, f)
+
+static const struct option_desc compare_options[] = {
+	{ .name = "compare-timeout", .kind = OPTION_MS, COMPARE(compare_timeout), .arg = "MS", .def = "3000",
+	  .help = "a frame that waits for longer asks for a checkpoint" },
+	{ .name = "expired-scan-cycle", .kind = OPTION_MS, COMPARE(expired_scan_cycle), .arg = "MS", .def = "1000",
+	  .help = "how often such frames are looked for" },
+	{ .name = "max-queue-size", .kind = OPTION_SIZE, COMPARE(max_queue_size), .arg = "N", .def = "1024", .min = 1,
+	  .help = "frames of one flow and side that wait" },
+	{ .name = "max-flows", .kind = OPTION_SIZE, COMPARE(max_flows), .arg = "N", .def = "16384", .min = 1,
+	  .help = "flows kept" },
+	{ .name = "hold-cells", .kind = OPTION_SIZE, COMPARE(hold_cells), .arg = "N", .def = "65536", .min = 1,
+	  .help = "2 KB cells for waiting frames of all flows" },
+	{ .name = "idle-time", .kind = OPTION_TIME, COMPARE(idle_time), .arg = "TIME", .def = "2h",
+	  .help = "a flow without a packet and with nothing waiting is forgotten after" },
+	{ .name = NULL },
+};
+
+static void compare_defaults(void *ret_config)
+{
+	replica_compare_defaults(ret_config);
+}
+
+static const char *compare_error(const void *config)
+{
+	return replica_compare_config_error(config);
+}
+
+#define MIRROR(f) OPTION_FIELD(struct replica_mirror_config, f)
+
+static const char *const mirror_queues[] = { "tx", "rx", "all", NULL };
+
+static const struct option_desc mirror_options[] = {
+	{ .name = "queue", .kind = OPTION_ENUM, MIRROR(queue), .arg = "WAY", .def = "tx", .names = mirror_queues,
+	  .help = "what is copied: towards the primary, from it, or both" },
+	{ .name = NULL },
+};
+
+static void mirror_defaults(void *ret_config)
+{
+	replica_mirror_defaults(ret_config);
+}
+
+static const char *mirror_error(const void *config)
+{
+	return replica_mirror_config_error(config);
+}
 #endif
 
 static const struct role_entry roles[] = {
@@ -102,6 +152,10 @@ static const struct role_entry roles[] = {
 	{ &accel_near_ops, accel_options, sizeof(struct accel_near_config), accel_defaults, accel_error },
 #endif
 #ifdef HAVE_REPLICA_REWRITE
+	{ &replica_compare_ops, compare_options, sizeof(struct replica_compare_config), compare_defaults,
+	  compare_error },
+	{ &replica_mirror_ops, mirror_options, sizeof(struct replica_mirror_config), mirror_defaults,
+	  mirror_error },
 	{ &replica_rewrite_ops, replica_options, sizeof(struct replica_rewrite_config), replica_defaults,
 	  replica_error },
 #endif

@@ -28,6 +28,8 @@ enum record_kind {
 	REC_ACCEL_FLOW = 1,
 	REC_ACCEL_SERVER = 2,
 	REC_REPLICA_FLOW = 3,
+	REC_REPLICA_STATE = 5,
+	REC_REPLICA_COMPARE = 4,
 	REC_FLOW_END = 8, /* the flow with this key is over: record_flow.h */
 };
 

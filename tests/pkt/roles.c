@@ -155,7 +155,8 @@ static const struct role_kind kinds[] = {
 #endif
 #ifdef HAVE_REPLICA_COMPARE
 	{ "replica-compare", &replica_compare_ops, sizeof(struct replica_compare_config),
-	  compare_settings, compare_defaults, compare_error, NULL, compare_ways },
+	  compare_settings, compare_defaults, compare_error, replica_compare_describe,
+	  compare_ways },
 #endif
 };
 

@@ -15,7 +15,7 @@ struct cfg {
 	bool flag, other;
 	uint8_t small;
 	uint32_t number;
-	uint64_t size, time, rate, big;
+	uint64_t size, time, wait, rate, big;
 	uint32_t share;
 	const char *string;
 	int mode;
@@ -58,6 +58,12 @@ static const struct option_desc table[] = {
 	  .arg = "TIME",
 	  .def = "1.5s",
 	  .help = "a time" },
+	{ .name = "some-wait",
+	  .kind = OPTION_MS,
+	  F(wait),
+	  .arg = "TIME",
+	  .def = "3000",
+	  .help = "a time as others write it" },
 	{ .name = "rate", .kind = OPTION_RATE, F(rate), .arg = "RATE", .help = "a rate" },
 	{ .name = "share", .kind = OPTION_PPM, F(share), .arg = "SHARE", .help = "a share" },
 	{ .name = "string",
@@ -141,6 +147,9 @@ static void reads_values(void **state)
 		{ "--time 0.000000001s", offsetof(struct cfg, time), 1 },
 		{ "--time 2min", offsetof(struct cfg, time), 120000000000 },
 		{ "--time 1h", offsetof(struct cfg, time), 3600000000000 },
+		{ "--some-wait 3000", offsetof(struct cfg, wait), 3000000000 },
+		{ "--some_wait 2.5", offsetof(struct cfg, wait), 2500000 },
+		{ "--some_wait=4s", offsetof(struct cfg, wait), 4000000000 },
 		{ "--rate 100mbit", offsetof(struct cfg, rate), 100000000 },
 		{ "--rate 1.5gbit", offsetof(struct cfg, rate), 1500000000 },
 		{ "--rate 9kbit", offsetof(struct cfg, rate), 9000 },

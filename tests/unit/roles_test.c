@@ -10,7 +10,8 @@
 #include "base/compiler.h"
 #include "cli/roles.h"
 
-static const char *const names[] = { "accel-near", "replica-rewrite" };
+static const char *const names[] = { "accel-near", "replica-compare", "replica-mirror",
+				     "replica-rewrite" };
 
 /* The defaults that the help text prints are those that the role sets. */
 static void defaults_agree(void **state)

@@ -13,6 +13,7 @@
  * Commands at control: "checkpoint" does as COLO_CHECKPOINT; "failover": the primary is dead, what waits of it goes out as far as
  * the secondary has produced the same and is dropped beyond, and from then on what the secondary sends goes out as it comes.
  */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -37,4 +38,12 @@ void replica_compare_defaults(struct replica_compare_config *ret_c);
 const char *replica_compare_config_error(const struct replica_compare_config *c);
 
 extern const struct role_ops replica_compare_ops;
+
+/*
+ * For listings and scripts: the TCP flow of this client-to-server key ("OPEN primary 2 secondary 0 shift far 4000": frames that
+ * wait of each, and the difference of the numbers where it is known).
+ */
+struct flow_key;
+bool replica_compare_describe(const void *role, const struct flow_key *client_key, char *ret_s,
+			      size_t size);
 #endif

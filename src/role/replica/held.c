@@ -22,6 +22,7 @@ struct frame {
 	uint32_t len; /* bytes */
 	uint32_t port;
 	struct offload off;
+	uint64_t note[HELD_NOTE / sizeof(uint64_t)];
 };
 
 struct held {
@@ -126,29 +127,68 @@ static uint32_t find_run(struct held *h, uint32_t n)
 	return HELD_NONE;
 }
 
-enum reason held_put(struct held *h, struct held_queue *q, unsigned port, const struct packet *p)
+static uint32_t cells_for(const struct packet *p)
 {
-	uint32_t len = packet_len(p), n = (uint32_t)((BYTES + len + HELD_CELL - 1) / HELD_CELL), i;
-	struct frame *f;
+	return (uint32_t)((BYTES + packet_len(p) + HELD_CELL - 1) / HELD_CELL);
+}
 
-	if (q->cells + n > HELD_FLOW_CELLS)
-		return R_QUOTA;
-	i = find_run(h, n);
+enum reason held_store(struct held *h, unsigned port, const struct packet *p, uint32_t *ret_at)
+{
+	uint32_t len = packet_len(p), n = cells_for(p), i = find_run(h, n);
+
 	if (i == HELD_NONE)
 		return R_STORE_FULL;
 	mark(h, i, n, true);
-	f = frame(h, i);
-	*f = (struct frame){ HELD_NONE, n, len, port, p->off };
+	*frame(h, i) = (struct frame){ HELD_NONE, n, len, port, p->off, { 0 } };
 	memcpy(cell(h, i) + BYTES, p->head, p->head_len);
 	if (p->body_len)
 		memcpy(cell(h, i) + BYTES + p->head_len, p->body, p->body_len);
-	if (q->first == HELD_NONE)
-		q->first = i;
-	else
-		frame(h, q->last)->next = i;
-	q->last = i;
-	q->cells += n;
+	*ret_at = i;
 	return R_NONE;
+}
+
+void held_link(struct held *h, struct held_queue *q, uint32_t prev, uint32_t at)
+{
+	struct frame *f = frame(h, at);
+
+	f->next = prev == HELD_NONE ? q->first : frame(h, prev)->next;
+	if (prev == HELD_NONE)
+		q->first = at;
+	else
+		frame(h, prev)->next = at;
+	if (f->next == HELD_NONE)
+		q->last = at;
+	q->cells += f->cells;
+}
+
+uint32_t held_unlink(struct held *h, struct held_queue *q, uint32_t prev)
+{
+	uint32_t at = prev == HELD_NONE ? q->first : frame(h, prev)->next;
+	struct frame *f = frame(h, at);
+
+	assert(at != HELD_NONE);
+	if (prev == HELD_NONE)
+		q->first = f->next;
+	else
+		frame(h, prev)->next = f->next;
+	if (f->next == HELD_NONE)
+		q->last = prev;
+	q->cells -= f->cells;
+	f->next = HELD_NONE;
+	return at;
+}
+
+enum reason held_put(struct held *h, struct held_queue *q, unsigned port, const struct packet *p)
+{
+	enum reason why;
+	uint32_t i;
+
+	if (q->cells + cells_for(p) > HELD_FLOW_CELLS)
+		return R_QUOTA;
+	why = held_store(h, port, p, &i);
+	if (why == R_NONE)
+		held_link(h, q, q->last, i);
+	return why;
 }
 
 uint32_t held_look(struct held *h, uint32_t at, unsigned *ret_port, struct packet *ret_p)
@@ -160,34 +200,41 @@ uint32_t held_look(struct held *h, uint32_t at, unsigned *ret_port, struct packe
 	return f->next;
 }
 
-/* Takes the first cell of q off it. */
-static uint32_t unlink_first(struct held *h, struct held_queue *q)
+void held_give(struct held *h, uint32_t at, struct packet *ret_p)
 {
-	uint32_t i = q->first;
-	struct frame *f = frame(h, i);
+	unsigned port;
 
-	assert(i != HELD_NONE);
-	q->first = f->next;
-	if (q->first == HELD_NONE)
-		q->last = HELD_NONE;
-	q->cells -= f->cells;
-	return i;
+	(void)held_look(h, at, &port, ret_p);
+	frame(h, at)->next = h->taken;
+	h->taken = at;
 }
 
 void held_take(struct held *h, struct held_queue *q, unsigned *ret_port, struct packet *ret_p)
 {
-	uint32_t i = unlink_first(h, q);
+	uint32_t at = held_unlink(h, q, HELD_NONE);
 
-	(void)held_look(h, i, ret_port, ret_p);
-	frame(h, i)->next = h->taken;
-	h->taken = i;
+	*ret_port = frame(h, at)->port;
+	held_give(h, at, ret_p);
+}
+
+void held_forget(struct held *h, uint32_t at)
+{
+	mark(h, at, frame(h, at)->cells, false);
 }
 
 void held_drop(struct held *h, struct held_queue *q)
 {
-	uint32_t i = unlink_first(h, q);
+	held_forget(h, held_unlink(h, q, HELD_NONE));
+}
 
-	mark(h, i, frame(h, i)->cells, false);
+void *held_note(struct held *h, uint32_t at)
+{
+	return frame(h, at)->note;
+}
+
+uint32_t held_next(struct held *h, uint32_t at)
+{
+	return frame(h, at)->next;
 }
 
 unsigned held_clear(struct held *h, struct held_queue *q)
@@ -196,6 +243,25 @@ unsigned held_clear(struct held *h, struct held_queue *q)
 
 	for (; q->first != HELD_NONE; n++)
 		held_drop(h, q);
+	return n;
+}
+
+unsigned held_drop_ports(struct held *h, struct held_queue *q, uint32_t ports)
+{
+	uint32_t prev = HELD_NONE, at = q->first;
+	unsigned n = 0;
+
+	while (at != HELD_NONE) {
+		uint32_t next = frame(h, at)->next;
+
+		if (ports >> frame(h, at)->port & 1) {
+			held_forget(h, held_unlink(h, q, prev));
+			n++;
+		} else {
+			prev = at;
+		}
+		at = next;
+	}
 	return n;
 }
 

@@ -21,6 +21,7 @@
 #define HELD_CELL 2048u
 #define HELD_CELLS_MAX (1u << 20)
 #define HELD_FLOW_CELLS 80u /* a flow's share: two super-packets of 64 KB, or 80 frames */
+#define HELD_NOTE 32u /* bytes beside each frame that are the user's own */
 
 struct held;
 
@@ -59,8 +60,28 @@ void held_take(struct held *h, struct held_queue *q, unsigned *ret_port, struct 
 /* Drops the first frame of q (there must be one): its cells are free at once. */
 void held_drop(struct held *h, struct held_queue *q);
 
+/* Drops those frames of q that came in at one of ports (a bit each).  Returns how many there were. */
+unsigned held_drop_ports(struct held *h, struct held_queue *q, uint32_t ports);
+
 /* Drops all frames of q.  Returns how many there were. */
 unsigned held_clear(struct held *h, struct held_queue *q);
+
+/*
+ * For queues that are no plain ones: a frame is stored in no queue (R_NONE or R_STORE_FULL; no share
+ * limits it), linked in behind the frame prev (HELD_NONE: as the first), unlinked from behind prev
+ * (there must be one), and in no queue again given out as by held_take(), or dropped.
+ */
+enum reason held_store(struct held *h, unsigned port, const struct packet *p, uint32_t *ret_at);
+void held_link(struct held *h, struct held_queue *q, uint32_t prev, uint32_t at);
+uint32_t held_unlink(struct held *h, struct held_queue *q, uint32_t prev);
+void held_give(struct held *h, uint32_t at, struct packet *ret_p);
+void held_forget(struct held *h, uint32_t at);
+
+/* HELD_NOTE bytes, aligned to 8, that lie with the frame at `at`: zeroed when it is held. */
+void *held_note(struct held *h, uint32_t at);
+
+/* The frame behind that at `at` in its queue; HELD_NONE if it is the last. */
+uint32_t held_next(struct held *h, uint32_t at);
 
 /* Gives the cells of taken frames back: the outbox was flushed. */
 void held_sweep(struct held *h);
