@@ -12,8 +12,7 @@
 #include "role/replica/mirror_role.h"
 #include "role/replica/rewrite_role.h"
 
-/* The commands of the replica differ in their role, their ports and their
- * texts. */
+/* The commands of the replica differ in their role, their ports and their texts. */
 struct replica_command {
 	const char *role; /* roles.h */
 	const struct option_desc *ports; /* named as the role's: fill engine_config.spec */
@@ -32,6 +31,12 @@ static const struct option_desc rewrite_ports[] = {
 	PORT("primary", REPLICA_PRIMARY,
 	     "what the clients send, and where the secondary's output goes"),
 	PORT("secondary", REPLICA_SECONDARY, "the secondary"),
+	PORT("secondary-out", REPLICA_SECONDARY_OUT,
+	     "the secondary's output, where a stream goes one way only"),
+	PORT("primary-out", REPLICA_PRIMARY_OUT, "the primary's own output: only looked at"),
+	PORT("compare", REPLICA_COMPARE, "where the secondary's output goes instead"),
+	PORT("network", REPLICA_NETWORK, "the clients themselves, after the failover"),
+	PORT("control", REPLICA_CONTROL, "commands: failover, checkpoint"),
 	{ .name = NULL },
 };
 
@@ -41,13 +46,10 @@ static const struct replica_command rewrite_command = {
 	.title = "Rewriting",
 	.command = "replica rewrite",
 	.synopsis = "--primary PORT --secondary PORT [OPTION]...",
-	.about = "The secondary's seam between the mirror of the primary's input "
-		 "and the "
+	.about = "The secondary's seam between the mirror of the primary's input and the "
 		 "secondary:\n"
-		 "learns by how much the secondary's numbers differ from the "
-		 "primary's in each\n"
-		 "connection, and translates, so that it can take the connections "
-		 "over.\n"
+		 "learns by how much the secondary's numbers differ from the primary's in each\n"
+		 "connection, and translates, so that it can take the connections over.\n"
 		 "Ends on SIGINT and SIGTERM; prints its counters on SIGUSR1.\n",
 };
 
@@ -55,8 +57,7 @@ static const struct option_desc compare_ports[] = {
 	PORT("primary-in", COMPARE_PRIMARY_IN, "what the primary sends"),
 	PORT("secondary-in", COMPARE_SECONDARY_IN, "what the secondary sends"),
 	PORT("out", COMPARE_OUT,
-	     "where the primary's frames go once the secondary has produced the "
-	     "same"),
+	     "where the primary's frames go once the secondary has produced the same"),
 	PORT("notify", COMPARE_NOTIFY, "messages: asks for checkpoints, and is told of them"),
 	PORT("control", COMPARE_CONTROL, "commands: failover, checkpoint"),
 	{ .name = NULL },
@@ -68,11 +69,9 @@ static const struct replica_command compare_command = {
 	.title = "Comparison",
 	.command = "replica compare",
 	.synopsis = "--primary-in PORT --secondary-in PORT --out PORT [OPTION]...",
-	.about = "Lets the primary's output go to the clients once the secondary "
-		 "has produced "
+	.about = "Lets the primary's output go to the clients once the secondary has produced "
 		 "the\n"
-		 "same, and asks for a checkpoint where it does not, as QEMU's "
-		 "colo-compare does.\n"
+		 "same, and asks for a checkpoint where it does not, as QEMU's colo-compare does.\n"
 		 "Ends on SIGINT and SIGTERM; prints its counters on SIGUSR1.\n",
 };
 
@@ -89,8 +88,7 @@ static const struct replica_command mirror_command = {
 	.title = "Mirroring",
 	.command = "replica mirror",
 	.synopsis = "--client PORT [--primary PORT] --mirror PORT [OPTION]...",
-	.about = "Passes frames on between the clients and the primary, and copies "
-		 "those of one "
+	.about = "Passes frames on between the clients and the primary, and copies those of one "
 		 "way,\n"
 		 "or of both, to a third port.\n"
 		 "Ends on SIGINT and SIGTERM; prints its counters on SIGUSR1.\n",
@@ -101,8 +99,7 @@ static unsigned index_of(const struct option_desc *d)
 	return (unsigned)(d->offset / sizeof(const char *));
 }
 
-/* Ports that must be given are, and all are well-formed and different: -1, or 2
- * after complaining. */
+/* Ports that must be given are, and all are well-formed and different: -1, or 2 after complaining. */
 static int check_ports(const struct option_usage *usage, const struct option_desc *table,
 		       const struct port_desc *ports, const char *const *spec)
 {

@@ -580,7 +580,11 @@ static void bad_records_change_nothing(void **state)
 	record_begin(&bad, REC_REPLICA_FLOW, 99);
 	record_end(&bad);
 	assert_int_equal(replica_rewrite_ops.restore(two->role, &bad, 0), -EPROTO);
+	/* What an older version wrote has not all that is needed. */
 	record_begin(&bad, REC_REPLICA_FLOW, 1);
+	record_end(&bad);
+	assert_int_equal(replica_rewrite_ops.restore(two->role, &bad, 0), -EPROTO);
+	record_begin(&bad, REC_REPLICA_FLOW, 2);
 	record_end(&bad);
 	assert_int_equal(replica_rewrite_ops.restore(two->role, &bad, 0), -EINVAL);
 	assert_int_equal(save_all(two, 0, &bad, 1), 0);

@@ -5,19 +5,22 @@
 
 #include "core/outbox.h"
 #include "core/segment.h"
+#include "role/replica/guest.h"
 #include "role/replica/known.h"
+#include "role/replica/stamp.h"
 
 /*
  * Theory of operation
  *
  * Three numbers make a shift: C and S, the ISNs of the client and of the secondary, are in
- * their SYNs; P, the primary's, is not visible here, but the client's first segment
- * acknowledges it.  C is known when a flow is entered; S and P come in either order.
+ * their SYNs.  P, the primary's, is told by the primary itself where its output is looked at
+ * (primary.h); else it is not visible here, but the client's first segment acknowledges it.  C
+ * is known when a flow is entered; S and P come in either order.
  *
  * A segment *teaches* if its ack must be P + 1: it is the client's first (seq C + 1), and has
  * no SACK, which would tell that the primary has spoken.  What comes before the teacher waits,
  * from both sides, in order; a SYN always passes, as it came while P is unknown.  The rest that
- * can be known:
+ * can be known without the primary's own word:
  *
  *  - The teacher comes before the secondary's SYN: it waits, and the SYN then leaves translated.
  *  - The first segment to be seen is not the first that was sent (seq behind C + 1): it waits 1
@@ -49,16 +52,24 @@ static bool is_syn(const struct view *v)
 	return (v->flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
 }
 
-enum reason half_open(struct turn *t, const struct flow_key *key, const struct view *v)
+enum reason half_open(struct turn *t, const struct flow_key *key, const struct packet *p,
+		      const struct view *v)
 {
 	static const struct seqmap none;
+	struct tcp_options o;
 	struct segment s;
+	enum reason r;
 	uint32_t f;
 
 	if (track_event_of(v->flags) != TE_SYN)
 		return R_TCP_FLAGS;
 	(void)segment_read(v, NEAR, NEAR, &none, &s);
-	return pair_open(t, key, &s, &f);
+	r = pair_open(t, key, &s, &f);
+	if (r != R_NONE)
+		return r;
+	(void)view_options(p, v, &o);
+	pair_of(t, f)->client = pair_offer(&o);
+	return R_NONE;
 }
 
 /* Does this segment of the client tell the primary's ISN? */
@@ -73,32 +84,39 @@ static bool teaches(const struct pair *c, const struct packet *p, const struct v
 	return !(o.present & OPT_SACK);
 }
 
-/*
- * Both ISNs are there: the shift, and the difference of the clocks if the teacher has
- * timestamps.
- */
-static void learn(struct turn *t, uint32_t f, const struct packet *p, const struct view *v)
+void half_told(struct pair *c, const struct view *v, const struct tcp_options *o)
 {
-	struct pair *c = pair_of(t, f);
-	struct tcp_options o;
-
-	(void)view_options(p, v, &o);
-	(void)seqmap_learn(&c->seam.seq, NEAR, (sut_seq){ 0 }, (sut_farseq){ 0 });
-	(void)seqmap_learn(&c->seam.seq, FAR, (sut_seq){ v->ack - 1 }, c->far_isn);
-	known_learn_clock(c, v, &o);
-	count_event(t->r->env, EV_LEARNT);
-	pair_known(t, f);
+	if (c->near_isn_known)
+		return;
+	c->near_isn_known = true;
+	c->near_isn = (sut_seq){ v->ack - 1 };
+	c->near_has_ts = o->present & OPT_TS;
+	c->near_tsval = c->near_has_ts ? o->tsecr : 0;
 }
 
-void half_hold(struct turn *t, uint32_t f, enum sut_side side, const struct packet *p)
+void half_learn(struct turn *t, uint32_t f)
 {
 	struct pair *c = pair_of(t, f);
-	enum reason r = held_put(t->r->held, &c->held, side, p);
+
+	(void)seqmap_learn(&c->seam.seq, NEAR, (sut_seq){ 0 }, (sut_farseq){ 0 });
+	(void)seqmap_learn(&c->seam.seq, FAR, c->near_isn, c->far_isn);
+	stamp_learn(c);
+	count_event(t->r->env, EV_LEARNT);
+	pair_known(t, f);
+	pair_compare(t, f);
+}
+
+void half_hold(struct turn *t, uint32_t f, const struct packet *p)
+{
+	struct pair *c = pair_of(t, f);
+	enum reason r = held_put(t->r->held, &c->held, t->port, p);
 
 	if (r == R_NONE)
 		t->r->env->counters->event[EV_HELD_BYTES] += packet_len(p);
 	else
 		count_drop(t->r->env, r);
+	if (c->phase == PAIR_HALF && c->held.first != HELD_NONE)
+		pair_set_waiting(t, f, true);
 }
 
 /*
@@ -109,20 +127,20 @@ static struct packet *put_first(struct turn *t, uint32_t f, enum sut_side *ret_s
 {
 	struct held_queue *q = &pair_of(t, f)->held;
 	struct packet *p, was;
-	unsigned side;
+	unsigned port;
 	bool fits;
 
-	(void)held_look(t->r->held, q->first, &side, &was);
+	(void)held_look(t->r->held, q->first, &port, &was);
 	fits = was.head_len <= OUTBOX_SLOT - PACKET_HEADROOM;
-	p = outbox_make(t->out, !side, fits ? was.head_len : 0);
+	p = outbox_make(t->out, pair_route(t->r, port), fits ? was.head_len : 0);
 	if (fits) {
 		memcpy(p->head, was.head, was.head_len);
 		p->off = was.off;
 		held_drop(t->r->held, q);
 	} else {
-		held_take(t->r->held, q, &side, p);
+		held_take(t->r->held, q, &port, p);
 	}
-	*ret_side = (enum sut_side)side;
+	*ret_side = pair_side(port);
 	return p;
 }
 
@@ -151,30 +169,27 @@ void half_release(struct turn *t, uint32_t f)
 		pair_refresh(t, f);
 }
 
-static void give_up(struct turn *t, uint32_t f, enum reason why)
+void half_give_up(struct turn *t, uint32_t f, enum reason why)
 {
-	pair_of(t, f)->phase = PAIR_GIVEN_UP;
-	pair_of(t, f)->why = (uint8_t)why;
+	pair_give_up(t, f, why);
 	half_release(t, f);
 }
 
 void half_timer(struct turn *t, uint32_t f)
 {
 	if (pair_of(t, f)->doomed)
-		give_up(t, f, R_NOT_CLIENT);
+		half_give_up(t, f, R_NOT_CLIENT);
 	else
 		pair_end(t, f, EV_FLOWS_CLOSED, "handshake not finished in time");
 }
 
-/* Something of the client was held: how long may it wait? */
-static void near_held(struct turn *t, uint32_t f, bool teacher)
+void half_doom(struct turn *t, uint32_t f, bool doomed)
 {
 	struct pair *c = pair_of(t, f);
 
-	c->teacher_held = c->teacher_held || teacher;
-	if (c->doomed == !c->teacher_held)
+	if (c->doomed == doomed)
 		return;
-	c->doomed = !c->teacher_held;
+	c->doomed = doomed;
 	pair_half_timer(t, f);
 }
 
@@ -210,6 +225,7 @@ static bool of_this_opening(const struct pair *c, const struct view *v)
 static void near_segment(struct turn *t, uint32_t f, struct packet *p, struct view *v)
 {
 	struct pair *c = pair_of(t, f);
+	struct tcp_options o;
 	bool teacher;
 
 	if (!(v->flags & TCP_ACK)) {
@@ -226,34 +242,42 @@ static void near_segment(struct turn *t, uint32_t f, struct packet *p, struct vi
 		return;
 	}
 	teacher = teaches(c, p, v);
+	(void)view_options(p, v, &o);
+	if (teacher)
+		half_told(c, v, &o);
 	if (teacher && c->far_isn_known) {
-		learn(t, f, p, v);
+		half_learn(t, f);
 		outbox_put(t->out, REPLICA_SECONDARY, p);
 		known_segment(t, f, NEAR, p, v);
 		half_release(t, f);
 		return;
 	}
-	half_hold(t, f, NEAR, p);
-	if (c->early && v->seq == pair_rec(t, f, NEAR)->end.v)
-		give_up(t, f, R_SYN_TFO);
+	half_hold(t, f, p);
+	if (c->early && !c->near_isn_known && v->seq == pair_rec(t, f, NEAR)->end.v)
+		half_give_up(t, f, R_SYN_TFO);
 	else
-		near_held(t, f, teacher);
+		half_doom(t, f, !c->near_isn_known);
 }
 
-/* Finds the teacher among what is held; false if there is none. */
-static bool find_teacher(struct turn *t, uint32_t f, struct packet *ret_p, struct view *ret_v)
+/* Takes the primary's ISN from the teacher among what is held, if there is one. */
+static void find_teacher(struct turn *t, uint32_t f)
 {
 	struct pair *c = pair_of(t, f);
 	uint32_t at = c->held.first;
-	unsigned side;
+	struct packet p;
+	struct view v;
+	unsigned port;
 
-	while (at != HELD_NONE) {
-		at = held_look(t->r->held, at, &side, ret_p);
-		if (side == NEAR && view_parse(ret_p, ret_v) == R_NONE && ret_v->tcp &&
-		    teaches(c, ret_p, ret_v))
-			return true;
+	while (at != HELD_NONE && !c->near_isn_known) {
+		struct tcp_options o;
+
+		at = held_look(t->r->held, at, &port, &p);
+		if (pair_side(port) != NEAR || view_parse(&p, &v) != R_NONE || !v.tcp ||
+		    !teaches(c, &p, &v))
+			continue;
+		(void)view_options(&p, &v, &o);
+		half_told(c, &v, &o);
 	}
-	return false;
 }
 
 /* Does v acknowledge the client's SYN, its early data or not? */
@@ -262,13 +286,8 @@ static bool acks_syn(const struct turn *t, uint32_t f, const struct view *v)
 	return v->ack == first_seq(pair_of(t, f)).v || v->ack == pair_rec(t, f, NEAR)->end.v;
 }
 
-/*
- * The secondary's ISN and the clock of its first SYN: later ones repeat it, unless the
- * listener began anew.
- */
-static void take_far_syn(struct turn *t, uint32_t f, const struct packet *p, const struct view *v)
+void half_take_far_syn(struct pair *c, const struct packet *p, const struct view *v)
 {
-	struct pair *c = pair_of(t, f);
 	struct tcp_options o;
 
 	(void)view_options(p, v, &o);
@@ -280,6 +299,9 @@ static void take_far_syn(struct turn *t, uint32_t f, const struct packet *p, con
 	c->far_isn = (sut_farseq){ v->seq };
 	c->far_has_ts = o.present & OPT_TS;
 	c->far_tsval = c->far_has_ts ? o.tsval : 0;
+	c->secondary = pair_offer(&o);
+	if (pair_by_guest(c))
+		c->early = v->payload_len;
 }
 
 bool half_answers_pending(const struct pair *c, const struct view *v)
@@ -298,25 +320,58 @@ void half_restart(struct turn *t, uint32_t f, const struct packet *p, const stru
 	};
 
 	pair_reopen(t, f, &syn);
-	take_far_syn(t, f, p, v);
+	half_take_far_syn(pair_of(t, f), p, v);
 }
 
-/* The secondary's SYN: passes as it is, unless a held segment tells the rest. */
+void half_again(struct turn *t, uint32_t f, struct packet *p, struct view *v)
+{
+	const struct pair old = *pair_of(t, f);
+	struct segment syn = {
+		.sender = NEAR,
+		.flags = TCP_SYN,
+		.len = 1 + old.early,
+		.payload_len = old.early,
+		.seq = old.track.isn[NEAR],
+	};
+	struct pair *c = pair_of(t, f);
+
+	pair_reopen(t, f, pair_by_guest(&old) ? NULL : &syn);
+	c->client = old.client;
+	half_take_far_syn(c, p, v);
+	if (!old.near_isn_known)
+		return;
+	c->near_isn_known = true;
+	c->near_isn_sure = old.near_isn_sure;
+	c->near_isn = old.near_isn;
+	c->near_has_ts = old.near_has_ts;
+	c->near_tsval = old.near_tsval;
+	c->primary = old.primary;
+	half_learn(t, f);
+	known_segment(t, f, FAR, p, v);
+}
+
+/* The secondary's SYN: passes as it is, unless the rest is known. */
 static void far_syn(struct turn *t, uint32_t f, struct packet *p, struct view *v)
 {
-	struct packet teacher;
-	struct view tv;
+	struct pair *c = pair_of(t, f);
 
-	outbox_put(t->out, REPLICA_PRIMARY, p);
-	if (half_answers_pending(pair_of(t, f), v))
+	outbox_put(t->out, t->to, p);
+	if (half_answers_pending(c, v)) {
+		if (t->r->failed_over) { /* a new connection */
+			count_pass(t->r->env, R_NO_FLOW);
+			half_give_up(t, f, R_NO_FLOW);
+			return;
+		}
 		half_restart(t, f, p, v);
-	else if ((v->flags & TCP_ACK) && !acks_syn(t, f, v))
+	} else if ((v->flags & TCP_ACK) && !acks_syn(t, f, v)) {
 		return;
-	else
-		take_far_syn(t, f, p, v);
-	if (!find_teacher(t, f, &teacher, &tv))
+	} else {
+		half_take_far_syn(c, p, v);
+	}
+	find_teacher(t, f);
+	if (!c->near_isn_known)
 		return;
-	learn(t, f, &teacher, &tv);
+	half_learn(t, f);
 	known_segment(t, f, FAR, p, v);
 	half_release(t, f);
 }
@@ -330,19 +385,21 @@ static void far_segment(struct turn *t, uint32_t f, struct packet *p, struct vie
 		return;
 	}
 	if (seam_keeps_seq(v->flags, v->seq)) {
-		outbox_put(t->out, REPLICA_PRIMARY, p);
+		outbox_put(t->out, t->to, p);
 		if (acks_syn(t, f, v))
 			pair_end(t, f, EV_FLOWS_CLOSED, "refused by the secondary");
 		return;
 	}
-	half_hold(t, f, FAR, p);
+	half_hold(t, f, p);
 	if (!c->far_isn_known)
-		give_up(t, f, R_NO_FLOW);
+		half_give_up(t, f, R_NO_FLOW);
 }
 
 void half_segment(struct turn *t, uint32_t f, enum sut_side side, struct packet *p, struct view *v)
 {
-	if (side == NEAR)
+	if (pair_by_guest(pair_of(t, f)))
+		guest_segment(t, f, side, p, v);
+	else if (side == NEAR)
 		near_segment(t, f, p, v);
 	else
 		far_segment(t, f, p, v);

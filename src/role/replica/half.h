@@ -3,7 +3,7 @@
 #define SUT_ROLE_REPLICA_HALF_H
 /*
  * half - connections whose shift is not known yet: what tells the numbers, what passes, and
- * what must wait.
+ * what must wait.  Those that the guest opens are guest.h's, as far as they differ.
  *
  * Does not: translate (known.h), keep the flow's life (pair.h).
  */
@@ -18,11 +18,11 @@
  * A client's SYN of no flow came in under this key: enters it, or says why it passes
  * untouched.
  */
-enum reason half_open(struct turn *t, const struct flow_key *key, const struct view *v);
+enum reason half_open(struct turn *t, const struct flow_key *key, const struct packet *p,
+		      const struct view *v);
 
 /*
- * A packet from the port of side for flow f in phase HALF: sent on, translated if it told the
- * shift, or held.
+ * A packet of side for flow f in phase HALF: sent on, translated if it told the shift, or held.
  */
 void half_segment(struct turn *t, uint32_t f, enum sut_side side, struct packet *p, struct view *v);
 
@@ -35,14 +35,38 @@ bool half_answers_pending(const struct pair *c, const struct view *v);
  */
 void half_restart(struct turn *t, uint32_t f, const struct packet *p, const struct view *v);
 
+/*
+ * Goes back to HALF from pair.copied: the secondary's SYN v shows that it opens the connection
+ * itself, and has told its ISN.  v, in the outbox already, is translated if the rest is known.
+ */
+void half_again(struct turn *t, uint32_t f, struct packet *p, struct view *v);
+
+/* The client's segment v acknowledges the primary's SYN and nothing more: takes its ISN and clock. */
+void half_told(struct pair *c, const struct view *v, const struct tcp_options *o);
+
+/*
+ * The secondary's ISN and the clock of its first SYN: later ones repeat it, unless the
+ * listener, or the guest, began anew.
+ */
+void half_take_far_syn(struct pair *c, const struct packet *p, const struct view *v);
+
+/* Both ISNs are there: enters KNOWN.  What is held stays until half_release(). */
+void half_learn(struct turn *t, uint32_t f);
+
 /* Holds p, or counts why it is dropped. */
-void half_hold(struct turn *t, uint32_t f, enum sut_side side, const struct packet *p);
+void half_hold(struct turn *t, uint32_t f, const struct packet *p);
 
 /*
  * Sends what f holds, in order: translated in phase KNOWN, as it came in GIVEN_UP (which then
  * ends the flow).
  */
 void half_release(struct turn *t, uint32_t f);
+
+/* Gives f up for this reason, and sends what it holds. */
+void half_give_up(struct turn *t, uint32_t f, enum reason why);
+
+/* How long may what is held wait: 1 s if nothing can end the wait (doomed), else half-open-time. */
+void half_doom(struct turn *t, uint32_t f, bool doomed);
 
 /* The timer of f fired in phase HALF. */
 void half_timer(struct turn *t, uint32_t f);

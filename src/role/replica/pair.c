@@ -80,9 +80,37 @@ static void set_evictable(struct turn *t, uint32_t f, bool on)
 		unchain(t, &t->r->evictable, f, offsetof(struct pair, evict));
 }
 
+void pair_set_waiting(struct turn *t, uint32_t f, bool on)
+{
+	if (on)
+		enchain(t, &t->r->waiting, f, offsetof(struct pair, waiting));
+	else
+		unchain(t, &t->r->waiting, f, offsetof(struct pair, waiting));
+}
+
+unsigned pair_route(const struct rewrite *r, unsigned port)
+{
+	if (pair_side(port) == NEAR)
+		return REPLICA_SECONDARY;
+	if (r->failed_over && pair_joined(r, REPLICA_NETWORK))
+		return REPLICA_NETWORK;
+	if (pair_joined(r, REPLICA_COMPARE))
+		return REPLICA_COMPARE;
+	return port == REPLICA_SECONDARY && pair_joined(r, REPLICA_SECONDARY_OUT)
+		       ? REPLICA_SECONDARY_OUT
+		       : REPLICA_PRIMARY;
+}
+
 bool pair_is_closed(const struct pair *c)
 {
 	return c->track.state == TRACK_TIME_WAIT || c->track.state == TRACK_CLOSED;
+}
+
+/* Is the handshake not over yet? */
+static bool is_half_open(const struct pair *c)
+{
+	return c->phase == PAIR_HALF || c->track.state == TRACK_SYN_SENT ||
+	       c->track.state == TRACK_SYN_RECEIVED;
 }
 
 static sut_time later(sut_time now, sut_time by)
@@ -104,6 +132,8 @@ void pair_half_timer(struct turn *t, uint32_t f)
 /* How long a flow in this state stays without a packet. */
 static sut_time stays(const struct rewrite *r, const struct pair *c)
 {
+	if (is_half_open(c))
+		return r->cfg.half_open_time;
 	return pair_is_closed(c) || c->track.state == TRACK_CLOSING ? r->cfg.time_wait
 								    : r->cfg.idle_time;
 }
@@ -117,31 +147,51 @@ static void known_timer(struct turn *t, uint32_t f)
 
 bool pair_still_used(struct turn *t, uint32_t f)
 {
+	const struct pair *c = pair_of(t, f);
 	uint32_t seen = pair_rec(t, f, NEAR)->flags | pair_rec(t, f, FAR)->flags;
 
-	if (!(seen & FLOW_SEEN) || pair_is_closed(pair_of(t, f)))
+	if (!(seen & FLOW_SEEN) || pair_is_closed(c) || is_half_open(c))
 		return false;
 	known_timer(t, f);
 	return true;
 }
 
+/* Is nothing open but the numbers themselves?  For both directions alike. */
+static bool is_settled(const struct pair *c)
+{
+	return c->phase == PAIR_KNOWN && c->track.state == TRACK_ESTABLISHED &&
+	       c->held.first == HELD_NONE && (!c->far_has_ts || (c->ts_known && c->far_talks)) &&
+	       pair_far_seen(c);
+}
+
+static bool near_is_fast(const struct pair *c)
+{
+	return c->stamps != STAMPS_UNKNOWN && c->lift_by == 0 && !seam_rescales(&c->seam, NEAR);
+}
+
+static bool far_is_fast(const struct rewrite *r, const struct pair *c)
+{
+	return !c->withheld.any && !c->copied && !seam_rescales(&c->seam, FAR) &&
+	       (!r->failed_over || c->lifted || !c->ts_known);
+}
+
 void pair_refresh(struct turn *t, uint32_t f)
 {
 	const struct pair *c = pair_of(t, f);
-	bool fast = c->phase == PAIR_KNOWN && c->track.state == TRACK_ESTABLISHED &&
-		    c->held.first == HELD_NONE && (!c->far_has_ts || (c->ts_known && c->far_talks));
 	struct flow_rec *near = pair_rec(t, f, NEAR), *far = pair_rec(t, f, FAR);
 	struct seam_add a = seam_add_of(&c->seam, NEAR), b = seam_add_of(&c->seam, FAR);
+	bool settled = is_settled(c);
+	uint32_t epoch = c->epoch << PAIR_EPOCH_SHIFT;
 
-	near->add_seq = a.seq;
-	near->add_ack = a.ack;
+	near->add_ack = a.ack; /* add_seq: pair_echo() */
 	near->add_ts = a.tsecr;
 	far->add_seq = b.seq;
 	far->add_ack = b.ack;
 	far->add_ts = b.tsval;
-	near->flags = (near->flags & FLOW_SEEN) | (fast ? FLOW_FAST : 0);
-	far->flags = (far->flags & FLOW_SEEN) | FLOW_TS_VAL |
-		     (fast && !c->withheld.any ? FLOW_FAST : 0);
+	near->flags = (near->flags & FLOW_SEEN) | epoch |
+		      (settled && near_is_fast(c) ? FLOW_FAST : 0);
+	far->flags = (far->flags & FLOW_SEEN) | FLOW_TS_VAL | epoch |
+		     (settled && far_is_fast(t->r, c) ? FLOW_FAST : 0);
 }
 
 static void tell(struct turn *t, uint32_t f, uint8_t from, uint8_t to, const char *why)
@@ -165,12 +215,24 @@ static void entered(struct turn *t, uint32_t f, uint8_t from, const char *why)
 	const struct pair *c = pair_of(t, f);
 
 	tell(t, f, from, c->track.state, why);
-	set_evictable(t, f, c->phase == PAIR_HALF || pair_is_closed(c));
+	set_evictable(t, f, is_half_open(c) || pair_is_closed(c));
 	if (c->phase == PAIR_HALF)
 		pair_half_timer(t, f);
 	else
 		known_timer(t, f);
 	pair_refresh(t, f);
+}
+
+/* The one place where a phase changes but for its first. */
+static void set_phase(struct turn *t, uint32_t f, enum pair_phase phase)
+{
+	struct pair *c = pair_of(t, f);
+
+	t->r->half_open -= c->phase == PAIR_HALF;
+	t->r->half_open += phase == PAIR_HALF;
+	c->phase = (uint8_t)phase;
+	if (phase != PAIR_HALF)
+		pair_set_waiting(t, f, false);
 }
 
 static void edges_of(struct turn *t, uint32_t f, struct track_edges ret_e[SUT_SIDES])
@@ -197,18 +259,24 @@ enum track_verdict pair_track(struct turn *t, uint32_t f, const struct segment *
 	return v;
 }
 
-/* Cold state and records as of a connection of which only this SYN was seen; held frames stay. */
+/*
+ * Cold state and records as of a connection of which only this SYN was seen (NULL: one of the
+ * guest's, in numbers that say nothing yet); held frames stay.
+ */
 static void begin(struct turn *t, uint32_t f, const struct segment *syn)
 {
 	struct pair *c = pair_of(t, f), old = *c;
 	struct track_edges e[SUT_SIDES];
 
 	*c = (struct pair){
+		.track = { .state = TRACK_SYN_SENT, .opener = FAR },
 		.phase = PAIR_HALF,
+		.epoch = t->r->epoch,
 		.since = t->now,
-		.early = syn->payload_len,
+		.early = syn ? syn->payload_len : 0,
 		.evict = old.evict,
 		.ready = old.ready,
+		.waiting = old.waiting,
 		.held = old.held,
 	};
 	set_evictable(t, f, false);
@@ -218,7 +286,8 @@ static void begin(struct turn *t, uint32_t f, const struct segment *syn)
 		*r = (struct flow_rec){ .key = r->key };
 	}
 	edges_of(t, f, e);
-	track_open(&c->track, syn, e);
+	if (syn)
+		track_open(&c->track, syn, e);
 }
 
 /* Makes room for one flow: false if no flow may be given up. */
@@ -259,7 +328,8 @@ enum reason pair_open(struct turn *t, const struct flow_key *near, const struct 
 	*pair_of(t, f) = (struct pair){ 0 };
 	held_queue_init(&pair_of(t, f)->held);
 	begin(t, f, syn);
-	entered(t, f, TRACK_CLOSED, "SYN from the client");
+	t->r->half_open++;
+	entered(t, f, TRACK_CLOSED, syn ? "SYN from the client" : "opened by the guest");
 	count_event(t->r->env, EV_FLOWS_OPENED);
 	*ret_flow = f;
 	return R_NONE;
@@ -267,9 +337,13 @@ enum reason pair_open(struct turn *t, const struct flow_key *near, const struct 
 
 void pair_reopen(struct turn *t, uint32_t f, const struct segment *syn)
 {
-	uint8_t from = pair_of(t, f)->track.state;
+	struct pair *c = pair_of(t, f);
+	uint8_t from = c->track.state;
 
+	set_phase(t, f, PAIR_HALF);
+	pair_set_waiting(t, f, false); /* behind those of an older epoch */
 	begin(t, f, syn);
+	pair_set_waiting(t, f, c->held.first != HELD_NONE);
 	entered(t, f, from, "ports used again");
 	count_event(t->r->env, EV_FLOWS_REOPENED);
 }
@@ -281,28 +355,57 @@ void pair_end(struct turn *t, uint32_t f, enum event as, const char *why)
 	tell(t, f, c->track.state, TRACK_CLOSED, why);
 	t->r->env->counters->dropped[R_UNKNOWN_SHIFT] += held_clear(t->r->held, &c->held);
 	wheel_cancel(t->r->wheel, f);
+	t->r->half_open -= c->phase == PAIR_HALF;
 	set_evictable(t, f, false);
 	pair_set_ready(t, f, false);
+	pair_set_waiting(t, f, false);
 	flows_remove(t->r->flows, f);
 	count_event(t->r->env, as);
+}
+
+void pair_give_up(struct turn *t, uint32_t f, enum reason why)
+{
+	set_phase(t, f, PAIR_GIVEN_UP);
+	pair_of(t, f)->why = (uint8_t)why;
+}
+
+void pair_far_began(struct pair *c, struct flow_rec *near, struct flow_rec *far, sut_seq isn)
+{
+	const struct track_edges e[SUT_SIDES] = { { &near->end, &near->acked },
+						  { &far->end, &far->acked } };
+	struct segment syn = { .sender = FAR, .flags = TCP_SYN, .len = 1, .seq = isn };
+
+	if (pair_by_guest(c)) {
+		syn.payload_len = c->early;
+		syn.len += c->early;
+		track_open(&c->track, &syn, e);
+		return;
+	}
+	syn.flags |= TCP_ACK;
+	syn.ack = seq_add(c->track.isn[NEAR], 1);
+	(void)track_segment(&c->track, &syn, e);
 }
 
 void pair_known(struct turn *t, uint32_t f)
 {
 	struct pair *c = pair_of(t, f);
-	struct segment synack = {
-		.sender = FAR,
-		.flags = TCP_SYN | TCP_ACK,
-		.len = 1,
-		.seq = seqmap_to_near(&c->seam.seq, FAR, c->far_isn),
-		.ack = seq_add(c->track.isn[NEAR], 1),
-	};
+	uint8_t from = c->track.state;
 
-	c->phase = PAIR_KNOWN;
+	set_phase(t, f, PAIR_KNOWN);
 	c->since = t->now;
 	c->doomed = false;
-	if (pair_track(t, f, &synack, "both numberings of the server's ISN are known") != TV_OK)
-		pair_refresh(t, f);
+	pair_far_began(c, pair_rec(t, f, NEAR), pair_rec(t, f, FAR),
+		       seqmap_to_near(&c->seam.seq, FAR, c->far_isn));
+	entered(t, f, from, "both numberings of the server's ISN are known");
+}
+
+void pair_renewed(struct turn *t, uint32_t f, const char *why)
+{
+	struct pair *c = pair_of(t, f);
+
+	if (c->phase == PAIR_KNOWN)
+		pair_set_waiting(t, f, false);
+	entered(t, f, c->track.state, why);
 }
 
 int pair_adopt(struct turn *t, const struct flow_key *near, uint32_t *ret_flow)
@@ -321,8 +424,47 @@ void pair_resume(struct turn *t, uint32_t f, const struct pair *c)
 {
 	*pair_of(t, f) = *c;
 	held_queue_init(&pair_of(t, f)->held);
+	pair_of(t, f)->epoch = t->r->epoch;
+	t->r->half_open += c->phase == PAIR_HALF;
 	entered(t, f, TRACK_CLOSED, "restored");
 	count_event(t->r->env, EV_FLOWS_OPENED);
 	if (c->withheld.any)
 		pair_set_ready(t, f, true);
+}
+
+struct offer pair_offer(const struct tcp_options *o)
+{
+	return (struct offer){
+		.known = true,
+		.scaled = o->present & OPT_WSCALE,
+		.sack = o->present & OPT_SACK_PERMITTED,
+		.ts = o->present & OPT_TS,
+		.scale = o->present & OPT_WSCALE ? o->wscale : 0,
+	};
+}
+
+/* The scales of one half: only where both of its ends offer to scale (RFC 7323, 2.2). */
+static void scale(const struct offer *client, const struct offer *server,
+		  uint8_t ret_scale[SUT_SIDES])
+{
+	bool both = client->scaled && server->scaled;
+
+	ret_scale[NEAR] = both ? client->scale : 0;
+	ret_scale[FAR] = both ? server->scale : 0;
+}
+
+void pair_compare(struct turn *t, uint32_t f)
+{
+	struct pair *c = pair_of(t, f);
+	const struct offer *p = &c->primary, *s = &c->secondary;
+
+	if (!p->known || !s->known || !c->client.known)
+		return;
+	scale(&c->client, p, c->seam.near_scale);
+	scale(&c->client, s, c->seam.far_scale);
+	if (!c->compared && c->client.ts + c->client.sack != 0 &&
+	    ((c->client.ts && p->ts != s->ts) || (c->client.sack && p->sack != s->sack)))
+		count_event(t->r->env, EV_DISAGREED);
+	c->compared = true;
+	pair_refresh(t, f);
 }

@@ -6,33 +6,53 @@
 
 #include "core/outbox.h"
 #include "core/record_flow.h"
+#include "role/replica/command.h"
 #include "role/replica/pair.h"
 
 /*
- * The body, version 1: the client's key, flags, phase, age; the tracker; the edges; the numbers
- * learnt; what is withheld, with the lane that it will be sent in.  Additions, timers, chains
- * follow from these.
+ * A flow's body, version 2: the client's key, phase, flags, age; the tracker; the edges and the
+ * highest echo; the numbers learnt; what was offered, and the scales; what is withheld, with the
+ * lane that it will be sent in.  Additions, timers, chains follow from these.  Commands that the
+ * flow has not met yet are applied to what is written.
+ *
+ * The role's own state is a record in front of the flows', and only there is one where the primary
+ * is dead: it has no body.
  */
 
-#define VERSION 1
+#define VERSION 2
+#define STATE_VERSION 1
 
-enum {
-	SAVED_FAR_ISN = 1,
-	SAVED_FAR_TS = 2,
-	SAVED_TS = 4,
-	SAVED_PENDING = 8,
-	SAVED_WITHHELD = 16,
-	SAVED_WITHHELD_TS = 32,
-	SAVED_FAR_TALKS = 64,
-};
+/* One bit for each bool of a pair, in this order. */
+/* clang-format off */
+#define FLAGS(X) \
+	X(far_isn_known) X(far_has_ts) X(ts_known) X(pending) X(withheld.any) X(withheld.has_ts) X(far_talks) \
+	X(near_isn_known) X(near_isn_sure) X(near_has_ts) X(copied) X(compared) X(floor_known) \
+	X(primary_end_known) X(lifted)
+/* clang-format on */
 
-static uint8_t flags_of(const struct pair *c)
+#define X(member) +1
+enum { FLAG_COUNT = FLAGS(X) };
+#undef X
+
+static uint32_t flags_of(const struct pair *c)
 {
-	return (uint8_t)((c->far_isn_known ? SAVED_FAR_ISN : 0) |
-			 (c->far_has_ts ? SAVED_FAR_TS : 0) | (c->ts_known ? SAVED_TS : 0) |
-			 (c->pending ? SAVED_PENDING : 0) | (c->withheld.any ? SAVED_WITHHELD : 0) |
-			 (c->withheld.has_ts ? SAVED_WITHHELD_TS : 0) |
-			 (c->far_talks ? SAVED_FAR_TALKS : 0));
+	uint32_t flags = 0, bit = 1;
+
+#define X(member)                     \
+	flags |= c->member ? bit : 0; \
+	bit <<= 1;
+	FLAGS(X)
+#undef X
+	return flags;
+}
+
+static void set_flags(struct pair *c, uint32_t flags)
+{
+#define X(member)              \
+	c->member = flags & 1; \
+	flags >>= 1;
+	FLAGS(X)
+#undef X
 }
 
 static void put_numbers(struct record *r, const struct pair *c)
@@ -41,9 +61,15 @@ static void put_numbers(struct record *r, const struct pair *c)
 	record_put32(r, c->far_isn.v);
 	record_put32(r, c->far_tsval);
 	record_put32(r, c->far_tsval_last);
+	record_put32(r, c->near_isn.v);
+	record_put32(r, c->near_tsval);
 	record_put32(r, c->seam.seq.shift[FAR]);
 	record_put32(r, c->seam.ts[FAR]);
 	record_put32(r, c->pending_isn.v);
+	record_put32(r, c->floor);
+	record_put32(r, c->primary_end.v);
+	record_put32(r, c->lift_by);
+	record_put32(r, c->lift_at);
 }
 
 static void take_numbers(struct record_reader *rd, struct pair *c)
@@ -52,9 +78,59 @@ static void take_numbers(struct record_reader *rd, struct pair *c)
 	c->far_isn.v = record_take32(rd);
 	c->far_tsval = record_take32(rd);
 	c->far_tsval_last = record_take32(rd);
+	c->near_isn.v = record_take32(rd);
+	c->near_tsval = record_take32(rd);
 	c->seam.seq.shift[FAR] = record_take32(rd);
 	c->seam.ts[FAR] = record_take32(rd);
 	c->pending_isn.v = record_take32(rd);
+	c->floor = record_take32(rd);
+	c->primary_end.v = record_take32(rd);
+	c->lift_by = record_take32(rd);
+	c->lift_at = record_take32(rd);
+}
+
+/* An offer is known (1), scaled (2), SACK (4), timestamps (8), and the scale above these. */
+static void put_offer(struct record *r, const struct offer *o)
+{
+	record_put8(r, (uint8_t)(o->known | o->scaled << 1 | o->sack << 2 | o->ts << 3 |
+				 o->scale << 4));
+}
+
+static void take_offer(struct record_reader *rd, struct offer *ret_o)
+{
+	uint8_t v = record_take8(rd);
+
+	*ret_o = (struct offer){
+		.known = v & 1,
+		.scaled = v & 2,
+		.sack = v & 4,
+		.ts = v & 8,
+		.scale = v >> 4,
+	};
+}
+
+static void put_options(struct record *r, const struct pair *c)
+{
+	put_offer(r, &c->client);
+	put_offer(r, &c->primary);
+	put_offer(r, &c->secondary);
+	for (enum sut_side s = NEAR; s < SUT_SIDES; s++) {
+		record_put8(r, c->seam.near_scale[s]);
+		record_put8(r, c->seam.far_scale[s]);
+	}
+}
+
+static void take_options(struct record_reader *rd, struct pair *c)
+{
+	take_offer(rd, &c->client);
+	take_offer(rd, &c->primary);
+	take_offer(rd, &c->secondary);
+	for (enum sut_side s = NEAR; s < SUT_SIDES; s++) {
+		c->seam.near_scale[s] = record_take8(rd);
+		c->seam.far_scale[s] = record_take8(rd);
+		if (c->seam.near_scale[s] > TCP_WSCALE_MAX || c->seam.far_scale[s] > TCP_WSCALE_MAX)
+			rd->failed = true;
+	}
 }
 
 static void put_withheld(struct record *r, const struct withheld *w, const struct lane *l)
@@ -85,86 +161,106 @@ static void take_withheld(struct record_reader *rd, struct withheld *w, struct l
 	l->flow_label = record_take32(rd);
 }
 
+/* One flow as it is, or as a record has it. */
+struct saved {
+	struct pair pair;
+	struct flow_rec near, far;
+	uint64_t age_ms;
+};
+
+static void write_flow(const struct saved *s, struct record *ret_record)
+{
+	const struct pair *c = &s->pair;
+
+	record_begin(ret_record, REC_REPLICA_FLOW, VERSION);
+	record_put_key(ret_record, &s->near.key);
+	record_put8(ret_record, c->phase);
+	record_put8(ret_record, c->stamps);
+	record_put32(ret_record, flags_of(c));
+	record_put64(ret_record, s->age_ms);
+	record_put_track(ret_record, &c->track);
+	record_put32(ret_record, s->near.end.v);
+	record_put32(ret_record, s->near.acked.v);
+	record_put32(ret_record, s->far.end.v);
+	record_put32(ret_record, s->far.acked.v);
+	record_put32(ret_record, s->near.add_seq); /* pair_echo() */
+	put_numbers(ret_record, c);
+	put_options(ret_record, c);
+	put_withheld(ret_record, &c->withheld, &c->lane);
+	record_end(ret_record);
+}
+
 size_t pair_save(const void *role, uint32_t *cursor, sut_time now, struct record *ret_record)
 {
 	const struct rewrite *r = role;
-	const struct flow_rec *near, *far;
-	const struct pair *c;
+	struct saved s;
+	uint32_t f;
 
-	while (*cursor < flows_max(r->flows) && !flows_live(r->flows, *cursor))
+	if (*cursor == 0) {
 		++*cursor;
-	if (*cursor >= flows_max(r->flows))
+		if (r->failed_over) {
+			record_begin(ret_record, REC_REPLICA_STATE, STATE_VERSION);
+			record_end(ret_record);
+			return ret_record->len;
+		}
+	}
+	while (*cursor <= flows_max(r->flows) && !flows_live(r->flows, *cursor - 1))
+		++*cursor;
+	if (*cursor > flows_max(r->flows))
 		return 0;
-	c = &r->pairs[*cursor];
-	near = flows_rec_const(r->flows, flow_rec_of(*cursor, NEAR));
-	far = flows_rec_const(r->flows, flow_rec_of(*cursor, FAR));
-	++*cursor;
-
-	record_begin(ret_record, REC_REPLICA_FLOW, VERSION);
-	record_put_key(ret_record, &near->key);
-	record_put8(ret_record, c->phase);
-	record_put8(ret_record, flags_of(c));
-	record_put64(ret_record, now > c->since ? (now - c->since) / SUT_MS(1) : 0);
-	record_put_track(ret_record, &c->track);
-	record_put32(ret_record, near->end.v);
-	record_put32(ret_record, near->acked.v);
-	record_put32(ret_record, far->end.v);
-	record_put32(ret_record, far->acked.v);
-	put_numbers(ret_record, c);
-	put_withheld(ret_record, &c->withheld, &c->lane);
-	record_end(ret_record);
+	f = (*cursor)++ - 1;
+	s.pair = r->pairs[f];
+	s.near = *flows_rec_const(r->flows, flow_rec_of(f, NEAR));
+	s.far = *flows_rec_const(r->flows, flow_rec_of(f, FAR));
+	s.age_ms = now > s.pair.since ? (now - s.pair.since) / SUT_MS(1) : 0;
+	command_renew(r, &s.pair, &s.near, &s.far);
+	write_flow(&s, ret_record);
 	return ret_record->len;
 }
 
-/* One record's content. */
-struct saved {
-	struct flow_key key;
-	struct pair pair;
-	uint64_t age_ms;
-	uint32_t edge[4];
-};
+static bool lane_is_sane(const struct lane *l)
+{
+	return (l->eth_len == 14 || l->eth_len == 18 || l->eth_len == 22) &&
+	       (l->ip == 4 || l->ip == 6);
+}
 
-static bool sane(const struct saved *s, uint8_t flags)
+static bool sane(const struct saved *s, uint32_t flags)
 {
 	const struct pair *c = &s->pair;
 	bool half = c->phase == PAIR_HALF;
 
-	return (half || c->phase == PAIR_KNOWN) && flags < 2 * SAVED_FAR_TALKS &&
-	       s->key.where >> 24 == REPLICA_PRIMARY &&
-	       (half ? c->track.state == TRACK_SYN_SENT && !c->withheld.any : c->far_isn_known) &&
-	       (!c->withheld.any ||
-		((c->lane.eth_len == 14 || c->lane.eth_len == 18 || c->lane.eth_len == 22) &&
-		 (c->lane.ip == 4 || c->lane.ip == 6)));
+	if ((!half && c->phase != PAIR_KNOWN) || flags >> FLAG_COUNT != 0 ||
+	    c->stamps > STAMPS_SEEN || s->near.key.where >> 24 != REPLICA_PRIMARY)
+		return false;
+	if (half && (c->track.state != TRACK_SYN_SENT || c->withheld.any || c->copied))
+		return false;
+	return (c->lane.eth_len == 0 && !c->withheld.any) || lane_is_sane(&c->lane);
 }
 
-static int read_saved(const struct record *record, struct saved *s)
+static int read_flow(struct record_reader *rd, struct saved *s)
 {
-	struct record_reader rd;
 	struct pair *c = &s->pair;
-	uint8_t flags;
+	uint32_t flags;
 
-	if (record_open(record, &rd) != 0 || rd.kind != REC_REPLICA_FLOW)
-		return -EINVAL;
-	if (rd.version != VERSION)
+	if (rd->version != VERSION)
 		return -EPROTO;
-	record_take_key(&rd, &s->key);
-	c->phase = record_take8(&rd);
-	flags = record_take8(&rd);
-	s->age_ms = record_take64(&rd);
-	record_take_track(&rd, &c->track);
-	for (unsigned i = 0; i < ARRAY_LEN(s->edge); i++)
-		s->edge[i] = record_take32(&rd);
-	take_numbers(&rd, c);
-	take_withheld(&rd, &c->withheld, &c->lane);
-	c->far_isn_known = flags & SAVED_FAR_ISN;
-	c->far_has_ts = flags & SAVED_FAR_TS;
-	c->ts_known = flags & SAVED_TS;
-	c->pending = flags & SAVED_PENDING;
-	c->withheld.any = flags & SAVED_WITHHELD;
-	c->withheld.has_ts = flags & SAVED_WITHHELD_TS;
-	c->far_talks = flags & SAVED_FAR_TALKS;
+	record_take_key(rd, &s->near.key);
+	c->phase = record_take8(rd);
+	c->stamps = record_take8(rd);
+	flags = record_take32(rd);
+	s->age_ms = record_take64(rd);
+	record_take_track(rd, &c->track);
+	s->near.end.v = record_take32(rd);
+	s->near.acked.v = record_take32(rd);
+	s->far.end.v = record_take32(rd);
+	s->far.acked.v = record_take32(rd);
+	s->near.add_seq = record_take32(rd);
+	take_numbers(rd, c);
+	take_options(rd, c);
+	take_withheld(rd, &c->withheld, &c->lane);
+	set_flags(c, flags);
 	c->seam.seq.known = c->phase == PAIR_KNOWN ? 3 : 0;
-	return rd.failed || rd.left != 0 || !sane(s, flags) ? -EINVAL : 0;
+	return rd->failed || rd->left != 0 || !sane(s, flags) ? -EINVAL : 0;
 }
 
 static void complete_lane(struct lane *l, const struct flow_key *k)
@@ -175,26 +271,52 @@ static void complete_lane(struct lane *l, const struct flow_key *k)
 	l->dport = be16_get(k->dport);
 }
 
-int pair_restore(void *role, const struct record *record, sut_time now)
+static int restore_flow(struct turn *t, struct record_reader *rd)
 {
-	struct turn t = { .r = role, .now = now };
 	struct saved s = { 0 };
-	sut_time age;
 	uint32_t f;
-	int err = read_saved(record, &s);
+	int err = read_flow(rd, &s);
+	sut_time age;
 
 	if (err)
 		return err;
-	err = pair_adopt(&t, &s.key, &f);
+	err = pair_adopt(t, &s.near.key, &f);
 	if (err)
 		return err == -ENOBUFS ? -ENOSPC : err;
-	age = s.age_ms < now / SUT_MS(1) ? SUT_MS(s.age_ms) : now;
-	s.pair.since = now - age;
-	complete_lane(&s.pair.lane, &s.key);
-	pair_rec(&t, f, NEAR)->end.v = s.edge[0];
-	pair_rec(&t, f, NEAR)->acked.v = s.edge[1];
-	pair_rec(&t, f, FAR)->end.v = s.edge[2];
-	pair_rec(&t, f, FAR)->acked.v = s.edge[3];
-	pair_resume(&t, f, &s.pair);
+	age = s.age_ms < t->now / SUT_MS(1) ? SUT_MS(s.age_ms) : t->now;
+	s.pair.since = t->now - age;
+	complete_lane(&s.pair.lane, &s.near.key);
+	pair_rec(t, f, NEAR)->end = s.near.end;
+	pair_rec(t, f, NEAR)->acked = s.near.acked;
+	pair_rec(t, f, NEAR)->add_seq = s.near.add_seq;
+	pair_rec(t, f, FAR)->end = s.far.end;
+	pair_rec(t, f, FAR)->acked = s.far.acked;
+	pair_resume(t, f, &s.pair);
 	return 0;
+}
+
+static int restore_state(struct rewrite *r, const struct record_reader *rd)
+{
+	if (rd->version != STATE_VERSION)
+		return -EPROTO;
+	if (rd->left != 0)
+		return -EINVAL;
+	return command_failover(r) ? 0 : -EEXIST;
+}
+
+int pair_restore(void *role, const struct record *record, sut_time now)
+{
+	struct turn t = { .r = role, .now = now };
+	struct record_reader rd;
+
+	if (record_open(record, &rd) != 0)
+		return -EINVAL;
+	switch (rd.kind) {
+	case REC_REPLICA_FLOW:
+		return restore_flow(&t, &rd);
+	case REC_REPLICA_STATE:
+		return restore_state(t.r, &rd);
+	default:
+		return -EINVAL;
+	}
 }

@@ -2,7 +2,8 @@
 #ifndef SUT_ROLE_REPLICA_PAIR_RECORD_H
 #define SUT_ROLE_REPLICA_PAIR_RECORD_H
 /*
- * pair_record - a pair as a record (REC_REPLICA_FLOW) and back: save and restore of role_ops.
+ * pair_record - pairs as records (REC_REPLICA_FLOW) and back, and that the primary is dead
+ * (REC_REPLICA_STATE): save and restore of role_ops.
  *
  * Held frames are not in it: their senders have them, or had them acknowledged by the primary
  * alone.
