@@ -13,10 +13,11 @@
 #   loss        merge strict wrap, hold gso                   + hold, merge x gso, gso wrap, plain wrap
 #   capture     hold, merge, plain wrap                       + far from the wrap
 #   sackbreak   a build whose SACK blocks are not translated must be caught
+#   doctor      each finding of "suture accel doctor", provoked and mended
 #
 # Each test prints "ok NAME", "not ok NAME # why", "skip NAME # why".  These go to the file that $RESULTS names; failures are shown.
 set -u
-tests="basic options refused drops loss capture sackbreak"
+tests="basic options refused drops loss capture sackbreak doctor"
 
 build=$1
 shift

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "app/doctor.h"
 #include "app/engine.h"
 #include "app/options.h"
 #include "cli/command.h"
@@ -22,6 +23,29 @@ static const struct option_desc port_table[] = {
 	{ .name = NULL },
 };
 /* clang-format on */
+
+/* What is wrong with the devices and would go unnoticed otherwise: a line each; accel goes on. */
+static void warn(const struct accel_ports *p)
+{
+	static const char *const role[DOCTOR_PORTS] = { "client", "server" };
+	const char *name[DOCTOR_PORTS] = { p->client, p->server };
+	struct doctor_finding f[DOCTOR_FINDINGS_MAX];
+	struct doctor_facts facts;
+	unsigned n;
+
+	for (unsigned i = 0; i < DOCTOR_PORTS; i++) {
+		if (strncmp(name[i], "if:", 3) != 0)
+			return;
+		name[i] += 3;
+	}
+	doctor_look(name, role, &facts);
+	n = doctor_judge(&facts, f);
+	for (unsigned i = 0; i < n; i++)
+		if (f[i].severity == DOCTOR_WRONG && strcmp(f[i].check, "device") != 0 &&
+		    strcmp(f[i].check, "capability") != 0)
+			fprintf(stderr, "suture: warning: %s%s%s\n", f[i].text,
+				*f[i].mend ? "; mend: " : "", f[i].mend);
+}
 
 /* Both ports must be given, and be well-formed: -1, or 2 after complaining. */
 static int check_ports(const struct option_usage *usage, const struct accel_ports *p)
@@ -79,6 +103,8 @@ int cmd_accel_near(int argc, char **argv)
 	e.role_error = role->config_error(&cfg);
 	if (e.role_error)
 		return options_complain(&usage, "--%s", e.role_error);
+	if (!e.opt.quiet)
+		warn(&ports);
 	e.spec[ACCEL_CLIENT] = ports.client;
 	e.spec[ACCEL_SERVER] = ports.server;
 	return engine_run(&e);

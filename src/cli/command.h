@@ -19,6 +19,7 @@ extern const struct command commands[];
 int cmd_accel_near(int argc, char **argv);
 int cmd_replica_compare(int argc, char **argv);
 int cmd_replica_mirror(int argc, char **argv);
+int cmd_accel_doctor(int argc, char **argv);
 int cmd_replica_rewrite(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
 int cmd_replay(int argc, char **argv);

@@ -7,6 +7,7 @@
 const struct command commands[] = {
 #ifdef HAVE_ACCEL_NEAR
 	{ "accel near", cmd_accel_near, "answer SYNs at once beside the client (0-RTT)" },
+	{ "accel doctor", cmd_accel_doctor, "say what is wrong with the devices for accel near, and what mends it" },
 #endif
 	{ "explain",    cmd_explain,    "draw the connections of captures as ladders, of both sides of a box" },
 	{ "replay",     cmd_replay,     "run a role over captures, on the captures' time" },

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: MIT */
+#include "app/doctor.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/compiler.h"
+#include "base/packet.h"
+
+#define RCVBUF (16 << 20) /* what a port of a device asks for */
+#define GSO_MAX 65536
+
+/* The list that is being filled. */
+struct report {
+	struct doctor_finding *f;
+	unsigned n;
+};
+
+/* Adds a finding; what mends it, where something does, is set by mend(). */
+static SUT_PRINTF(4, 5) void found(struct report *r, enum doctor_severity s, const char *check,
+				   const char *fmt, ...)
+{
+	struct doctor_finding *f = &r->f[r->n];
+	va_list ap;
+
+	if (r->n == DOCTOR_FINDINGS_MAX)
+		return;
+	*f = (struct doctor_finding){ .severity = s, .check = check };
+	va_start(ap, fmt);
+	vsnprintf(f->text, sizeof f->text, fmt, ap);
+	va_end(ap);
+	r->n++;
+}
+
+static SUT_PRINTF(2, 3) void mend(struct report *r, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(r->f[r->n - 1].mend, sizeof r->f[0].mend, fmt, ap);
+	va_end(ap);
+}
+
+static void capability(struct report *r, const struct doctor_facts *f)
+{
+	if (!f->cap_net_raw) {
+		found(r, DOCTOR_WRONG, "capability",
+		      "devices cannot be opened: CAP_NET_RAW is missing");
+		mend(r,
+		     "run as root, or: setcap cap_net_raw,cap_net_admin+ep $(command -v suture)");
+	} else if (!f->cap_net_admin) {
+		found(r, DOCTOR_NOTE, "capability",
+		      "CAP_NET_ADMIN is missing: receive buffers stay within net.core.rmem_max");
+		mend(r,
+		     "run as root, or: setcap cap_net_raw,cap_net_admin+ep $(command -v suture)");
+	} else {
+		found(r, DOCTOR_OK, "capability", "devices can be opened");
+	}
+}
+
+static void device(struct report *r, const struct doctor_port *p)
+{
+	if (!p->exists) {
+		found(r, DOCTOR_WRONG, "device",
+		      "%s: there is no device %s in this network namespace", p->role, p->name);
+		mend(r, "ip link show");
+	} else if (!p->ethernet) {
+		found(r, DOCTOR_WRONG, "device", "%s: %s carries no Ethernet frames", p->role,
+		      p->name);
+	} else if (!p->up) {
+		found(r, DOCTOR_WRONG, "device", "%s: %s is down", p->role, p->name);
+		mend(r, "ip link set dev %s up", p->name);
+	} else if (!p->carrier) {
+		found(r, DOCTOR_WRONG, "device",
+		      "%s: %s is up but has no carrier: cable, or the other end", p->role, p->name);
+	} else {
+		found(r, DOCTOR_OK, "device", "%s: %s is up", p->role, p->name);
+	}
+}
+
+static void master(struct report *r, const struct doctor_port *p)
+{
+	if (!*p->master) {
+		found(r, DOCTOR_OK, "master", "%s: %s belongs to no other device", p->role,
+		      p->name);
+		return;
+	}
+	found(r, DOCTOR_WRONG, "master",
+	      "%s: %s is a port of %s, which forwards its frames past suture", p->role, p->name,
+	      p->master);
+	mend(r, "ip link set dev %s nomaster", p->name);
+}
+
+static void address(struct report *r, const struct doctor_port *p)
+{
+	if (*p->address) {
+		found(r, DOCTOR_WRONG, "address",
+		      "%s: %s has the address %s: the kernel answers what is sent there", p->role,
+		      p->name, p->address);
+		mend(r, "ip addr flush dev %s", p->name);
+	} else if (p->link_local) {
+		found(r, DOCTOR_NOTE, "address",
+		      "%s: %s has an IPv6 link-local address: the kernel speaks on it of its own",
+		      p->role, p->name);
+		mend(r, "sysctl -w net.ipv6.conf.%s.disable_ipv6=1", p->name);
+	} else {
+		found(r, DOCTOR_OK, "address", "%s: %s has no address", p->role, p->name);
+	}
+}
+
+static void forwarding(struct report *r, const struct doctor_facts *f)
+{
+	const struct doctor_port *a = &f->port[0], *b = &f->port[1];
+	bool four = a->forwarding4 > 0 && b->forwarding4 > 0,
+	     six = a->forwarding6 > 0 && b->forwarding6 > 0;
+
+	if (four) {
+		found(r, DOCTOR_WRONG, "forwarding",
+		      "the kernel forwards IPv4 between %s and %s, past suture", a->name, b->name);
+		mend(r, "sysctl -w net.ipv4.conf.%s.forwarding=0 net.ipv4.conf.%s.forwarding=0",
+		     a->name, b->name);
+	}
+	if (six) {
+		found(r, DOCTOR_WRONG, "forwarding",
+		      "the kernel forwards IPv6 between %s and %s, past suture", a->name, b->name);
+		mend(r, "sysctl -w net.ipv6.conf.%s.forwarding=0 net.ipv6.conf.%s.forwarding=0",
+		     a->name, b->name);
+	}
+	if (!four && !six)
+		found(r, DOCTOR_OK, "forwarding", "the kernel does not forward between %s and %s",
+		      a->name, b->name);
+}
+
+/* The larger of the two settings counts; a device without an address takes in nothing that could be filtered. */
+static void rp_filter(struct report *r, const struct doctor_facts *f, const struct doctor_port *p)
+{
+	int set = p->rp_filter > f->rp_filter_all ? p->rp_filter : f->rp_filter_all;
+
+	if (set <= 0) {
+		found(r, DOCTOR_OK, "rp_filter", "%s: %s is not filtered by the reverse path",
+		      p->role, p->name);
+		return;
+	}
+	found(r, *p->address ? DOCTOR_WRONG : DOCTOR_NOTE, "rp_filter",
+	      "%s: packets that %s takes in for this machine are filtered by the reverse path (%d)",
+	      p->role, p->name, set);
+	if (f->rp_filter_all > 0)
+		mend(r, "sysctl -w net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.%s.rp_filter=0",
+		     p->name);
+	else
+		mend(r, "sysctl -w net.ipv4.conf.%s.rp_filter=0", p->name);
+}
+
+static void mtu(struct report *r, const struct doctor_facts *f)
+{
+	const struct doctor_port *a = &f->port[0], *b = &f->port[1];
+	const struct doctor_port *small = a->mtu < b->mtu ? a : b, *large = a->mtu < b->mtu ? b : a;
+
+	if (a->mtu == b->mtu) {
+		found(r, DOCTOR_OK, "mtu", "both devices have an MTU of %d", a->mtu);
+		return;
+	}
+	found(r, DOCTOR_WRONG, "mtu",
+	      "%s carries %d bytes, %s only %d: what is larger is lost between them", large->name,
+	      large->mtu, small->name, small->mtu);
+	mend(r, "ip link set dev %s mtu %d", small->name, large->mtu);
+}
+
+static void offload(struct report *r, const struct doctor_port *p)
+{
+	unsigned before = r->n;
+
+	if (p->lro > 0) {
+		found(r, DOCTOR_WRONG, "offload",
+		      "%s: %s merges segments as it receives them (LRO): their sizes are lost",
+		      p->role, p->name);
+		mend(r, "ethtool -K %s lro off", p->name);
+	}
+	if (p->gso_max_size > GSO_MAX) {
+		found(r, DOCTOR_WRONG, "offload",
+		      "%s: super-packets of %s may have %" PRId64 " bytes, suture carries %u",
+		      p->role, p->name, p->gso_max_size, GSO_MAX);
+		mend(r, "ip link set dev %s gso_max_size %u", p->name, GSO_MAX);
+	}
+	if (p->tx_csum == 0) {
+		found(r, DOCTOR_NOTE, "offload",
+		      "%s: %s leaves checksums and segmentation to the processor: right, but "
+		      "slower",
+		      p->role, p->name);
+		mend(r, "ethtool -K %s tx on", p->name);
+	}
+	if (r->n == before)
+		found(r, DOCTOR_OK, "offload", "%s: offloads of %s keep frames whole", p->role,
+		      p->name);
+}
+
+static void buffer(struct report *r, const struct doctor_facts *f)
+{
+	if (f->cap_net_admin || f->rmem_max >= RCVBUF) {
+		found(r, DOCTOR_OK, "buffer", "a port may buffer %d MB", RCVBUF >> 20);
+		return;
+	}
+	found(r, DOCTOR_WRONG, "buffer",
+	      "a port may buffer only %" PRId64 " bytes: bursts of super-packets are dropped",
+	      f->rmem_max);
+	mend(r, "sysctl -w net.core.rmem_max=%d", RCVBUF);
+}
+
+static void other(struct report *r, const struct doctor_port *p)
+{
+	if (p->other_pid == 0) {
+		found(r, DOCTOR_OK, "other", "%s: nobody else reads %s", p->role, p->name);
+	} else if (p->other_pid < 0) {
+		found(r, DOCTOR_NOTE, "other",
+		      "%s: another process, which this user may not see, reads all frames of %s",
+		      p->role, p->name);
+	} else if (strcmp(p->other_name, "suture") == 0) {
+		found(r, DOCTOR_WRONG, "other",
+		      "%s: another suture (process %d) works on %s already", p->role, p->other_pid,
+		      p->name);
+		mend(r, "kill %d", p->other_pid);
+	} else {
+		found(r, DOCTOR_NOTE, "other", "%s: process %d (%s) reads all frames of %s too",
+		      p->role, p->other_pid, p->other_name, p->name);
+	}
+}
+
+static void clock_source(struct report *r, const struct doctor_facts *f)
+{
+	static const char *const fast[] = {
+		"tsc",	    "kvm-clock", "hyperv_clocksource_tsc_page", "arch_sys_counter",
+		"timebase", "tod"
+	};
+
+	for (unsigned i = 0; i < ARRAY_LEN(fast); i++) {
+		if (strcmp(f->clocksource, fast[i]) == 0) {
+			found(r, DOCTOR_OK, "clock", "the clock is %s: read without a system call",
+			      f->clocksource);
+			return;
+		}
+	}
+	if (!*f->clocksource) {
+		found(r, DOCTOR_NOTE, "clock", "this kernel does not tell which clock it uses");
+		return;
+	}
+	found(r, DOCTOR_NOTE, "clock", "the clock is %s: each reading costs a system call",
+	      f->clocksource);
+	mend(r, "cat /sys/devices/system/clocksource/clocksource0/available_clocksource");
+}
+
+unsigned doctor_judge(const struct doctor_facts *f,
+		      struct doctor_finding ret_f[DOCTOR_FINDINGS_MAX])
+{
+	struct report r = { .f = ret_f };
+	bool both = f->port[0].exists && f->port[1].exists;
+
+	capability(&r, f);
+	for (unsigned i = 0; i < DOCTOR_PORTS; i++) {
+		const struct doctor_port *p = &f->port[i];
+
+		device(&r, p);
+		if (!p->exists)
+			continue;
+		master(&r, p);
+		address(&r, p);
+		rp_filter(&r, f, p);
+		offload(&r, p);
+		other(&r, p);
+	}
+	if (both) {
+		forwarding(&r, f);
+		mtu(&r, f);
+	}
+	buffer(&r, f);
+	clock_source(&r, f);
+	return r.n;
+}
