@@ -9,7 +9,7 @@ set -eu
 build="gcc libc6-dev meson ninja-build pkg-config libcmocka-dev libpcap-dev"
 demo="iproute2 ethtool nginx-light curl openssl procps"
 test="clang libclang-rt-14-dev clang-tidy clang-format cppcheck mandoc tcpdump tshark iperf3
-	openssh-server openssh-client netcat-openbsd"
+	openssh-server openssh-client netcat-openbsd qemu-system-x86"
 stock="qemu-system-x86 busybox-static cpio dash"
 
 wanted=

@@ -111,10 +111,10 @@ static int by_kind(const struct explain *e, const struct step *st)
 }
 
 /* By the fields that differ. */
-static int by_fields(const struct step *st, const struct ideal *m, int f)
+static int by_fields(const struct step *st, int f)
 {
 	const struct seg *g = &st->g;
-	unsigned stamps = g->ts && m->e != 0 ? F_TSVAL | F_TSECR : 0;
+	unsigned stamps = g->ts ? F_TSVAL | F_TSECR : 0;
 
 	if (g->from == SECONDARY && (g->flags & (SYN | ACK)) == (SYN | ACK) &&
 	    only(f, F_SEQ | stamps))
@@ -148,7 +148,7 @@ const char *explain_step(void *ctx, const struct step *st, const struct ideal *m
 	int f = fields(theirs, ours, l4), row = by_kind(e, st);
 
 	if (row < 0)
-		row = f >= 0 ? by_fields(st, m, f) : by_number(st, m, ours);
+		row = f >= 0 ? by_fields(st, f) : by_number(st, m, ours);
 	if (row < 0)
 		return NULL;
 	e->count[row]++;

@@ -49,7 +49,7 @@ static void lower(struct ideal *m, struct seg *g)
 	}
 	if (!before(m->sent, g->ack))
 		return;
-	if (!(g->flags & RST)) {
+	if (!(g->flags & RST) && !(m->owed && before(g->ack, m->owing.ack))) {
 		m->owed = true;
 		m->owing = *g;
 	}
@@ -242,7 +242,7 @@ static void half_secondary(struct ideal *m, const struct seg *g, struct segs *o)
 /* A SYN of the client that begins the connection, or another one when the first is over. */
 static bool begins(const struct ideal *m, const struct seg *g)
 {
-	return g->from == CLIENT && (g->flags & (SYN | ACK)) == SYN && !m->syn;
+	return g->from == CLIENT && (g->flags & (SYN | ACK)) == SYN && (!m->syn || m->forgotten);
 }
 
 void ideal_step(struct ideal *m, const struct seg *g, struct segs *ret_s)

@@ -18,6 +18,7 @@ static const struct {
 	void (*run)(const struct programs *p);
 } suites[] = {
 	{ "rewrite", suite_rewrite },
+	{ "wiring", suite_wiring },
 };
 
 int main(int argc, char **argv)

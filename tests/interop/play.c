@@ -13,9 +13,9 @@ bool play_start(struct play *p, const struct programs *prog, char *ret_why)
 {
 	*p = (struct play){ .hub.pid = -1, .colo.pid = -1, .ours.pid = -1 };
 	p->ideal = calloc(PLAY_FLOWS, sizeof *p->ideal);
-	return p->ideal && rig_start(&p->hub, RIG_QEMU_HUB, prog, ret_why) &&
-	       rig_start(&p->colo, RIG_QEMU_COLO, prog, ret_why) &&
-	       rig_start(&p->ours, RIG_SUTURE, prog, ret_why);
+	return p->ideal && rig_start(&p->hub, RIG_QEMU_HUB, prog, "", ret_why) &&
+	       rig_start(&p->colo, RIG_QEMU_COLO, prog, "", ret_why) &&
+	       rig_start(&p->ours, RIG_SUTURE, prog, "", ret_why);
 }
 
 void play_stop(struct play *p)

@@ -131,7 +131,10 @@ static void gap(struct scene *sc, struct person *p, struct dice *d)
 
 static void ahead(struct scene *sc, struct person *p, struct dice *d)
 {
-	p->t.ahead = p->t.s_off + 1 + below(d, 3000);
+	uint32_t to = p->t.s_off + 1 + below(d, 3000);
+
+	if (to > p->t.ahead)
+		p->t.ahead = to;
 	say(sc, p, talk_client(&p->t, ACK, below(d, 2) * 100));
 }
 

@@ -53,14 +53,14 @@ static pid_t start_colo(const char *qemu)
 			  proc_path("rig1"));
 }
 
-static pid_t start_suture(const char *suture)
+static pid_t start_suture(const char *suture, const char *more)
 {
 	return proc_start(log_of[RIG_SUTURE],
-			  "%s replica rewrite --primary qemu:unix:%s --secondary qemu:unix:%s",
-			  suture, proc_path("rig0"), proc_path("rig1"));
+			  "%s replica rewrite --primary qemu:unix:%s --secondary qemu:unix:%s %s",
+			  suture, proc_path("rig0"), proc_path("rig1"), more);
 }
 
-static pid_t start(enum rig_kind kind, const struct programs *p)
+static pid_t start(enum rig_kind kind, const struct programs *p, const char *more)
 {
 	switch (kind) {
 	case RIG_QEMU_HUB:
@@ -68,7 +68,7 @@ static pid_t start(enum rig_kind kind, const struct programs *p)
 	case RIG_QEMU_COLO:
 		return start_colo(p->qemu);
 	case RIG_SUTURE:
-		return start_suture(p->suture);
+		return start_suture(p->suture, more);
 	}
 	return -1;
 }
@@ -173,7 +173,8 @@ static bool join(struct rig *r, const int listener[4])
 	       drain(r, SECONDARY, &o);
 }
 
-bool rig_start(struct rig *r, enum rig_kind kind, const struct programs *p, char *ret_why)
+bool rig_start(struct rig *r, enum rig_kind kind, const struct programs *p, const char *more,
+	       char *ret_why)
 {
 	static const char *const names[] = { "rig0", "rig1", "rig2", "rig3" };
 	int listener[4];
@@ -184,7 +185,7 @@ bool rig_start(struct rig *r, enum rig_kind kind, const struct programs *p, char
 		r->s[i].fd = -1;
 		listener[i] = stream_listen(proc_path(names[i]));
 	}
-	r->pid = start(kind, p);
+	r->pid = start(kind, p, more);
 	ok = join(r, listener);
 	for (unsigned i = 0; i < 4; i++)
 		(void)close(listener[i]);
@@ -203,4 +204,14 @@ void rig_stop(struct rig *r)
 	for (unsigned i = 0; i < 4; i++)
 		stream_close(&r->s[i]);
 	r->pid = -1;
+}
+
+bool rig_qemu_works(const struct programs *p, char *ret_why)
+{
+	struct rig r;
+	bool ok = rig_start(&r, RIG_QEMU_HUB, p, "", ret_why);
+
+	if (ok)
+		rig_stop(&r);
+	return ok;
 }

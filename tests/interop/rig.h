@@ -43,8 +43,9 @@ struct outs {
 	} o[OUTS_MAX];
 };
 
-/* Starts the rewriter and joins it; false with the reason in ret_why (200 bytes). */
-bool rig_start(struct rig *r, enum rig_kind kind, const struct programs *p, char *ret_why);
+/* Starts the rewriter, with more options, and joins it; false with the reason in ret_why (200 bytes). */
+bool rig_start(struct rig *r, enum rig_kind kind, const struct programs *p, const char *more,
+	       char *ret_why);
 
 /*
  * Sends the frame in at that side, and waits until all that follows from it at once has come out.
@@ -55,6 +56,9 @@ bool rig_step(struct rig *r, enum side side, const uint8_t *frame, uint32_t len,
 
 /* Waits for n frames more that come by themselves, for at most ms; they are added to ret_o. */
 bool rig_wait(struct rig *r, enum side side, unsigned n, int ms, struct outs *ret_o);
+
+/* Can QEMU be used at all?  False with the reason in ret_why (200 bytes). */
+bool rig_qemu_works(const struct programs *p, char *ret_why);
 
 void rig_stop(struct rig *r);
 

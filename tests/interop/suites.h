@@ -6,4 +6,7 @@
 
 /* The rewriters side by side: scenes that QEMU has right, scenes that it has not, random conversations. */
 void suite_rewrite(const struct programs *p);
+
+/* The programs joined: each of suture's parts between QEMU's, in both directions, with and without vnet_hdr_support. */
+void suite_wiring(const struct programs *p);
 #endif
