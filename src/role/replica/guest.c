@@ -79,6 +79,10 @@ static void near_segment(struct turn *t, uint32_t f, struct packet *p, struct vi
 {
 	struct pair *c = pair_of(t, f);
 
+	if (c->held.first != HELD_NONE && !guest_is_answer(v)) { /* behind the answer */
+		half_hold(t, f, p);
+		return;
+	}
 	if (!guest_is_answer(v) || !take_answer(c, p, v)) {
 		count_pass(t->r->env, v->flags & TCP_SYN ? R_WINDOW : R_UNKNOWN_SHIFT);
 		outbox_put(t->out, REPLICA_SECONDARY, p);

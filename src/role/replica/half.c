@@ -245,14 +245,19 @@ static void near_segment(struct turn *t, uint32_t f, struct packet *p, struct vi
 	(void)view_options(p, v, &o);
 	if (teacher)
 		half_told(c, v, &o);
-	if (teacher && c->far_isn_known) {
+	if (teacher && c->far_isn_known && c->held.first == HELD_NONE) {
 		half_learn(t, f);
 		outbox_put(t->out, REPLICA_SECONDARY, p);
 		known_segment(t, f, NEAR, p, v);
+		return;
+	}
+	/* Behind what came before it: older timestamps behind newer ones are dropped (PAWS). */
+	half_hold(t, f, p);
+	if (teacher && c->far_isn_known) {
+		half_learn(t, f);
 		half_release(t, f);
 		return;
 	}
-	half_hold(t, f, p);
 	if (c->early && !c->near_isn_known && v->seq == pair_rec(t, f, NEAR)->end.v)
 		half_give_up(t, f, R_SYN_TFO);
 	else

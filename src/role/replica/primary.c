@@ -62,30 +62,31 @@ static void half(struct turn *t, uint32_t f, const struct view *v, const struct 
 	}
 }
 
-static void contradicted(struct turn *t, uint32_t f, const struct view *v)
+static bool contradicted(struct turn *t, uint32_t f, const struct view *v)
 {
 	struct pair *c = pair_of(t, f);
 
 	if (!c->near_isn_sure && known_correct(t, f, v->seq)) {
 		c->near_isn_sure = true;
-		return;
+		return true;
 	}
 	count_event(t->r->env, EV_CONTRADICTED);
+	return false;
 }
 
-/* A SYN or SYN-ACK for a flow whose shift is known. */
-static void known(struct turn *t, uint32_t f, const struct view *v, const struct tcp_options *o)
+/* A SYN or SYN-ACK for a flow whose shift is known: false if it contradicts. */
+static bool known(struct turn *t, uint32_t f, const struct view *v, const struct tcp_options *o)
 {
 	struct pair *c = pair_of(t, f);
 
 	if (seqmap_knows(&c->seam.seq, FAR) && (c->track.isn_known & (1u << FAR)) &&
 	    c->track.isn[FAR].v != v->seq) {
-		contradicted(t, f, v);
-		return;
+		return contradicted(t, f, v);
 	}
 	c->near_isn_sure = true;
 	c->primary = pair_offer(o);
 	pair_compare(t, f);
+	return true;
 }
 
 /* Does the primary's SYN v begin another connection on the ports of f? */
@@ -98,18 +99,20 @@ static bool is_new(const struct pair *c, const struct view *v)
 		c->track.isn[FAR].v != v->seq);
 }
 
-static void syn(struct turn *t, uint32_t f, const struct view *v, const struct tcp_options *o)
+/* False: it is of another connection. */
+static bool syn(struct turn *t, uint32_t f, const struct view *v, const struct tcp_options *o)
 {
 	struct pair *c = pair_of(t, f);
 
 	if ((v->flags & TCP_ACK) && !answers(c, v))
-		return;
+		return false;
 	if (is_new(c, v))
 		pair_reopen(t, f, NULL);
 	if (c->phase == PAIR_HALF)
 		half(t, f, v, o);
 	else if (c->phase == PAIR_KNOWN)
-		known(t, f, v, o);
+		return known(t, f, v, o);
+	return true;
 }
 
 static void raise_floor(struct pair *c, const struct tcp_options *o)
@@ -122,18 +125,26 @@ static void raise_floor(struct pair *c, const struct tcp_options *o)
 	stamp_edge(&c->floor, o->tsval);
 }
 
-static void raise_end(struct turn *t, uint32_t f, const struct view *v)
+/* Has v, no SYN, numbers that can be of f? */
+static bool is_ours(struct turn *t, uint32_t f, const struct view *v)
 {
-	struct pair *c = pair_of(t, f);
+	const struct pair *c = pair_of(t, f);
+	bool known = c->phase == PAIR_KNOWN && pair_far_seen(c);
+
+	if (track_event_of(v->flags) == TE_NONE || seam_keeps_seq(v->flags, v->seq))
+		return false;
+	return (c->primary_end_known && known_near_to(v->seq, c->primary_end)) ||
+	       (known && known_near_to(v->seq, pair_rec(t, f, FAR)->end));
+}
+
+static void raise_end(struct pair *c, const struct view *v)
+{
 	sut_seq end = { v->seq + view_seg_len(v) };
 
-	if (c->primary_end_known) {
-		flow_edge(&c->primary_end, end.v);
-	} else if (c->phase == PAIR_KNOWN && pair_far_seen(c) &&
-		   known_near_to(end.v, pair_rec(t, f, FAR)->end)) {
+	if (!c->primary_end_known)
 		c->primary_end = end;
-		c->primary_end_known = true;
-	}
+	c->primary_end_known = true;
+	flow_edge(&c->primary_end, end.v);
 }
 
 void primary_segment(struct turn *t, uint32_t f, const struct packet *p, const struct view *v)
@@ -143,12 +154,15 @@ void primary_segment(struct turn *t, uint32_t f, const struct packet *p, const s
 	struct tcp_options o;
 
 	(void)view_options(p, v, &o);
-	if (ev == TE_SYN || ev == TE_SYNACK)
-		syn(t, f, v, &o);
-	else if (ev != TE_NONE && !seam_keeps_seq(v->flags, v->seq))
-		raise_end(t, f, v);
-	if (c->phase != PAIR_GIVEN_UP)
-		raise_floor(c, &o);
+	if (ev == TE_SYN || ev == TE_SYNACK) {
+		if (!syn(t, f, v, &o))
+			return;
+	} else if (is_ours(t, f, v)) {
+		raise_end(c, v);
+	} else {
+		return;
+	}
+	raise_floor(c, &o);
 }
 
 void primary_stranger(struct turn *t, const struct flow_key *key, const struct packet *p,
