@@ -1,226 +1,55 @@
 /* SPDX-License-Identifier: MIT */
-/* The port qemu: against plain sockets, and against itself. */
+/* The port qemu: its frames, against plain sockets. */
 #include <errno.h>
-#include <poll.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-#include <cmocka.h>
 
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
+#include "stream_peer.h"
 
-#include "base/be.h"
 #include "base/compiler.h"
-#include "port/arena.h"
-#include "port/port.h"
-#include "port/qemu.h"
 #include "port/stream_in.h"
-#include "port/stream_link.h"
 #include "port/stream_out.h"
 
-#define PATIENCE_MS 5000 /* for what must happen; a test that passes waits for much less */
-
-static const struct stream_times quick = {
-	.retry_first = 5, .retry_most = 10, .connect = 200, .stuck = 50
-};
-
-static char dir[] = "/tmp/suture-qemu-XXXXXX";
-static char path[64];
-static struct arena arena;
-
-static int set_up(void **state)
-{
-	(void)state;
-	if (!mkdtemp(dir))
-		return -1;
-	snprintf(path, sizeof path, "%s/s", dir);
-	return arena_open(&arena);
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	arena_close(&arena);
-	unlink(path);
-	return rmdir(dir);
-}
-
-/* Each test leaves no file behind, even if the one before it failed. */
-static int fresh(void **state)
-{
-	(void)state;
-	unlink(path);
-	return 0;
-}
-
-/* The port, or a failed test. */
-static struct port *open_port(const char *format, const char *arg)
-{
-	char spec[200], err[500] = "";
-	struct port *p;
-
-	snprintf(spec, sizeof spec, format, arg);
-	if (port_open(spec, &arena, &p, err, sizeof err) != 0)
-		fail_msg("%s", err);
-	qemu_set_times(p, &quick);
-	return p;
-}
-
-static struct port_stats stats_of(struct port *p)
-{
-	struct port_stats s;
-
-	p->ops->stats(p, &s);
-	return s;
-}
-
-static bool wait_ready(struct port *p, int ms)
-{
-	struct pollfd f = { .fd = p->ops->fd(p), .events = POLLIN };
-
-	return poll(&f, 1, ms) == 1;
-}
-
-/* As the engine has it: waits for the port's descriptor, then one recv.  The number of packets, or -errno. */
-static int turn(struct port *p, struct packet **pkts)
-{
-	assert_true(wait_ready(p, PATIENCE_MS));
-	return p->ops->recv(p, pkts, PORT_BURST);
-}
-
-/* Turns until the port is up or down. */
-static void until(struct port *p, bool down)
-{
-	struct packet *pkts[PORT_BURST];
-
-	for (unsigned i = 0; p->down != down && i < 1000; i++)
-		(void)turn(p, pkts);
-	assert_int_equal(p->down, down);
-}
-
-static int listen_unix(void)
-{
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-
-	memcpy(a.sun_path, path, strlen(path) + 1);
-	unlink(path);
-	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof a), 0);
-	assert_int_equal(listen(fd, 4), 0);
-	return fd;
-}
-
-static int connect_unix(void)
-{
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-
-	memcpy(a.sun_path, path, strlen(path) + 1);
-	assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof a), 0);
-	return fd;
-}
-
-/* A listening port and a plain peer of it. */
-static struct port *pair(const char *format, int *ret_peer)
-{
-	struct port *p = open_port(format, path);
-
-	*ret_peer = connect_unix();
-	until(p, false);
-	return p;
-}
-
-/* Byte k of frame n: no two frames alike. */
-static uint8_t byte_of(unsigned n, uint32_t k)
-{
-	return (uint8_t)(n * 31 + k * 7 + (k >> 8));
-}
-
-/* Puts frame n of len bytes, the way a stream has it, at at: bytes in all. */
-static size_t put_frame(uint8_t *at, unsigned n, uint32_t len, bool vnet, uint8_t vnet_len)
-{
-	size_t i = 4;
-
-	store_be32(at, len + vnet_len);
-	if (vnet) {
-		store_be32(at + 4, vnet_len);
-		memset(at + 8, 0, vnet_len);
-		i = 8u + vnet_len;
-	}
-	for (uint32_t k = 0; k < len; k++)
-		at[i + k] = byte_of(n, k);
-	return i + len;
-}
-
-static bool is_frame(const uint8_t *p, unsigned n, uint32_t len)
-{
-	for (uint32_t k = 0; k < len; k++)
-		if (p[k] != byte_of(n, k))
-			return false;
-	return true;
-}
-
-static void assert_frame(const struct packet *p, unsigned n, uint32_t len)
-{
-	assert_int_equal(p->head_len, len);
-	assert_int_equal(p->body_len, 0);
-	assert_true(is_frame(p->head, n, len));
-}
-
-static void write_all(int fd, const void *p, size_t n)
-{
-	assert_int_equal(send(fd, p, n, MSG_NOSIGNAL), n);
-}
-
-/* Reads exactly n bytes. */
-static void read_all(int fd, uint8_t *p, size_t n)
-{
-	struct pollfd f = { .fd = fd, .events = POLLIN };
-
-	while (n > 0) {
-		ssize_t got;
-
-		assert_int_equal(poll(&f, 1, PATIENCE_MS), 1);
-		got = read(fd, p, n);
-		assert_true(got > 0);
-		p += got;
-		n -= (size_t)got;
-	}
-}
-
-static bool has_ended(int fd)
-{
-	struct pollfd f = { .fd = fd, .events = POLLIN };
-	uint8_t b;
-
-	assert_int_equal(poll(&f, 1, PATIENCE_MS), 1);
-	return read(fd, &b, 1) <= 0;
-}
-
 /* Frames of a burst to send, each in bytes of its own with room in front. */
-struct burst_of {
+struct frames {
 	struct packet pkt[PORT_BURST];
 	struct packet *list[PORT_BURST];
 	uint8_t bytes[PORT_BURST][2100];
 };
 
-static void make_burst(struct burst_of *b, unsigned n, uint32_t len)
+static struct packet *const *make_frames(unsigned n, uint32_t len)
 {
+	static struct frames f;
+
 	for (unsigned i = 0; i < n; i++) {
-		b->pkt[i] = (struct packet){ .head = b->bytes[i] + 64, .head_len = len };
+		f.pkt[i] = (struct packet){ .head = f.bytes[i] + 64, .head_len = len };
 		for (uint32_t k = 0; k < len; k++)
-			b->pkt[i].head[k] = byte_of(i, k);
-		b->list[i] = &b->pkt[i];
+			f.pkt[i].head[k] = byte_of(i, k);
+		f.list[i] = &f.pkt[i];
 	}
+	return f.list;
+}
+
+/* Reads a frame's prefix: its length without the header; ret_h is that header. */
+static uint32_t read_prefix(int fd, bool vnet, uint8_t *ret_vnet_len, uint8_t ret_h[12])
+{
+	uint8_t b[8];
+	uint32_t len;
+
+	read_all(fd, b, vnet ? 8 : 4);
+	len = load_be32(b);
+	*ret_vnet_len = vnet ? b[7] : 0;
+	read_all(fd, ret_h, *ret_vnet_len);
+	return len - *ret_vnet_len;
+}
+
+/* The next frame at fd is number n, of that length. */
+static void expect_frame(int fd, unsigned n, uint32_t len)
+{
+	static uint8_t bytes[STREAM_FRAME_MAX];
+	uint8_t vnet_len, h[12];
+
+	assert_int_equal(read_prefix(fd, false, &vnet_len, h), len);
+	read_all(fd, bytes, len);
+	assert_true(is_frame(bytes, n, len));
 }
 
 /* Frames cut at every byte come whole, and in place. */
@@ -326,12 +155,307 @@ static void frames_travel_on(void **state)
 	close(out);
 }
 
+/* Virtio-net headers of every length come in as offload state and go out again. */
+static void vnet_headers_pass(void **state)
+{
+	static const uint8_t lens[] = { 0, 10, 12, 10, 0, 12 };
+	/* partial checksum at 34 + 16; a super-packet of 1448 a segment */
+	static const uint8_t partial[12] = { 1, 0, 54, 0, 0, 0, 34, 0, 16, 0 };
+	static const uint8_t gso[12] = { 1, 1, 66, 0, 0xa8, 5, 34, 0, 16, 0 };
+	struct packet *pkts[PORT_BURST];
+	uint8_t s[2000], vnet_len, h[12];
+	size_t len = 0;
+	int peer;
+	struct port *p = pair("qemu:listen:unix:%s,vnet_hdr_support", &peer);
+
+	(void)state;
+	for (unsigned i = 0; i < 6; i++) {
+		size_t at = len;
+
+		len += put_frame(s + len, i, 100, true, lens[i]);
+		if (lens[i])
+			memcpy(s + at + 8, i == 2 ? gso : partial, lens[i]);
+	}
+	write_all(peer, s, len);
+	assert_int_equal(turn(p, pkts), 6);
+	for (unsigned i = 0; i < 6; i++) {
+		assert_frame(pkts[i], i, 100);
+		assert_int_equal(pkts[i]->off.vnet_len, lens[i]);
+		assert_int_equal(pkts[i]->off.csum, lens[i] ? CSUM_PARTIAL : CSUM_UNKNOWN);
+		assert_int_equal(pkts[i]->off.csum_start, lens[i] ? 34 : 0);
+		assert_int_equal(pkts[i]->off.gso_size, i == 2 ? 1448 : 0);
+	}
+	assert_int_equal(p->ops->send(p, pkts, 6), 6);
+	for (unsigned i = 0; i < 6; i++) {
+		/* those without get the last length seen: 12 first, from the last that came in */
+		static const uint8_t out[] = { 12, 10, 12, 10, 10, 12 };
+		uint8_t bytes[100];
+
+		assert_int_equal(read_prefix(peer, true, &vnet_len, h), 100);
+		assert_int_equal(vnet_len, out[i]);
+		if (lens[i])
+			assert_memory_equal(h, i == 2 ? gso : partial, 10);
+		else
+			assert_int_equal(h[0] | h[1], 0);
+		read_all(peer, bytes, 100);
+		assert_true(is_frame(bytes, i, 100));
+	}
+	p->ops->close(p);
+	close(peer);
+}
+
+/* Headers that no device can follow: the frame is refused, the next one is not. */
+static void impossible_offloads_are_refused(void **state)
+{
+	static const uint8_t bad[][12] = {
+		{ 1, 0, 0, 0, 0, 0, 90, 0, 9, 0 }, /* the checksum ends behind the frame */
+		{ 1, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff },
+		{ 0, 1, 0, 0, 0, 0, 0, 0, 0, 0 }, /* segments of no bytes */
+	};
+	struct packet *pkts[PORT_BURST];
+	uint8_t s[600];
+	size_t len = 0;
+	int peer;
+	struct port *p = pair("qemu:listen:unix:%s,vnet_hdr_support", &peer);
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		size_t at = len;
+
+		len += put_frame(s + len, i, 100, true, 10);
+		if (i < 3)
+			memcpy(s + at + 8, bad[i], 10);
+	}
+	write_all(peer, s, len);
+	assert_int_equal(turn(p, pkts), 1);
+	assert_frame(pkts[0], 3, 100);
+	assert_int_equal(stats_of(p).rx_errors, 3);
+	p->ops->close(p);
+	close(peer);
+}
+
+/* Without a header to say it in, a checksum is finished, in a copy, and a super-packet cannot go. */
+static void offloads_end_at_plain_streams(void **state)
+{
+	struct packet *const *list = make_frames(3, 100);
+	uint8_t bytes[100], vnet_len, h[12];
+	uint64_t sum = 0;
+	int peer;
+
+	for (unsigned with = 0; with < 2; with++) {
+		/* a stream that could say it, but where no length was seen, is no better */
+		struct port *p = pair(with ? "qemu:listen:unix:%s,vnet_hdr_support"
+					   : "qemu:listen:unix:%s",
+				      &peer);
+
+		(void)state;
+		for (unsigned i = 0; i < 3; i++)
+			list[i]->off = (struct offload){ .csum = CSUM_PARTIAL,
+							 .csum_start = 34,
+							 .csum_offset = 16 };
+		list[1]->off.gso_type = GSO_TCP4;
+		list[1]->off.gso_size = 1448;
+		assert_int_equal(p->ops->send(p, list, 3), 3);
+		assert_int_equal(stats_of(p).tx_too_long, 1);
+		assert_int_equal(stats_of(p).tx, 2);
+		for (unsigned i = 0; i < 3; i += 2) {
+			assert_int_equal(read_prefix(peer, with, &vnet_len, h), 100);
+			assert_int_equal(vnet_len, 0);
+			read_all(peer, bytes, 100);
+			assert_true(is_frame(list[i]->head, i, 100));
+			assert_int_equal(list[i]->off.csum, CSUM_PARTIAL);
+			assert_true(is_frame(bytes, i, 50));
+			sum = 0;
+			for (unsigned k = 34; k < 100; k += 2)
+				sum += k == 50 ? load_be16(list[i]->head + 50)
+					       : load_be16(bytes + k);
+			while (sum >> 16)
+				sum = (sum & 0xffff) + (sum >> 16);
+			assert_int_equal(load_be16(bytes + 50), (uint16_t)~sum);
+		}
+		p->ops->close(p);
+		close(peer);
+	}
+}
+
+/* The longest frames, the header counted in; a byte more cannot go. */
+static void longest_frames(void **state)
+{
+	static uint8_t s[STREAM_FRAME_MAX + 64], big[STREAM_FRAME_MAX + 65];
+	struct packet *pkts[PORT_BURST], p1 = { .head = big + 64, .head_len = STREAM_FRAME_MAX };
+	struct packet *one = &p1;
+	size_t len, at = 0;
+	int peer, n = 0;
+	struct port *p = pair("qemu:listen:unix:%s", &peer);
+
+	(void)state;
+	len = put_frame(s, 5, STREAM_FRAME_MAX, false, 0);
+	while (n == 0) {
+		ssize_t k = send(peer, s + at, len - at, MSG_DONTWAIT);
+
+		at += k > 0 ? (size_t)k : 0;
+		n = turn(p, pkts);
+	}
+	assert_int_equal(n, 1);
+	assert_frame(pkts[0], 5, STREAM_FRAME_MAX);
+	memcpy(p1.head, s + 4, STREAM_FRAME_MAX);
+	assert_int_equal(p->ops->send(p, &one, 1), 1);
+	expect_frame(peer, 5, STREAM_FRAME_MAX);
+	p1.head_len++;
+	assert_int_equal(p->ops->send(p, &one, 1), 1);
+	assert_int_equal(stats_of(p).tx_too_long, 1);
+	p->ops->close(p);
+	close(peer);
+}
+
+/* Payload that lies elsewhere follows its head, in short frames and long ones. */
+static void bodies_follow(void **state)
+{
+	struct packet *const *list = make_frames(4, 1500);
+	uint8_t copy[4][1500];
+	int peer;
+	struct port *p = pair("qemu:listen:unix:%s", &peer);
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		uint32_t len = i % 2 ? 1500 : 100;
+
+		memcpy(copy[i], list[i]->head, 1500);
+		list[i]->head_len = 60;
+		list[i]->body = copy[i] + 60;
+		list[i]->body_len = len - 60;
+		memset(list[i]->head + 60, 0xee, 1440);
+	}
+	assert_int_equal(p->ops->send(p, list, 4), 4);
+	for (unsigned i = 0; i < 4; i++)
+		expect_frame(peer, i, i % 2 ? 1500 : 100);
+	p->ops->close(p);
+	close(peer);
+}
+
+/* A peer that reads slowly gets every frame that was taken, whole and in order, however the ring turns. */
+static void slow_peer_gets_all(void **state)
+{
+	struct packet *const *list = make_frames(PORT_BURST, 2000);
+	struct packet *pkts[PORT_BURST];
+	unsigned sent = 0, got = 0, congested = 0, full = 0;
+	int peer;
+	struct port *p = pair("qemu:listen:unix:%s", &peer);
+
+	(void)state;
+	while (got < 6000) {
+		/* until it is full, then a third is read, then again: three turns of the ring */
+		while (sent < 6000) {
+			int n = p->ops->send(p, list + sent % PORT_BURST,
+					     PORT_BURST - sent % PORT_BURST);
+
+			assert_true(n >= 0);
+			congested += p->congested;
+			sent += (unsigned)n;
+			if (n == 0) {
+				full++;
+				break;
+			}
+		}
+		for (unsigned i = 0; i < 700 && got < sent; i++, got++) {
+			expect_frame(peer, got % PORT_BURST, 2000);
+			if (wait_ready(p, 0))
+				assert_int_equal(p->ops->recv(p, pkts, PORT_BURST), 0);
+		}
+	}
+	assert_true(congested > 0 && full >= 3);
+	assert_false(p->congested);
+	assert_int_equal(stats_of(p).tx, sent);
+	assert_int_equal(stats_of(p).tx_bytes, (uint64_t)sent * 2000);
+	assert_int_equal(stats_of(p).tx_dropped, 0);
+	assert_false(wait_ready(p, 0));
+	p->ops->close(p);
+	close(peer);
+}
+
+/* Sends until the ring takes no more. */
+static unsigned fill_up(struct port *p, struct packet *const *list)
+{
+	unsigned sent = 0;
+	int n;
+
+	while ((n = p->ops->send(p, list, PORT_BURST)) > 0)
+		sent += (unsigned)n;
+	return sent;
+}
+
+/* Who reads nothing for long makes no one else wait, and loses frames; when he reads again all goes on. */
+static void stuck_peer_loses(void **state)
+{
+	struct packet *const *list = make_frames(PORT_BURST, 2000);
+	struct packet *pkts[PORT_BURST];
+	int peer;
+	struct port *p = pair("qemu:listen:unix:%s", &peer);
+	unsigned sent;
+
+	(void)state;
+	sent = fill_up(p, list);
+	assert_true(p->congested);
+	assert_int_equal(stats_of(p).tx_dropped, 0);
+	while (p->congested)
+		assert_int_equal(turn(p, pkts), 0);
+	assert_int_equal(p->ops->send(p, list, PORT_BURST), PORT_BURST);
+	assert_int_equal(stats_of(p).tx_dropped, PORT_BURST);
+	for (unsigned i = 0; i < sent; i++) {
+		expect_frame(peer, i % PORT_BURST, 2000);
+		if (wait_ready(p, 0))
+			assert_int_equal(p->ops->recv(p, pkts, PORT_BURST), 0);
+		if (i == 400)
+			assert_true(p->congested);
+	}
+	assert_false(p->congested);
+	assert_int_equal(p->ops->send(p, list + 9, 1), 1);
+	expect_frame(peer, 9, 2000);
+	p->ops->close(p);
+	close(peer);
+}
+
+/* Messages: framed as frames are; the field of the header comes in and does not go out. */
+static void messages_have_no_offload(void **state)
+{
+	struct packet *pkts[PORT_BURST];
+	char spec[200], err[300];
+	uint8_t s[100], vnet_len, h[12];
+	struct port *p;
+	int peer;
+
+	(void)state;
+	snprintf(spec, sizeof spec, "qemu:listen:unix:%s,vnet_hdr_support", path);
+	assert_int_equal(port_open_msgs(spec, &arena, &p, err, sizeof err), 0);
+	peer = connect_unix();
+	until(p, false);
+	write_all(peer, s, put_frame(s, 1, 15, true, 0));
+	assert_int_equal(turn(p, pkts), 1);
+	assert_frame(pkts[0], 1, 15);
+	assert_int_equal(p->ops->send(p, pkts, 1), 1);
+	assert_int_equal(read_prefix(peer, false, &vnet_len, h), 15);
+	read_all(peer, s, 15);
+	assert_true(is_frame(s, 1, 15));
+	p->ops->close(p);
+	close(peer);
+	assert_int_equal(port_open_msgs("if:lo", &arena, &p, err, sizeof err), -EINVAL);
+	assert_non_null(strstr(err, "qemu:"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(frames_cut_anywhere, fresh),
 		cmocka_unit_test_setup(many_frames_a_read, fresh),
 		cmocka_unit_test_setup(frames_travel_on, fresh),
+		cmocka_unit_test_setup(vnet_headers_pass, fresh),
+		cmocka_unit_test_setup(impossible_offloads_are_refused, fresh),
+		cmocka_unit_test_setup(offloads_end_at_plain_streams, fresh),
+		cmocka_unit_test_setup(longest_frames, fresh),
+		cmocka_unit_test_setup(bodies_follow, fresh),
+		cmocka_unit_test_setup(slow_peer_gets_all, fresh),
+		cmocka_unit_test_setup(stuck_peer_loses, fresh),
+		cmocka_unit_test_setup(messages_have_no_offload, fresh),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
