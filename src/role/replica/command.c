@@ -159,6 +159,7 @@ static void become_copy(struct pair *c, struct flow_rec *near, struct flow_rec *
 	c->near_isn_known = c->near_isn_known || (c->track.isn_known & 1u << FAR);
 	if (c->track.isn_known & 1u << FAR)
 		c->near_isn = c->track.isn[FAR];
+	c->near_isn_sure = true; /* or does not matter: nothing is to be corrected any more */
 	c->far_isn_known = c->near_isn_known;
 	c->far_isn = (sut_farseq){ c->near_isn.v };
 	c->far_talks = true;
