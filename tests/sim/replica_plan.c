@@ -12,8 +12,8 @@
  * P and S run one script on one kind of kernel: what they announce in a SYN is the same.  All else is
  * each one's own: ISN, the base of its clock, pace, segmentation, time-outs.
  *
- * The lane to S loses nothing: what P has acknowledged S must get.  In worlds with checkpoints the
- * mirror hangs at P's own device, so that S, a copy of P, has had all that is not in the mirror.
+ * The lane to S loses nothing: what P has acknowledged S must get.  Where S becomes a copy of P, the
+ * mirror hangs at P's own device, so that S has had all that is not in the mirror.
  */
 
 #define US(n) ((sut_time)(n)*1000)
@@ -67,12 +67,12 @@ static void draw_lanes(struct rng *r, struct pair_plan *p, bool at_device)
 			draw_outside(r, p, l);
 			continue;
 		}
+		if (i == LANE_P_IN && p->lossy && rng_chance(r, 20))
+			l->loss_ppm = rng_range(r, 1000, 20000);
 		if (i == LANE_P_IN && at_device)
 			continue;
 		l->delay = US(rng_below(r, rng_chance(r, 20) && i < LANE_S_IN ? 20000 : 300));
 		l->jitter = rng_chance(r, 50) ? 0 : US(rng_below(r, 1000));
-		if (i == LANE_P_IN && p->lossy && rng_chance(r, 20))
-			l->loss_ppm = rng_range(r, 1000, 20000);
 	}
 	p->lane[LANE_NETWORK].delay = US(rng_below(r, 300));
 }
@@ -254,15 +254,13 @@ static void draw_joints(struct rng *r, struct pair_plan *p)
 	p->copies = rng_chance(r, 60);
 	p->compare_port = rng_chance(r, 30);
 	p->network_port = rng_chance(r, 40);
+	p->out_port = rng_chance(r, 25);
+	p->s_at_out_port = p->out_port && rng_chance(r, 50);
+	p->mirrors = rng_chance(r, 40);
 	p->drains = !p->compare || rng_chance(r, 50);
 	p->loses_in_flight = rng_chance(r, 50);
 	p->lossy = rng_chance(r, 60);
-}
-
-/* Has the rewriter its optional ports? */
-static bool takes_commands(void)
-{
-	return replica_rewrite_ops.ports[REPLICA_SECONDARY + 1].name != NULL;
+	p->tells_as_qemu = rng_chance(r, 50);
 }
 
 void pair_plan_draw(uint64_t seed, bool compare, struct pair_plan *ret_p)
@@ -274,12 +272,8 @@ void pair_plan_draw(uint64_t seed, bool compare, struct pair_plan *ret_p)
 	ret_p->seed = seed;
 	ret_p->compare = compare;
 	draw_joints(&r, ret_p);
-	if (!takes_commands())
-		ret_p->copies = ret_p->network_port = ret_p->compare_port = false;
-	checkpoints = takes_commands() && rng_chance(&r, 20)
-			      ? rng_range(&r, 1, PAIR_CHECKPOINTS_MAX)
-			      : 0;
-	draw_lanes(&r, ret_p, checkpoints > 0);
+	checkpoints = rng_chance(&r, 20) ? rng_range(&r, 1, PAIR_CHECKPOINTS_MAX) : 0;
+	draw_lanes(&r, ret_p, compare || checkpoints > 0);
 	ret_p->conns = rng_range(&r, 1, PAIR_CONNS_MAX);
 	for (unsigned i = 0; i < ret_p->conns; i++)
 		draw_conn(&r, ret_p, i);
@@ -289,6 +283,11 @@ void pair_plan_draw(uint64_t seed, bool compare, struct pair_plan *ret_p)
 	for (unsigned i = 0; i < checkpoints; i++)
 		ret_p->checkpoint[i] = draw_when(&r, ret_p);
 	replica_rewrite_defaults(&ret_p->rewrite);
+	replica_mirror_defaults(&ret_p->mirror);
+	replica_compare_defaults(&ret_p->comparing);
+	ret_p->comparing.max_flows = 64;
+	ret_p->comparing.hold_cells = 2048;
+	ret_p->comparing.idle_time = SUT_MS(1200000);
 	ret_p->rewrite.max_flows = 64;
 	ret_p->rewrite.hold_cells = 512;
 	ret_p->rewrite.idle_time = SUT_MS(1200000);
@@ -315,11 +314,13 @@ static void print_when(const char *what, const struct pair_when *w)
 
 void pair_plan_print(const struct pair_plan *p)
 {
-	printf("scenario of seed %llu: %s%s%s%s%s%s, detected after %llu us\n",
+	printf("scenario of seed %llu: %s%s%s%s%s%s%s%s%s, detected after %llu us\n",
 	       (unsigned long long)p->seed, p->compare ? "compare" : "direct",
 	       p->copies ? " copies" : "", p->compare_port ? " compare-port" : "",
-	       p->network_port ? " network-port" : "", p->drains ? " drains" : "",
-	       p->loses_in_flight ? " loses-in-flight" : "", (unsigned long long)p->detect / 1000);
+	       p->network_port ? " network-port" : "", p->out_port ? " out-port" : "",
+	       p->s_at_out_port ? " (both ways)" : "", p->mirrors ? " mirrors" : "",
+	       p->drains ? " drains" : "", p->loses_in_flight ? " loses-in-flight" : "",
+	       (unsigned long long)p->detect / 1000);
 	print_when("death", &p->death);
 	for (unsigned i = 0; i < PAIR_CHECKPOINTS_MAX; i++)
 		print_when("checkpoint", &p->checkpoint[i]);

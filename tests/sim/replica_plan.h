@@ -11,6 +11,7 @@
 #include "core/link.h"
 #include "peer.h"
 #include "role/replica/compare_role.h"
+#include "role/replica/mirror_role.h"
 #include "role/replica/rewrite_role.h"
 
 #define PAIR_CONNS_MAX 5
@@ -63,12 +64,17 @@ struct pair_plan {
 	uint64_t seed;
 	bool compare; /* P's output is compared, else it goes to the clients at once */
 	bool copies; /* P's output is copied to the rewriter */
-	bool compare_port, network_port; /* the rewriter has these */
+	bool compare_port, network_port,
+		out_port; /* the rewriter has these (the last: secondary-out) */
+	bool s_at_out_port; /* what the secondary sends comes in there */
+	bool mirrors; /* the gateway is a replica-mirror */
 	bool drains; /* failover waits until the mirror is empty */
 	bool loses_in_flight; /* what P had sent last dies with it */
+	bool tells_as_qemu; /* compare of checkpoints: at its port notify */
 	bool lossy;
 	struct replica_rewrite_config rewrite;
 	struct replica_compare_config comparing;
+	struct replica_mirror_config mirror;
 	struct link_config lane[LANES];
 	struct pair_when death;
 	sut_time detect; /* from the death to the failover */

@@ -19,6 +19,8 @@
  * old S.  What the mirror still carries, S has had already: as P.
  */
 
+#define ASKED_TIME SUT_MS(5) /* from compare's asking to the checkpoint */
+
 static bool met(const struct pair_world *w, const struct pair_when *t, const struct pair_conn *c)
 {
 	if (t->packet == 0)
@@ -47,12 +49,13 @@ void pair_packet(struct pair_world *w, struct pair_conn *c, const struct view *v
 	if (w->dead)
 		return;
 	for (unsigned i = 0; i < PAIR_CHECKPOINTS_MAX; i++)
-		w->checkpoint_due = w->checkpoint_due || met(w, &w->plan->checkpoint[i], c);
+		if (met(w, &w->plan->checkpoint[i], c))
+			w->checkpoint_at = w->now;
 	if (!met(w, &w->plan->death, c))
 		return;
 	tell_trace(w, "the primary dies");
 	w->dead = true;
-	w->checkpoint_due = false;
+	w->checkpoint_at = SUT_NEVER;
 	w->failover_at = w->now + w->plan->detect;
 }
 
@@ -101,8 +104,7 @@ static void rewriter_failover(struct pair_world *w)
 	tell_trace(w, "failover of the rewriter");
 	w->rewriter_at = SUT_NEVER;
 	w->failed_over = true;
-	if (w->rewrite.env.ports & 1u << REPLICA_CONTROL)
-		box_tell(&w->rewrite, REPLICA_CONTROL, "failover", w->now);
+	box_tell(&w->rewrite, REPLICA_CONTROL, "failover", w->now);
 }
 
 static void copy_peer(struct pair_conn *c)
@@ -121,28 +123,37 @@ static void copy_peer(struct pair_conn *c)
 static void checkpoint(struct pair_world *w)
 {
 	tell_trace(w, "checkpoint");
-	w->checkpoint_due = false;
+	w->checkpoint_at = SUT_NEVER;
 	w->res->fates.checkpoints++;
 	for (unsigned i = 0; i < w->plan->conns; i++)
 		copy_peer(&w->conn[i]);
 	for (uint32_t i = 0; i < w->queue.n; i++)
 		if (w->queue.heap[i].place == LANE_S_IN || w->queue.heap[i].place == LANE_S_OUT)
 			w->queue.heap[i].frame->len = 0;
-	if (w->compare.ops)
+	if (w->compare.ops && w->plan->tells_as_qemu)
+		box_tell(&w->compare, COMPARE_NOTIFY, "COLO_CHECKPOINT", w->now);
+	else if (w->compare.ops)
 		box_tell(&w->compare, COMPARE_CONTROL, "checkpoint", w->now);
 	box_tell(&w->rewrite, REPLICA_CONTROL, "checkpoint", w->now);
 }
 
+void pair_asked(struct pair_world *w)
+{
+	w->res->fates.asked++;
+	if (!w->dead && w->checkpoint_at == SUT_NEVER)
+		w->checkpoint_at = w->now + ASKED_TIME;
+}
+
 sut_time pair_turns_at(const struct pair_world *w)
 {
-	if (w->checkpoint_due)
-		return w->now;
-	return w->failover_at < w->rewriter_at ? w->failover_at : w->rewriter_at;
+	sut_time at = w->failover_at < w->rewriter_at ? w->failover_at : w->rewriter_at;
+
+	return w->checkpoint_at < at ? w->checkpoint_at : at;
 }
 
 void pair_turns(struct pair_world *w)
 {
-	if (w->checkpoint_due)
+	if (w->checkpoint_at <= w->now)
 		checkpoint(w);
 	if (w->failover_at <= w->now)
 		failover(w);

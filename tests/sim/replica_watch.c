@@ -51,9 +51,9 @@ void pair_watch_seen(struct pair_conn *c, const struct packet *p, const struct v
 
 	if (view_options(p, v, &o) != R_NONE || !(o.present & OPT_TS) || (v->flags & TCP_RST))
 		return;
-	if (by_primary)
+	if (by_primary && !c->world->failed_over)
 		raise(c, o.tsval);
-	else if ((v->flags & (TCP_ACK | TCP_SYN)) == TCP_ACK)
+	else if (!by_primary && (v->flags & (TCP_ACK | TCP_SYN)) == TCP_ACK)
 		raise(c, o.tsecr);
 }
 
@@ -107,12 +107,15 @@ void pair_watch_far(struct pair_conn *c, const struct packet *p, const struct vi
 	if (w->opt.fates)
 		return;
 	check_frame(c, "rewriter's output", p, v);
+	/* A SYN-ACK in its own numbers begins a clock of its own. */
+	if ((v->flags & TCP_SYN) && v->seq == c->s.cfg.isn)
+		c->ts_known = false;
 	if (!outside_knows(c) || pair_gave_up(w) || (v->flags & (TCP_SYN | TCP_RST)) ||
 	    !(v->flags & TCP_ACK))
 		return;
 	if (c->s.state >= PEER_OPEN && c->s.state <= PEER_DONE)
 		check_numbers(c, p, v);
-	if (w->failed_over && w->rewrite.env.ports & 1u << REPLICA_CONTROL)
+	if (w->failed_over)
 		check_tsval(c, p, v);
 }
 
@@ -126,7 +129,7 @@ static void check_joint(struct pair_conn *c, const struct view *v)
 		pair_broken(c->world, "released a SYN that the secondary has not sent");
 	if ((v->flags & TCP_SYN) || s->state < PEER_SYN_RECEIVED)
 		return;
-	if (v->payload_len && end > s->max)
+	if ((v->payload_len || (v->flags & TCP_FIN)) && end > s->max)
 		pair_broken(c->world, "released up to byte %lld, the secondary has sent %u",
 			    (long long)end, s->max);
 	if ((v->flags & (TCP_ACK | TCP_RST)) == TCP_ACK && ack > s->told)

@@ -28,10 +28,14 @@
  * a burst must not change.
  */
 
+#define COMPARE_PORTS                                                                \
+	(1u << COMPARE_PRIMARY_IN | 1u << COMPARE_SECONDARY_IN | 1u << COMPARE_OUT | \
+	 1u << COMPARE_NOTIFY | 1u << COMPARE_CONTROL)
 #define BOX_TICK ((sut_time)50000)
 #define GIVE_UP SUT_MS(600000) /* connections that have not ended by then never will */
-#define LINGER SUT_MS(200000) /* a flow whose ends are done is forgotten by then, */
-#define DRAIN_LIMIT SUT_MS(4 * 3600000) /* and all others by then */
+/* A flow whose ends are done is forgotten by then; a FIN that P alone has sent is not seen. */
+#define LINGER SUT_MS(200000)
+#define DRAIN_LIMIT SUT_MS(4 * 3600000) /* all others are by then */
 
 void pair_broken(struct pair_world *w, const char *fmt, ...)
 {
@@ -212,21 +216,51 @@ static void compare_sent(void *ctx, unsigned port, struct packet *p)
 		down(w, p);
 	else if (port == COMPARE_CONTROL)
 		check_reply(w, "compare", p);
+	else if (p->head_len == 13 && !memcmp(p->head, "DO_CHECKPOINT", 13))
+		pair_asked(w);
 	else
-		w->res->fates.asked++;
+		pair_broken(w, "compare notifies \"%.*s\"", (int)p->head_len,
+			    (const char *)p->head);
+}
+
+/* A frame of the clients goes to the pair; what is dead hears nothing. */
+static void to_primary(struct pair_world *w, const struct packet *p)
+{
+	if (!w->dead)
+		put(w, LANE_P_IN, p);
+}
+
+static void to_secondary(struct pair_world *w, const struct packet *p)
+{
+	put(w, w->failed_over && w->plan->network_port ? LANE_NETWORK : LANE_MIRROR, p);
+}
+
+static void mirror_sent(void *ctx, unsigned port, struct packet *p)
+{
+	struct pair_world *w = ctx;
+
+	if (port == MIRROR_CLIENT)
+		down(w, p);
+	else if (port == MIRROR_PRIMARY)
+		to_primary(w, p);
+	else
+		to_secondary(w, p);
 }
 
 /* The client's frames at the gateway. */
-static void at_gateway(struct pair_world *w, const struct packet *p)
+static void at_gateway(struct pair_world *w, struct packet *p)
 {
 	struct pair_conn *c;
 	struct view v;
 
 	c = conn_of(w, p, &v);
 	pair_packet(w, c, &v);
-	if (!w->dead)
-		put(w, LANE_P_IN, p);
-	put(w, w->failed_over && w->plan->network_port ? LANE_NETWORK : LANE_MIRROR, p);
+	if (w->mirror.ops) {
+		box_input(&w->mirror, MIRROR_CLIENT, &p, 1, false, w->now);
+	} else {
+		to_primary(w, p);
+		to_secondary(w, p);
+	}
 }
 
 static void at_peer(struct pair_world *w, enum pair_lane lane, const struct packet *p)
@@ -261,6 +295,10 @@ static void at_role(struct pair_world *w, enum pair_lane lane, struct packet **p
 
 	if (lane == LANE_P_OUT && !primary_is_heard(w))
 		return;
+	if (compare && !w->compare.ops && w->mirror.ops) {
+		box_input(&w->mirror, MIRROR_PRIMARY, pkts, n, w->opt.split, w->now);
+		return;
+	}
 	if (compare && !w->compare.ops) {
 		for (unsigned i = 0; i < n; i++)
 			down(w, pkts[i]);
@@ -274,7 +312,9 @@ static void at_role(struct pair_world *w, enum pair_lane lane, struct packet **p
 		if (c)
 			pair_watch_seen(c, pkts[i], &v, lane == LANE_P_COPY);
 	}
-	box_input(compare ? &w->compare : &w->rewrite, port[lane], pkts, n, w->opt.split, w->now);
+	box_input(compare ? &w->compare : &w->rewrite,
+		  lane == LANE_S_OUT && w->plan->s_at_out_port ? REPLICA_SECONDARY_OUT : port[lane],
+		  pkts, n, w->opt.split, w->now);
 }
 
 static void arrive(struct pair_world *w, enum pair_lane lane, struct packet **pkts, unsigned n)
@@ -422,7 +462,7 @@ static void conn_over(struct pair_world *w, struct pair_conn *c)
 
 static bool all_over(struct pair_world *w)
 {
-	bool all = w->failover_at == SUT_NEVER && w->rewriter_at == SUT_NEVER;
+	bool all = pair_turns_at(w) == SUT_NEVER;
 
 	for (unsigned i = 0; i < w->plan->conns; i++) {
 		if (!w->conn[i].over && conn_ended(w, &w->conn[i]))
@@ -440,7 +480,7 @@ static void step(struct pair_world *w, sut_time at)
 	timers(w);
 	check_faults(w);
 	deliver(w);
-	if (!box_intact(&w->rewrite) || !box_intact(&w->compare))
+	if (!box_intact(&w->mirror) || !box_intact(&w->rewrite) || !box_intact(&w->compare))
 		pair_broken(w, "a role wrote behind its block");
 }
 
@@ -488,7 +528,7 @@ static void run_until(struct pair_world *w, sut_time limit)
 /* All is said: what the roles still know has to go in time. */
 static void judge_roles(struct pair_world *w)
 {
-	bool clean = !pair_gave_up(w);
+	bool clean = !pair_gave_up(w) && !w->res->fates.checkpoints;
 	unsigned left;
 
 	for (unsigned i = 0; i < w->plan->conns; i++) {
@@ -528,22 +568,12 @@ static void run(struct pair_world *w)
 		judge_roles(w);
 }
 
-static bool has_port(const struct role_ops *ops, const char *name)
-{
-	for (const struct port_desc *d = ops->ports; d->name; d++)
-		if (!strcmp(d->name, name))
-			return true;
-	return false;
-}
-
 static uint32_t rewriter_ports(const struct pair_plan *p)
 {
-	uint32_t ports = 1u << REPLICA_PRIMARY | 1u << REPLICA_SECONDARY;
-
-	if (!has_port(&replica_rewrite_ops, "control"))
-		return ports;
-	return ports | 1u << REPLICA_CONTROL | (uint32_t)p->copies << REPLICA_PRIMARY_OUT |
+	return 1u << REPLICA_PRIMARY | 1u << REPLICA_SECONDARY | 1u << REPLICA_CONTROL |
+	       (uint32_t)p->copies << REPLICA_PRIMARY_OUT |
 	       (uint32_t)p->compare_port << REPLICA_COMPARE |
+	       (uint32_t)p->out_port << REPLICA_SECONDARY_OUT |
 	       (uint32_t)p->network_port << REPLICA_NETWORK;
 }
 
@@ -552,7 +582,7 @@ static void open_world(struct pair_world *w)
 	const struct pair_plan *p = w->plan;
 
 	w->now = PAIR_FIRST;
-	w->failover_at = w->rewriter_at = SUT_NEVER;
+	w->checkpoint_at = w->failover_at = w->rewriter_at = SUT_NEVER;
 	for (unsigned i = 0; i < LANES; i++)
 		link_init(&w->link[i], &p->lane[i]);
 	for (unsigned i = 0; i < p->conns; i++) {
@@ -571,9 +601,16 @@ static void open_world(struct pair_world *w)
 	}
 	w->rewrite.sent = rewriter_sent;
 	w->compare.sent = compare_sent;
-	w->rewrite.ctx = w->compare.ctx = w;
+	w->mirror.sent = mirror_sent;
+	w->mirror.ctx = w->rewrite.ctx = w->compare.ctx = w;
 	box_open(&w->rewrite, &replica_rewrite_ops, &p->rewrite, rewriter_ports(p),
 		 p->seed ^ 0xaaaa, &w->res->counters);
+	if (p->mirrors)
+		box_open(&w->mirror, &replica_mirror_ops, &p->mirror, 7, p->seed,
+			 &w->res->counters);
+	if (p->compare)
+		box_open(&w->compare, &replica_compare_ops, &p->comparing, COMPARE_PORTS,
+			 p->seed ^ 0x5555, &w->res->counters);
 }
 
 void pair_world_run(const struct pair_plan *p, const struct world_options *o,
@@ -592,6 +629,7 @@ void pair_world_run(const struct pair_plan *p, const struct world_options *o,
 	for (unsigned i = 0; i < LANES; i++)
 		ret_r->hash = hash_fold(ret_r->hash ^ w->hash[i], 0x9e3779b97f4a7c15u + i);
 	queue_clear(&w->queue);
+	box_close(&w->mirror);
 	box_close(&w->rewrite);
 	box_close(&w->compare);
 	free(w);

@@ -37,13 +37,12 @@ struct pair_world {
 	struct link link[LANES];
 	uint64_t hash[LANES];
 	struct pair_conn conn[PAIR_CONNS_MAX];
-	struct box rewrite, compare;
+	struct box mirror, rewrite, compare;
 	uint32_t packets; /* at the gateway */
 	bool dead; /* the primary */
 	bool failed_over; /* the rewriter knows */
 	bool compare_failed_over;
-	bool checkpoint_due;
-	sut_time failover_at, rewriter_at;
+	sut_time checkpoint_at, failover_at, rewriter_at;
 };
 
 /* Runs p: with seed and options the same, so is all of *ret_r. */
@@ -58,6 +57,8 @@ void pair_packet(struct pair_world *w, struct pair_conn *c, const struct view *v
 /* When the next turn is due; what is due by now is done. */
 sut_time pair_turns_at(const struct pair_world *w);
 void pair_turns(struct pair_world *w);
+/* Compare has asked for a checkpoint. */
+void pair_asked(struct pair_world *w);
 
 /* replica_watch.c: a frame for the rewriter's port, of the side that speaks to the secondary or of the primary. */
 void pair_watch_seen(struct pair_conn *c, const struct packet *p, const struct view *v,

@@ -9,6 +9,7 @@
 const struct sim_role sim_roles[] = {
 	{ "accel-near", &accel_near_ops, true, accel_near_held, false, false },
 	{ "wire", &wire_ops, false, NULL, false, false },
+	{ "replica", NULL, false, NULL, true, true },
 	{ "replica-direct", NULL, false, NULL, true, false },
 	{ NULL, NULL, false, NULL, false, false },
 };
