@@ -44,7 +44,7 @@ static struct layout layout_of(const struct replica_compare_config *c)
 
 	(void)part(&at, sizeof(struct compare));
 	l.flows = part(&at, flows_need(c->max_flows));
-	l.held = part(&at, held_need(c->hold_cells));
+	l.held = part(&at, held_need(c->hold_cells + COMPARE_SPARE));
 	l.cold = part(&at, sizeof(struct compare_flow) * (size_t)c->max_flows);
 	l.bytes = at;
 	return l;
@@ -69,7 +69,7 @@ struct compare *compare_lay_out(void *block, const struct replica_compare_config
 	r->cfg = *c;
 	r->env = env;
 	r->flows = flows_init(b + l.flows, c->max_flows, &key);
-	r->held = held_init(b + l.held, c->hold_cells);
+	r->held = held_init(b + l.held, c->hold_cells + COMPARE_SPARE);
 	r->cold = (struct compare_flow *)(void *)(b + l.cold);
 	r->idle = r->waiting = r->ready = empty;
 	r->next_scan = SUT_NEVER;
@@ -146,6 +146,8 @@ void compare_place(struct compare_turn *t, uint32_t f)
 		unchain(t, c->waits ? &t->c->waiting : &t->c->idle, f, where);
 	}
 	c->waits = waits;
+	if (!waits)
+		c->last = t->now;
 	enchain(t, waits ? &t->c->waiting : &t->c->idle, f, where);
 	if (t->c->waiting.first == FLOW_NONE)
 		t->c->next_scan = SUT_NEVER;
@@ -206,7 +208,6 @@ enum reason compare_open(struct compare_turn *t, const struct flow_key *near,
 		.kind = (uint8_t)kind,
 		.checkpoint = t->c->checkpoint,
 		.event_since = SUT_NEVER,
-		.last = t->now,
 	};
 	held_queue_init(&c->side[NEAR].q);
 	held_queue_init(&c->side[FAR].q);
@@ -229,11 +230,13 @@ uint32_t compare_hold(struct compare_turn *t, uint32_t f, enum sut_side side,
 		      const struct packet *p, const struct waiting *w, uint32_t prev)
 {
 	struct output *o = &compare_cold(t, f)->side[side];
+	uint32_t at, cells = held_cells(p);
 	enum reason why = R_QUOTA;
-	uint32_t at;
 
 	if (o->frames < t->c->cfg.max_queue_size)
-		why = held_store(t->c->held, side, p, &at);
+		why = t->c->cells + cells > t->c->cfg.hold_cells
+			      ? R_STORE_FULL
+			      : held_store(t->c->held, side, p, &at);
 	if (why != R_NONE) {
 		count_drop(t->c->env, why);
 		compare_ask(t, f);
@@ -241,16 +244,24 @@ uint32_t compare_hold(struct compare_turn *t, uint32_t f, enum sut_side side,
 	}
 	memcpy(held_note(t->c->held, at), w, sizeof *w);
 	held_link(t->c->held, &o->q, prev, at);
+	t->c->cells += cells;
 	o->frames++;
+	return at;
+}
+
+uint32_t compare_unlink(struct compare_turn *t, uint32_t f, enum sut_side side, uint32_t prev)
+{
+	struct output *o = &compare_cold(t, f)->side[side];
+	uint32_t cells = o->q.cells, at = held_unlink(t->c->held, &o->q, prev);
+
+	o->frames--;
+	t->c->cells -= cells - o->q.cells;
 	return at;
 }
 
 void compare_drop(struct compare_turn *t, uint32_t f, uint32_t prev, enum reason why)
 {
-	struct output *o = &compare_cold(t, f)->side[FAR];
-
-	held_forget(t->c->held, held_unlink(t->c->held, &o->q, prev));
-	o->frames--;
+	held_forget(t->c->held, compare_unlink(t, f, FAR, prev));
 	count_drop(t->c->env, why);
 }
 
@@ -258,6 +269,7 @@ void compare_drop_all(struct compare_turn *t, uint32_t f, enum sut_side side, en
 {
 	struct output *o = &compare_cold(t, f)->side[side];
 
+	t->c->cells -= o->q.cells;
 	t->c->env->counters->dropped[why] += held_clear(t->c->held, &o->q);
 	o->frames = 0;
 	if (side == NEAR)

@@ -50,6 +50,15 @@ struct waiting {
 
 _Static_assert(sizeof(struct waiting) <= HELD_NOTE, "lies beside its frame");
 
+/*
+ * The pool has more cells than may wait: those of frames that were sent are free only once the outbox is flushed, and whether a
+ * frame finds room must not depend on how a burst is split.
+ */
+#define COMPARE_SPARE (OUTBOX_PKTS * (PACKET_MAX / HELD_CELL + 1))
+#define COMPARE_CELLS_MAX 1000000u
+
+_Static_assert(COMPARE_CELLS_MAX + COMPARE_SPARE <= HELD_CELLS_MAX, "a pool can be as large");
+
 /* What one server has sent. */
 struct output {
 	struct held_queue q; /* NEAR: in order of arrival; FAR: by epoch, then seq */
@@ -87,7 +96,7 @@ struct compare_flow {
 	sut_time
 		event_since; /* the secondary's SYN or RST that the primary has not matched; SUT_NEVER */
 	uint64_t asked; /* the scan cycle in which a checkpoint was asked for, plus 1 */
-	sut_time last; /* when its last frame came */
+	sut_time last; /* since when it is idle */
 	struct place place; /* in idle or waiting */
 	struct place ready;
 };
@@ -105,6 +114,7 @@ struct compare {
 	struct flow_chain idle; /* nothing waits: the longest idle one first */
 	struct flow_chain waiting; /* something waits */
 	struct flow_chain ready; /* what waits may go out: once there is room */
+	uint32_t cells; /* of frames that wait */
 	uint64_t serial;
 	uint64_t asked; /* as compare_flow.asked, for what has no flow */
 	uint32_t checkpoint; /* counts them */
@@ -165,6 +175,9 @@ void compare_set_ready(struct compare_turn *t, uint32_t f, bool on);
  */
 uint32_t compare_hold(struct compare_turn *t, uint32_t f, enum sut_side side,
 		      const struct packet *p, const struct waiting *w, uint32_t prev);
+
+/* Takes the frame behind prev out of the queue of side: it is in none then, and still held. */
+uint32_t compare_unlink(struct compare_turn *t, uint32_t f, enum sut_side side, uint32_t prev);
 
 /* Drops what the secondary's queue holds behind prev (HELD_NONE: its first), which is why. */
 void compare_drop(struct compare_turn *t, uint32_t f, uint32_t prev, enum reason why);

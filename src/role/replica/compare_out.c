@@ -36,11 +36,9 @@ static bool has_room(const struct compare_turn *t)
 static void give(struct compare_turn *t, uint32_t f, enum sut_side side, uint32_t prev)
 {
 	struct compare_flow *c = compare_cold(t, f);
-	struct output *o = &c->side[side];
-	uint32_t at = held_unlink(t->c->held, &o->q, prev);
+	uint32_t at = compare_unlink(t, f, side, prev);
 	struct packet *p = &t->c->out[t->c->given++];
 
-	o->frames--;
 	if (side == NEAR && waiting_of(t, at)->flags & WAITING_AGAIN)
 		c->again--;
 	if (side == NEAR && c->flush) {
@@ -281,11 +279,11 @@ static void drop_primary(struct compare_turn *t, uint32_t f)
 		prev = at;
 		at = held_next(t->c->held, at);
 	}
-	for (; at != HELD_NONE; o->frames--) {
+	while (at != HELD_NONE) {
 		if (waiting_of(t, at)->flags & WAITING_AGAIN)
 			c->again--;
 		at = held_next(t->c->held, at);
-		held_forget(t->c->held, held_unlink(t->c->held, &o->q, prev));
+		held_forget(t->c->held, compare_unlink(t, f, NEAR, prev));
 		count_drop(t->c->env, R_PRIMARY_DEAD);
 	}
 }

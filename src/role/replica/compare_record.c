@@ -10,7 +10,7 @@
 
 /*
  * The body, version 1: the primary's key; epoch, flags, ISN, shift; the two servers; the number of
- * agreed ranges, and these; age.  What the secondary has produced follows from what is agreed.
+ * agreed ranges, and these.  What the secondary has produced follows from what is agreed.
  */
 
 #define VERSION 1
@@ -104,6 +104,7 @@ size_t compare_save(const void *role, uint32_t *cursor, sut_time now, struct rec
 	const struct compare *r = role;
 	struct compare_flow c;
 
+	(void)now;
 	while (*cursor < flows_max(r->flows) &&
 	       (!flows_live(r->flows, *cursor) || r->cold[*cursor].kind != COMPARE_TCP))
 		++*cursor;
@@ -122,7 +123,6 @@ size_t compare_save(const void *role, uint32_t *cursor, sut_time now, struct rec
 	put_side(ret_record, &c.side[NEAR]);
 	put_side(ret_record, &c.side[FAR]);
 	put_agreed(ret_record, &c.agreed);
-	record_put64(ret_record, now > c.last ? (now - c.last) / SUT_MS(1) : 0);
 	record_end(ret_record);
 	return ret_record->len;
 }
@@ -131,7 +131,6 @@ size_t compare_save(const void *role, uint32_t *cursor, sut_time now, struct rec
 struct saved {
 	struct flow_key key;
 	struct compare_flow c;
-	uint64_t age_ms;
 };
 
 static int read_saved(const struct record *record, struct saved *s)
@@ -156,7 +155,6 @@ static int read_saved(const struct record *record, struct saved *s)
 	take_side(&rd, &c->side[NEAR]);
 	take_side(&rd, &c->side[FAR]);
 	take_agreed(&rd, &c->agreed);
-	s->age_ms = record_take64(&rd);
 	c->produced = c->agreed;
 	c->event_since = SUT_NEVER;
 	return rd.failed || rd.left != 0 || flags > SAVED_ALL ||
@@ -187,6 +185,6 @@ int compare_restore(void *role, const struct record *record, sut_time now)
 	*c = s.c;
 	c->place = place;
 	c->checkpoint = t.c->checkpoint;
-	c->last = now - (s.age_ms < now / SUT_MS(1) ? SUT_MS(s.age_ms) : now);
+	c->last = now;
 	return 0;
 }

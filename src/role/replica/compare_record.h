@@ -6,7 +6,7 @@
  *
  * In it: which connection, the numbers of both servers, what is agreed.  Not in it: frames that wait.  The primary sends its own
  * again; what the secondary had sent ahead counts as not sent, so it is taken when it sends it again.  Flows that are not TCP
- * have nothing but frames that wait, and are not saved.
+ * have nothing but frames that wait, and are not saved.  Idle times begin anew.
  */
 #include <stddef.h>
 

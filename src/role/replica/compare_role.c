@@ -63,8 +63,8 @@ const char *replica_compare_config_error(const struct replica_compare_config *c)
 		return "max-queue-size must be more than 0";
 	if (flows_need(c->max_flows) == 0)
 		return "max-flows must be from 1 to 67108864";
-	if (c->hold_cells == 0 || c->hold_cells > HELD_CELLS_MAX)
-		return "hold-cells must be from 1 to 1048576";
+	if (c->hold_cells == 0 || c->hold_cells > COMPARE_CELLS_MAX)
+		return "hold-cells must be from 1 to 1000000";
 	if (c->idle_time == 0)
 		return "idle-time must be more than 0";
 	return NULL;
@@ -182,7 +182,6 @@ static void handle(struct compare_turn *t, struct stages *s, unsigned i, struct 
 	if (f == FLOW_NONE)
 		return;
 	compare_catch_up(t, f);
-	compare_cold(t, f)->last = t->now;
 	if (s->kind[i] == COMPARE_TCP && side == NEAR)
 		compare_tcp_primary(t, f, p, v);
 	else if (s->kind[i] == COMPARE_TCP)

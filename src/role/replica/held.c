@@ -127,14 +127,14 @@ static uint32_t find_run(struct held *h, uint32_t n)
 	return HELD_NONE;
 }
 
-static uint32_t cells_for(const struct packet *p)
+uint32_t held_cells(const struct packet *p)
 {
 	return (uint32_t)((BYTES + packet_len(p) + HELD_CELL - 1) / HELD_CELL);
 }
 
 enum reason held_store(struct held *h, unsigned port, const struct packet *p, uint32_t *ret_at)
 {
-	uint32_t len = packet_len(p), n = cells_for(p), i = find_run(h, n);
+	uint32_t len = packet_len(p), n = held_cells(p), i = find_run(h, n);
 
 	if (i == HELD_NONE)
 		return R_STORE_FULL;
@@ -183,7 +183,7 @@ enum reason held_put(struct held *h, struct held_queue *q, unsigned port, const 
 	enum reason why;
 	uint32_t i;
 
-	if (q->cells + cells_for(p) > HELD_FLOW_CELLS)
+	if (q->cells + held_cells(p) > HELD_FLOW_CELLS)
 		return R_QUOTA;
 	why = held_store(h, port, p, &i);
 	if (why == R_NONE)

@@ -86,6 +86,9 @@ uint32_t held_next(struct held *h, uint32_t at);
 /* Gives the cells of taken frames back: the outbox was flushed. */
 void held_sweep(struct held *h);
 
+/* Cells that p takes. */
+uint32_t held_cells(const struct packet *p);
+
 /* Cells that are free. */
 uint32_t held_free(const struct held *h);
 #endif
