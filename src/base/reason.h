@@ -52,6 +52,8 @@
 	X(SYN_JOIN,        "syn-mp-join",       "left alone: MPTCP join") \
 	X(SYN_UNLEARNT,    "syn-unlearnt",      "not promised: the server's options are not known yet") \
 	X(SYN_NEGATIVE,    "syn-negative",      "not promised: the server refused or failed lately") \
+	X(SYN_BUDGET,      "syn-budget",        "not promised: too many connections whose clients have not shown themselves") \
+	X(SYN_SOURCE,      "syn-source",        "not promised: too many such connections of one source") \
 	X(DUP_HELD,        "dup-held",          "duplicate of data that is held already") \
 	X(BEYOND_PROMISE,  "beyond-promise",    "data beyond the promised window") \
 	X(HELD_ACK,        "held-ack",          "acknowledgement of a promise: nothing to forward yet") \

@@ -20,6 +20,7 @@
 #include "core/seam.h"
 #include "core/store.h"
 #include "core/track.h"
+#include "role/accel/budget.h"
 #include "role/accel/learn.h"
 #include "role/accel/near.h"
 
@@ -79,6 +80,7 @@ struct cold {
 	uint8_t queued; /* in the list of those that owe */
 	uint8_t closed_listed; /* in the list of flows that may be evicted */
 	uint8_t mode; /* enum accel_mode: what was done with its SYN */
+	uint8_t pending; /* counts against the budget: its client has not shown itself */
 	uint8_t journalled; /* a record of it was kept: its end is to be kept too */
 	uint8_t restored; /* from a record: what came since is not known; until both sides were heard again */
 	uint16_t owe; /* OWE_* */
@@ -134,6 +136,7 @@ struct near {
 	struct wheel *wheel;
 	struct store *store;
 	struct learn *learn;
+	struct budget budget;
 	struct cold *cold;
 	struct flow_list owing, closed;
 	uint16_t max_cells; /* of one flow */
@@ -161,6 +164,7 @@ void edges_of(struct near *n, uint32_t f, struct track_edges ret_e[SUT_SIDES]);
 /* FLOW_NONE if there is no room; counted */
 uint32_t flow_enter(struct near *n, const struct flow_key *client_key);
 void flow_remove(struct near *n, uint32_t f);
+void flow_shown(struct near *n, uint32_t f); /* its client, or its server, is no forgery */
 void set_state(struct near *n, uint32_t f, enum flow_state s, const char *why);
 void timer_arm(struct near *n, uint32_t f);
 void flow_expire(struct near *n, uint32_t f);

@@ -97,6 +97,16 @@ uint32_t flow_enter(struct near *n, const struct flow_key *client_key)
 	return f;
 }
 
+void flow_shown(struct near *n, uint32_t f)
+{
+	struct cold *c = &n->cold[f];
+
+	if (!c->pending)
+		return;
+	c->pending = 0;
+	budget_give(&n->budget, rec_of(n, f, NEAR)->key.src);
+}
+
 void flow_remove(struct near *n, uint32_t f)
 {
 	struct cold *c = &n->cold[f];
@@ -189,6 +199,8 @@ void set_state(struct near *n, uint32_t f, enum flow_state s, const char *why)
 		count_event(&n->env, EV_FLOWS_CLOSED);
 	c->state = (uint8_t)s;
 	c->since = n->now;
+	if (s == FS_FREE || ended(s))
+		flow_shown(n, f);
 	if (ended(s))
 		flow_may_go(n, f);
 	timer_arm(n, f);

@@ -141,6 +141,7 @@ static void note_client(struct near *n, const struct passing *in, const struct t
 	struct track_edges e[SUT_SIDES];
 	struct segment s;
 
+	flow_shown(n, in->flow);
 	c->client_acked = 1;
 	c->client_window = in->v->window;
 	if (o->present & OPT_TS && (int32_t)(o->tsval - c->client_tsval) > 0)

@@ -234,6 +234,7 @@ void verify_answer(struct near *n, const struct passing *in)
 	    view_options(in->p, in->v, &o) == R_NONE) {
 		learn_answer(n, in, &o);
 		c->verified = 1;
+		flow_shown(n, in->flow);
 	}
 	pass_on(n, in);
 }

@@ -322,6 +322,8 @@ void accel_near_defaults(struct accel_near_config *ret_c)
 		.max_flows = 262144,
 		.max_servers = 16384,
 		.hold_cells = 16384,
+		.max_pending = 65536,
+		.max_pending_source = 1024,
 		.early_bytes = 29200,
 		.merge_hold = SUT_MS(5),
 		.syn_timeout = SUT_MS(60000),
@@ -339,6 +341,10 @@ const char *accel_near_config_error(const struct accel_near_config *c)
 		return "max-servers must be 1 to 16777216";
 	if (c->hold_cells == 0 || c->hold_cells > MAX_FLOWS)
 		return "hold-cells must be 1 to 16777216";
+	if (c->max_pending == 0)
+		return "max-pending must be above 0";
+	if (c->max_pending_source == 0)
+		return "max-pending-source must be above 0";
 	if (c->early_bytes == 0 || c->early_bytes > 65535)
 		return "early-bytes must be 1 to 65535: a promised window is not scaled";
 	if (c->merge_hold == 0 || c->merge_hold > SUT_MS(1000))
@@ -380,6 +386,7 @@ static void *near_init(void *block, const void *config, const struct role_env *e
 	n->wheel = wheel_init(b + l.wheel, c->max_flows);
 	n->store = store_init(b + l.store, c->hold_cells);
 	n->learn = learn_init(b + l.learn, c->max_servers, env->secret);
+	budget_init(&n->budget, c->max_pending, c->max_pending_source, &key);
 	n->cold = (struct cold *)(void *)(b + l.cold);
 	n->owing = n->closed = (struct flow_list){ FLOW_NONE, FLOW_NONE };
 	n->max_cells = (uint16_t)(c->early_bytes / 512 + 16);

@@ -52,6 +52,8 @@ struct accel_near_config {
 	uint32_t max_flows; /* 262144 */
 	uint32_t max_servers; /* learn cache entries: 16384 */
 	uint32_t hold_cells; /* 2 KB cells for early data in all: 16384 */
+	uint32_t max_pending; /* connections kept whose client has not shown itself: 65536 */
+	uint32_t max_pending_source; /* ... of one source: 1024 */
 	/* early data of one flow; the promised window is never more: 65535 at most, 29200 */
 	uint32_t early_bytes;
 	sut_time merge_hold; /* longest wait for first data: 5 ms */

@@ -110,17 +110,37 @@ static void note_syn(struct near *n, uint32_t f, const struct passing *in,
 	c->syn_tries = c->syn_sent = 1;
 }
 
+/* Enters a connection whose client has not shown itself, if the budget has room for it: FLOW_NONE with the SYN passed on if not. */
+static uint32_t enter(struct near *n, const struct passing *in, const struct flow_key *k)
+{
+	enum reason why = budget_take(&n->budget, k->src);
+	uint32_t f;
+
+	if (why) {
+		leave_alone(n, in, why);
+		return FLOW_NONE;
+	}
+	f = flow_enter(n, k);
+	if (f == FLOW_NONE) {
+		budget_give(&n->budget, k->src);
+		pass_on(n, in);
+		return FLOW_NONE;
+	}
+	n->cold[f].pending = 1;
+	return f;
+}
+
 static void verify(struct near *n, const struct passing *in, const struct flow_key *k,
 		   const struct tcp_options *o)
 {
-	uint32_t f = flow_enter(n, k);
+	uint32_t f = enter(n, in, k);
 
-	if (f != FLOW_NONE) {
-		note_syn(n, f, in, o);
-		n->cold[f].offered = o->present & NEGOTIATED;
-		n->cold[f].mode = ACCEL_VERIFY;
-		set_state(n, f, FS_VERIFYING, "SYN");
-	}
+	if (f == FLOW_NONE)
+		return;
+	note_syn(n, f, in, o);
+	n->cold[f].offered = o->present & NEGOTIATED;
+	n->cold[f].mode = ACCEL_VERIFY;
+	set_state(n, f, FS_VERIFYING, "SYN");
 	pass_on(n, in);
 }
 
@@ -228,14 +248,12 @@ static void promise(struct near *n, struct passing *in, const struct flow_key *k
 		    const struct tcp_options *o)
 {
 	const struct server *s = learn_find(n->learn, k, n->now);
-	uint32_t f = flow_enter(n, k), ts_base;
+	uint32_t f = enter(n, in, k), ts_base;
 	struct cold *c;
 	bool merging;
 
-	if (f == FLOW_NONE) {
-		pass_on(n, in);
+	if (f == FLOW_NONE)
 		return;
-	}
 	c = &n->cold[f];
 	note_syn(n, f, in, o);
 	choose_promise(n, s, in, o, c);
