@@ -260,6 +260,7 @@ static void draw_joints(struct rng *r, struct pair_plan *p)
 	p->drains = !p->compare || rng_chance(r, 50);
 	p->loses_in_flight = rng_chance(r, 50);
 	p->lossy = rng_chance(r, 60);
+	p->rewriter_first = rng_chance(r, 50);
 	p->tells_as_qemu = rng_chance(r, 50);
 }
 

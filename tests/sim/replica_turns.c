@@ -10,10 +10,12 @@
  *
  * The turns of a pair's fate: checkpoints, the primary's death, its failover.
  *
- *     death ── detect ──► compare is told ── the mirror is empty ──► the rewriter is told
+ *     death ── detect ──► the streams are empty ──► compare and the rewriter are told
  *
  * Without compare the client has been told that bytes arrived which may still be in the mirror; who
- * switches over waits for them.  With it they were not acknowledged, and may be lost.
+ * switches over waits for them.  With it they were not acknowledged, and may be lost.  Nobody waits between
+ * compare and the rewriter: a SYN-ACK in the secondary's numbers that compare lets out must not meet a
+ * rewriter that still learns the primary's.
  *
  * At a checkpoint S becomes P, byte for byte; what was between S and its rewriter goes with the
  * old S.  What the mirror still carries, S has had already: as P.
@@ -85,26 +87,40 @@ static sut_time later(sut_time a, sut_time b)
 	return a > b ? a : b;
 }
 
-static void failover(struct pair_world *w)
+static void tell_compare(struct pair_world *w)
 {
-	tell_trace(w, "failover");
-	count_fates(w);
-	w->failover_at = SUT_NEVER;
-	w->rewriter_at = w->now;
-	if (w->plan->drains)
-		w->rewriter_at = later(later(w->now, w->link[LANE_MIRROR].last_out + SUT_MS(1)),
-				       w->link[LANE_P_COPY].last_out + SUT_MS(1));
 	w->compare_failed_over = true;
 	if (w->compare.ops)
 		box_tell(&w->compare, COMPARE_CONTROL, "failover", w->now);
 }
 
-static void rewriter_failover(struct pair_world *w)
+static void tell_rewriter(struct pair_world *w)
 {
-	tell_trace(w, "failover of the rewriter");
-	w->rewriter_at = SUT_NEVER;
 	w->failed_over = true;
 	box_tell(&w->rewrite, REPLICA_CONTROL, "failover", w->now);
+}
+
+/* When all has arrived that was sent to the rewriter before the death was found out. */
+static sut_time drained(const struct pair_world *w)
+{
+	return later(w->link[LANE_MIRROR].last_out, w->link[LANE_P_COPY].last_out) + SUT_MS(1);
+}
+
+static void failover(struct pair_world *w)
+{
+	if (w->plan->drains && !w->draining && drained(w) > w->now) {
+		w->draining = true;
+		w->failover_at = drained(w);
+		return;
+	}
+	tell_trace(w, "failover");
+	count_fates(w);
+	w->failover_at = SUT_NEVER;
+	if (w->plan->rewriter_first)
+		tell_rewriter(w);
+	tell_compare(w);
+	if (!w->plan->rewriter_first)
+		tell_rewriter(w);
 }
 
 static void copy_peer(struct pair_conn *c)
@@ -146,9 +162,7 @@ void pair_asked(struct pair_world *w)
 
 sut_time pair_turns_at(const struct pair_world *w)
 {
-	sut_time at = w->failover_at < w->rewriter_at ? w->failover_at : w->rewriter_at;
-
-	return w->checkpoint_at < at ? w->checkpoint_at : at;
+	return w->checkpoint_at < w->failover_at ? w->checkpoint_at : w->failover_at;
 }
 
 void pair_turns(struct pair_world *w)
@@ -157,6 +171,4 @@ void pair_turns(struct pair_world *w)
 		checkpoint(w);
 	if (w->failover_at <= w->now)
 		failover(w);
-	if (w->rewriter_at <= w->now)
-		rewriter_failover(w);
 }

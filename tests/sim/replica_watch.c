@@ -10,9 +10,10 @@
  * The secondary's frames are judged where they leave the rewriter, before the failover too: their
  * bytes and acks must make sense in the primary's numbers, whether a client ever gets them or not.
  *
- * Of timestamps, the rewriter has seen what the clients echo, what the primary sends where that
- * is copied to it, and, once the primary is dead, what it sends itself.  From then on TSval
- * never goes back.
+ * Of timestamps, the rewriter has seen what the clients have echoed before the failover, and what the
+ * primary has sent where that is copied to it.  What it sends then begins there, and never goes
+ * back.  (The primary's very last words it may not have seen: the clients drop a few segments then
+ * until the clock has caught up.)
  */
 
 #define FRAME_MOST 1518u
@@ -51,9 +52,11 @@ void pair_watch_seen(struct pair_conn *c, const struct packet *p, const struct v
 
 	if (view_options(p, v, &o) != R_NONE || !(o.present & OPT_TS) || (v->flags & TCP_RST))
 		return;
-	if (by_primary && !c->world->failed_over)
+	if (c->world->failed_over)
+		return;
+	if (by_primary)
 		raise(c, o.tsval);
-	else if (!by_primary && (v->flags & (TCP_ACK | TCP_SYN)) == TCP_ACK)
+	else if ((v->flags & (TCP_ACK | TCP_SYN)) == TCP_ACK)
 		raise(c, o.tsecr);
 }
 

@@ -582,7 +582,7 @@ static void open_world(struct pair_world *w)
 	const struct pair_plan *p = w->plan;
 
 	w->now = PAIR_FIRST;
-	w->checkpoint_at = w->failover_at = w->rewriter_at = SUT_NEVER;
+	w->checkpoint_at = w->failover_at = SUT_NEVER;
 	for (unsigned i = 0; i < LANES; i++)
 		link_init(&w->link[i], &p->lane[i]);
 	for (unsigned i = 0; i < p->conns; i++) {

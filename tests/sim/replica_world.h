@@ -42,7 +42,8 @@ struct pair_world {
 	bool dead; /* the primary */
 	bool failed_over; /* the rewriter knows */
 	bool compare_failed_over;
-	sut_time checkpoint_at, failover_at, rewriter_at;
+	bool draining; /* the failover waits for what is on its way */
+	sut_time checkpoint_at, failover_at;
 };
 
 /* Runs p: with seed and options the same, so is all of *ret_r. */
