@@ -2,8 +2,8 @@
 /*
  * Theory of operation
  *
- * One thread, one role, its ports in one epoll set (level-triggered).  A turn: wait for a port, the role's deadline, or a signal; expire;
- * one burst from each ready port, by index; what each call put in the outbox is sent at once.  So a busy port gets one burst
+ * One thread, one role, its ports in one epoll set (level-triggered).  A turn: wait for a port, the role's deadline, a command, or a signal;
+ * expire; one burst from each ready port, by index; one command of each client; what each call put in the outbox is sent at once.  So a busy port gets one burst
  * a turn and cannot starve another, and a packet's bytes live until it was sent: no new burst is read before.
  *
  * Ports without a descriptor (captures) are always ready.  A port whose device is down is asked every DOWN_RETRY whether it is back.
@@ -18,15 +18,12 @@
 #include <string.h>
 
 #include "app/clock.h"
-#include "app/loop.h"
+#include "app/control.h"
+#include "app/engine_inside.h"
 #include "app/notify.h"
-#include "app/ports.h"
 #include "app/report.h"
-#include "app/runner.h"
 #include "proto/print.h"
 
-#define DOWN_RETRY SUT_MS(500)
-#define DRAIN SUT_MS(1000)
 #define EXPIRE_ROUNDS 64u /* a turn gives up after that many; the next one goes on */
 
 /* clang-format off */
@@ -46,27 +43,14 @@ const struct option_desc engine_option_table[] = {
 	  .help = "print counters on standard output, a JSON object a line" },
 	{ .name = "trace-pcap", .kind = OPTION_STRING, FIELD(trace_pcap), .arg = "PATH",
 	  .help = "record all frames: a file, or a directory for a file per port" },
+	{ .name = "control", .kind = OPTION_STRING, FIELD(control), .arg = "PATH",
+	  .help = "take commands at this unix socket" },
 	{ .name = NULL },
 };
 /* clang-format on */
 
 _Static_assert(PORTS_MAX == ENGINE_PORTS_MAX, "one limit");
 _Static_assert(OUTBOX_PKTS <= 256, "a slot's queue holds a full outbox");
-
-struct engine {
-	const struct engine_config *cfg;
-	struct log log;
-	struct loop loop;
-	struct ports ports;
-	struct runner runner;
-	sut_time now;
-	sut_time wall_offset;
-	sut_time next_report; /* SUT_NEVER: none */
-	sut_time next_retry; /* of ports that are down; SUT_NEVER: none is */
-	sut_time end; /* when to stop after the last capture; SUT_NEVER: not yet */
-	uint32_t always_ready; /* ports without a descriptor */
-	bool failed;
-};
 
 static uint64_t engine_random(void *ctx)
 {
@@ -88,7 +72,7 @@ static void engine_trace(void *ctx, const struct trace_event *ev)
 		 dst, be16_get(ev->key->dport), ev->from, ev->to, ev->why);
 }
 
-static void tick(struct engine *e)
+void engine_tick(struct engine *e)
 {
 	e->now = clock_now();
 	e->ports.wall = e->now + e->wall_offset;
@@ -121,8 +105,15 @@ static void report(struct engine *e)
 	}
 }
 
-/* Sends all that is in the outbox, each port's packets together and in order. */
-static void flush(struct engine *e)
+static void take_answer(struct engine *e, const struct packet *p)
+{
+	if (e->answer && !e->answer->ended)
+		reply_of_role(e->answer, (const char *)p->head, p->head_len);
+	else
+		e->runner.counters.dropped[R_NOT_JOINED]++;
+}
+
+void engine_flush(struct engine *e)
 {
 	struct outbox *o = &e->runner.out;
 
@@ -132,7 +123,10 @@ static void flush(struct engine *e)
 		if (!runner_may_send(&e->runner, o->port[i]))
 			continue;
 		s = &e->ports.slot[o->port[i]];
-		s->queue[s->queued++] = o->pkt[i];
+		if (o->port[i] == e->control_port)
+			take_answer(e, o->pkt[i]);
+		else
+			s->queue[s->queued++] = o->pkt[i];
 	}
 	for (unsigned i = 0; i < e->ports.n; i++) {
 		struct port_slot *s = &e->ports.slot[i];
@@ -152,89 +146,8 @@ static void expire(struct engine *e)
 {
 	for (unsigned i = 0; i < EXPIRE_ROUNDS && runner_deadline(&e->runner) <= e->now; i++) {
 		runner_expire(&e->runner, e->now);
-		flush(e);
+		engine_flush(e);
 	}
-}
-
-/* A device that goes or comes is worth one line each time. */
-static void watch_state(struct engine *e, struct port_slot *s)
-{
-	if (s->port->down == s->was_down)
-		return;
-	s->was_down = s->port->down;
-	log_line(&e->log, LOG_NOTICE, "%s: %s", s->port->name,
-		 s->was_down ? "is down or gone: waiting for it" : "is back");
-}
-
-static bool all_ended(const struct engine *e)
-{
-	for (unsigned i = 0; i < e->ports.n; i++)
-		if (e->ports.slot[i].port && !e->ports.slot[i].ended)
-			return false;
-	return true;
-}
-
-static void port_ended(struct engine *e, unsigned i)
-{
-	struct port *p = e->ports.slot[i].port;
-	int fd = p->ops->fd(p);
-
-	e->ports.slot[i].ended = true;
-	e->always_ready &= ~((uint32_t)1 << i);
-	if (fd >= 0)
-		loop_unwatch(&e->loop, fd);
-	if (all_ended(e))
-		e->end = e->now + DRAIN;
-}
-
-static void port_failed(struct engine *e, unsigned i, int err)
-{
-	const struct port *p = e->ports.slot[i].port;
-
-	log_line(&e->log, LOG_ERROR, "%s: %s", p->name, *p->error ? p->error : strerror(-err));
-	e->failed = true;
-}
-
-/* One burst of port i through the role. */
-static void read_port(struct engine *e, unsigned i)
-{
-	struct port *p = e->ports.slot[i].port;
-	struct packet *pkts[PORT_BURST];
-	int n = p->ops->recv(p, pkts, PORT_BURST);
-
-	tick(e);
-	if (n > 0) {
-		runner_input(&e->runner, i, pkts, (unsigned)n, e->now);
-		flush(e);
-	} else if (n == -ENODATA) {
-		port_ended(e, i);
-	} else if (n < 0 && n != -ENETDOWN) {
-		port_failed(e, i, n);
-	}
-}
-
-static void read_ports(struct engine *e, uint32_t ready)
-{
-	bool retry = e->now >= e->next_retry, any_down = false;
-
-	for (unsigned i = 0; i < e->ports.n; i++) {
-		struct port_slot *s = &e->ports.slot[i];
-
-		if (!s->port || s->ended)
-			continue;
-		if ((ready >> i & 1) || (retry && s->port->down))
-			read_port(e, i);
-	}
-	for (unsigned i = 0; i < e->ports.n; i++) {
-		if (!e->ports.slot[i].port)
-			continue;
-		watch_state(e, &e->ports.slot[i]);
-		any_down |= e->ports.slot[i].port->down;
-	}
-	if (!any_down)
-		e->next_retry = SUT_NEVER;
-	else if (retry || e->next_retry == SUT_NEVER)
-		e->next_retry = e->now + DOWN_RETRY;
 }
 
 static sut_time earlier(sut_time a, sut_time b)
@@ -247,9 +160,9 @@ static sut_time next_deadline(const struct engine *e)
 {
 	sut_time t = runner_deadline(&e->runner);
 
-	if (e->always_ready)
+	if (engine_ready_ports(e) || e->control_more)
 		return 0;
-	t = earlier(t, e->next_report);
+	t = earlier(t, earlier(e->next_report, e->next_pump));
 	return earlier(earlier(t, e->next_retry), e->end);
 }
 
@@ -278,11 +191,12 @@ static int run(struct engine *e)
 			log_line(&e->log, LOG_ERROR, "waiting: %s", strerror(-err));
 			return 1;
 		}
-		tick(e);
+		engine_tick(e);
 		if (ev.terminate)
 			break;
 		expire(e);
-		read_ports(e, ev.ready | e->always_ready);
+		engine_read_ports(e, ev.ready | engine_ready_ports(e));
+		engine_serve_control(e, ev.ready);
 		report_if_due(e, ev.report);
 	}
 	return e->failed ? 1 : 0;
@@ -290,7 +204,7 @@ static int run(struct engine *e)
 
 static void announce(const struct engine *e)
 {
-	char line[700];
+	char line[1000];
 	int n = snprintf(line, sizeof line, "ready: %s", e->cfg->ops->name);
 
 	for (unsigned i = 0; i < e->ports.n && n < (int)sizeof line; i++) {
@@ -304,23 +218,6 @@ static void announce(const struct engine *e)
 	notify_manager("READY=1");
 }
 
-/* Puts the ports' descriptors in the loop. */
-static int watch_ports(struct engine *e)
-{
-	for (unsigned i = 0; i < e->ports.n; i++) {
-		struct port *p = e->ports.slot[i].port;
-		int fd = p ? p->ops->fd(p) : -1, err = 0;
-
-		if (p && fd < 0)
-			e->always_ready |= (uint32_t)1 << i;
-		else if (p)
-			err = loop_watch(&e->loop, fd, i);
-		if (err)
-			return err;
-	}
-	return 0;
-}
-
 static int open_runner(struct engine *e)
 {
 	struct role_env env = {
@@ -329,6 +226,8 @@ static int open_runner(struct engine *e)
 	};
 	int err = random_bytes(env.secret, sizeof env.secret);
 
+	if (e->control_port >= 0)
+		env.ports |= (uint32_t)1 << e->control_port;
 	if (e->cfg->opt.debug) {
 		env.trace = engine_trace;
 		env.trace_ctx = e;
@@ -352,14 +251,16 @@ static int run_opened(struct engine *e)
 		log_line(&e->log, LOG_ERROR, "event loop: %s", strerror(-err));
 		return 1;
 	}
-	err = watch_ports(e);
+	err = engine_watch_ports(e);
+	if (err == 0)
+		err = engine_watch_control(e);
 	if (err) {
 		log_line(&e->log, LOG_ERROR, "event loop: %s", strerror(-err));
 		goto out;
 	}
 	if (e->cfg->opened)
 		e->cfg->opened(e->cfg->opened_ctx);
-	tick(e);
+	engine_tick(e);
 	if (e->cfg->opt.stats_interval)
 		e->next_report = e->now + e->cfg->opt.stats_interval;
 	announce(e);
@@ -390,10 +291,12 @@ int engine_run(const struct engine_config *cfg)
 	signal(SIGPIPE, SIG_IGN);
 	e->cfg = cfg;
 	e->log = (struct log){ .level = level_of(&cfg->opt), .time = cfg->opt.log_time };
-	e->next_report = e->next_retry = e->end = SUT_NEVER;
+	e->next_report = e->next_retry = e->next_pump = e->end = SUT_NEVER;
 	e->wall_offset = clock_wall_offset();
-	if (open_runner(e) != 0)
+	if (engine_open_control(e) != 0)
 		goto out;
+	if (open_runner(e) != 0)
+		goto out_control;
 	if (ports_open(&e->ports, cfg->ops, cfg->spec, cfg->port, cfg->opt.trace_pcap, why,
 		       sizeof why) != 0) {
 		log_line(&e->log, LOG_ERROR, "%s", why);
@@ -404,6 +307,9 @@ int engine_run(const struct engine_config *cfg)
 		code = 1;
 out_runner:
 	runner_close(&e->runner);
+out_control:
+	if (e->control)
+		control_close(e->control);
 out:
 	free(e);
 	return code;

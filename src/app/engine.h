@@ -7,7 +7,7 @@
  * Owns:     the ports, the role's memory, the counters, the loop.  Many engines can live in one process.
  * Does not: parse flags or know any role: both come in by the config.
  *
- * A turn of the loop: expire what is due, then the ports by index, one burst each.  What a call into the role put in the outbox is
+ * A turn of the loop: expire what is due, then the ports by index, one burst each, then commands (control.h).  What a call into the role put in the outbox is
  * sent before the next call.  SIGINT, SIGTERM, and SIGHUP where it is not ignored, end the run cleanly, SIGUSR1 prints the counters.
  */
 #include <stdbool.h>
@@ -20,7 +20,7 @@
 
 struct port;
 
-#define ENGINE_PORTS_MAX 12
+#define ENGINE_PORTS_MAX 12 /* ROLE_PORTS_MAX */
 
 /* Options that every long-running command has: engine_option_table fills them. */
 struct engine_options {
@@ -30,6 +30,7 @@ struct engine_options {
 	bool log_time;
 	sut_time stats_interval; /* counters every so often; 0: never */
 	const char *trace_pcap; /* a directory (a file per port), or a file; NULL: no trace */
+	const char *control; /* path of the socket for commands; NULL: none */
 };
 
 extern const struct option_desc engine_option_table[];

@@ -113,7 +113,8 @@ static int open_one(struct ports *s, unsigned i, const char *const *spec, struct
 			return -EINVAL;
 		}
 	}
-	return port_open(spec[i], &s->arena, &p->port, ret_err, err_size);
+	return (p->kind == PORT_MSGS ? port_open_msgs : port_open)(spec[i], &s->arena, &p->port,
+								   ret_err, err_size);
 }
 
 int ports_open(struct ports *s, const struct role_ops *ops, const char *const *spec,
@@ -132,13 +133,14 @@ int ports_open(struct ports *s, const struct role_ops *ops, const char *const *s
 	}
 	for (unsigned i = 0; i < s->n && err == 0; i++) {
 		s->slot[i].name = ops->ports[i].name;
+		s->slot[i].kind = ops->ports[i].kind;
 		if (!(joined >> i & 1))
 			continue;
 		err = open_one(s, i, spec, given[i], ret_err, err_size);
 	}
 	/* only now: a run that cannot begin must not cost an older trace */
 	for (unsigned i = 0; i < s->n && err == 0 && trace; i++)
-		if (s->slot[i].port && ops->ports[i].kind == PORT_FRAMES)
+		if (s->slot[i].port && s->slot[i].kind == PORT_FRAMES)
 			err = add_trace(s, i, spec, trace, ret_err, err_size);
 	if (err)
 		(void)ports_close(s, &silent);

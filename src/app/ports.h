@@ -22,6 +22,7 @@ struct capture_writer;
 struct port_slot {
 	struct port *port; /* NULL: not joined, or the port of commands */
 	const char *name; /* "client" */
+	enum port_kind kind;
 	struct port *given; /* not ours to close */
 	struct capture_writer *writer; /* of its own trace; NULL if shared or none */
 	bool was_down; /* said so already */

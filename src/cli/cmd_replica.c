@@ -36,7 +36,6 @@ static const struct option_desc rewrite_ports[] = {
 	PORT("primary-out", REPLICA_PRIMARY_OUT, "the primary's own output: only looked at"),
 	PORT("compare", REPLICA_COMPARE, "where the secondary's output goes instead"),
 	PORT("network", REPLICA_NETWORK, "the clients themselves, after the failover"),
-	PORT("control", REPLICA_CONTROL, "commands: failover, checkpoint"),
 	{ .name = NULL },
 };
 
@@ -59,7 +58,6 @@ static const struct option_desc compare_ports[] = {
 	PORT("out", COMPARE_OUT,
 	     "where the primary's frames go once the secondary has produced the same"),
 	PORT("notify", COMPARE_NOTIFY, "messages: asks for checkpoints, and is told of them"),
-	PORT("control", COMPARE_CONTROL, "commands: failover, checkpoint"),
 	{ .name = NULL },
 };
 

@@ -18,6 +18,8 @@ extern const struct command commands[];
 /* Each is in cmd_<name>.c. */
 int cmd_accel_near(int argc, char **argv);
 int cmd_replica_compare(int argc, char **argv);
+int cmd_replica_checkpoint(int argc, char **argv);
+int cmd_replica_failover(int argc, char **argv);
 int cmd_replica_mirror(int argc, char **argv);
 int cmd_accel_doctor(int argc, char **argv);
 int cmd_replica_rewrite(int argc, char **argv);

@@ -13,6 +13,8 @@ const struct command commands[] = {
 	{ "replay",     cmd_replay,     "run a role over captures, on the captures' time" },
 #ifdef HAVE_REPLICA_REWRITE
 	{ "replica compare", cmd_replica_compare, "let out what two servers agree on" },
+	{ "replica checkpoint", cmd_replica_checkpoint, "tell a running replica that the secondary is a copy of the primary" },
+	{ "replica failover", cmd_replica_failover, "tell a running replica that the primary is dead" },
 	{ "replica mirror", cmd_replica_mirror, "pass frames on, and copy them to a third port" },
 	{ "replica rewrite", cmd_replica_rewrite, "translate a secondary's numbers into the primary's" },
 #endif

@@ -25,6 +25,8 @@ struct mem_port {
 	bool ended;
 	struct port_stats stats;
 	struct ring rx, tx;
+	uint32_t limit, pace; /* of congestion; 0: none */
+	uint32_t waiting; /* frames that the peer has not taken yet */
 };
 
 static struct mem_port *mem_of(struct port *p)
@@ -92,13 +94,30 @@ void mem_set_room(struct port *port, uint32_t frames)
 	mem_of(port)->tx.room = frames < MEM_FRAMES ? frames : MEM_FRAMES;
 }
 
+static void set_waiting(struct mem_port *m, uint32_t n)
+{
+	m->waiting = m->limit ? n : 0;
+	m->port.congested = m->waiting > m->limit;
+	if (m->waiting && m->pace)
+		signal_ready(m);
+}
+
+void mem_set_limit(struct port *port, uint32_t limit, uint32_t pace)
+{
+	struct mem_port *m = mem_of(port);
+
+	m->limit = limit;
+	m->pace = pace;
+	set_waiting(m, m->waiting);
+}
+
 /* The descriptor is readable while frames wait. */
 static void settle(struct mem_port *m)
 {
 	uint64_t count;
 	ssize_t n;
 
-	if (m->rx.in != m->rx.out || m->ended)
+	if (m->rx.in != m->rx.out || m->ended || (m->waiting && m->pace))
 		return;
 	n = read(m->event, &count, sizeof count);
 	(void)n; /* nothing there is as good */
@@ -110,6 +129,7 @@ static int mem_recv(struct port *p, struct packet **ret_pkts, unsigned max)
 	struct packet frame;
 	unsigned n = 0;
 
+	set_waiting(m, m->waiting < m->pace ? 0 : m->waiting - m->pace);
 	while (n < max && n < ARENA_SLOTS && ring_take(&m->rx, &frame)) {
 		struct packet *slot = &m->arena->pkt[n];
 
@@ -140,6 +160,7 @@ static int mem_send(struct port *p, struct packet *const *pkts, unsigned n)
 		m->stats.tx++;
 		m->stats.tx_bytes += packet_len(pkts[i]);
 	}
+	set_waiting(m, m->waiting + i);
 	return (int)i;
 }
 

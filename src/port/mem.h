@@ -30,4 +30,10 @@ bool mem_pop(struct port *port, struct packet *ret_p);
 
 /* How many frames the port takes before it is full; MEM_FRAMES at first. */
 void mem_set_room(struct port *port, uint32_t frames);
+
+/*
+ * Makes the port one whose peer is slow: more than limit frames that were sent and not taken yet make it congested, and each recv takes
+ * pace of them (0: none).  mem_pop finds them all the same.  limit 0: never congested, as at first.
+ */
+void mem_set_limit(struct port *port, uint32_t limit, uint32_t pace);
 #endif

@@ -102,13 +102,16 @@ page_of() {
 	echo "$man/suture.1"
 }
 
-# page_part CMD PAGE: what PAGE says of CMD's options: in a page of several commands, the section OPTIONS OF its last word and
-# GENERAL OPTIONS.
+# page_part CMD PAGE HELP: what PAGE says of CMD's options: in a page of several commands, the section OPTIONS OF its last word (and
+# perhaps of others), and GENERAL OPTIONS if HELP shows that it runs until it is told to end.
 page_part() {
 	section=$(echo "${1##* }" | tr '[:lower:]' '[:upper:]')
-	if grep -q "^\.Sh OPTIONS OF $section\$" "$2"; then
-		awk -v name="$section" '
-			/^\.Sh / { on = $0 == ".Sh OPTIONS OF " name || $0 == ".Sh GENERAL OPTIONS" }
+	if grep -qE "^\.Sh OPTIONS OF (.* )?$section( |\$)" "$2"; then
+		general=no
+		! grep -q -e --stats-interval "$3" || general=yes
+		awk -v name="$section" -v general="$general" '
+			/^\.Sh OPTIONS OF / { on = ($0 " ") ~ (" " name " "); next }
+			/^\.Sh / { on = general == "yes" && $0 == ".Sh GENERAL OPTIONS" }
 			on' "$2"
 	else
 		cat "$2"
@@ -136,7 +139,7 @@ while read -r cmd; do
 	help_options "$dir/help" >"$dir/help.options"
 	# What is said of no command.
 	[ "$name" != suture.1 ] || echo '--version' >>"$dir/help.options"
-	page_part "$cmd" "$page" >"$dir/part"
+	page_part "$cmd" "$page" "$dir/help" >"$dir/part"
 	page_options "$dir/part" >"$dir/page.options"
 	verdict "$name: options of $cmd" "$(differences "$dir/help.options" "$dir/page.options" --help "$name")"
 	help_defaults "$dir/help" >"$dir/help.defaults"
