@@ -14,10 +14,11 @@
 #   capture     hold, merge, plain wrap                       + far from the wrap
 #   sackbreak   a build whose SACK blocks are not translated must be caught
 #   doctor      each finding of "suture accel doctor", provoked and mended
+#   flood       hold, 4 s                                     hold, merge, 10 s
 #
 # Each test prints "ok NAME", "not ok NAME # why", "skip NAME # why".  These go to the file that $RESULTS names; failures are shown.
 set -u
-tests="basic options refused drops loss capture sackbreak doctor"
+tests="basic options refused drops loss capture sackbreak doctor flood"
 
 build=$1
 shift
