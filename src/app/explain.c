@@ -8,8 +8,12 @@
 #include <string.h>
 
 #include "app/clock.h"
+#include "app/clocks.h"
 #include "app/connections.h"
+#include "app/ladder_json.h"
+#include "app/ladder_svg.h"
 #include "app/merge.h"
+#include "app/words.h"
 
 #define PROGRESS_EVERY SUT_MS(200)
 
@@ -24,7 +28,8 @@ struct explain {
 	uint64_t number[2]; /* frames of each capture */
 	uint64_t shown, faults, faulty, one_sided, early;
 	sut_time next_progress;
-	int64_t offset;
+	struct clocks clocks;
+	bool drawn;
 };
 
 static void show_progress(struct explain *x)
@@ -46,6 +51,36 @@ static void end_progress(const struct explain *x)
 		fputs("\r\033[K", stderr);
 }
 
+/* The first connection becomes the picture: 0 or -errno after a message. */
+static int draw(struct explain *x, const struct ladder *l)
+{
+	const char *file = x->cfg->svg;
+	bool out = strcmp(file, "-") == 0;
+	FILE *f = out ? stdout : fopen(file, "w");
+	int err;
+
+	x->drawn = true;
+	if (!f) {
+		err = -errno;
+		fprintf(stderr, "suture explain: %s: %s\n", file, strerror(errno));
+		return err;
+	}
+	err = ladder_svg(l, &x->style, f);
+	if (!out && (ferror(f) | fclose(f)) && err == 0) {
+		fprintf(stderr, "suture explain: %s: not all could be written\n", file);
+		err = -EIO;
+	}
+	return err;
+}
+
+static int put(struct explain *x, const struct connection *c)
+{
+	if (!x->cfg->json)
+		return ladder_text(c->ladder, &x->style, stdout);
+	ladder_json(c->ladder, c->number, stdout);
+	return 0;
+}
+
 /* Shows a connection of which no more is to come, and forgets it. */
 static int show(struct explain *x, struct connection *c)
 {
@@ -61,8 +96,10 @@ static int show(struct explain *x, struct connection *c)
 	x->one_sided += l->pairing.halves != 3;
 	x->style.file[NEAR] = x->cfg->file[c->near];
 	x->style.file[FAR] = x->cfg->file[!c->near];
-	if (!x->cfg->faulty || faults)
-		err = ladder_text(l, &x->style, stdout);
+	if (x->cfg->svg && c->number == 1)
+		err = draw(x, l);
+	if (err == 0 && !x->cfg->quiet && (!x->cfg->faulty || faults))
+		err = put(x, c);
 	connections_remove(&x->connections, c);
 	return err;
 }
@@ -134,32 +171,72 @@ static int read_all(struct explain *x)
 	return err;
 }
 
-static void add_count(uint64_t n, const char *what)
+/* What there is besides connections, in words and as members of an object. */
+static void counts(const struct explain *x,
+		   void (*put_count)(const char *name, const char *text, uint64_t n))
 {
+	put_count("not_tcp", "not TCP", x->kind[SIGHT_NOT_TCP]);
+	put_count("fragments", "IP fragments of TCP", x->kind[SIGHT_FRAGMENT]);
+	put_count("unreadable", "unreadable", x->kind[SIGHT_MALFORMED]);
+	put_count("cut", "cut short", x->cut);
+	put_count("stray_icmp", "ICMP errors about none of them", x->stray_icmp);
+	put_count("filtered", "of other connections", x->filtered);
+	put_count("early", "connections shown before their end (--memory)", x->early);
+	if (x->cfg->files == 2)
+		put_count("one_sided", "connections in one capture only", x->one_sided);
+}
+
+static void text_count(const char *name, const char *text, uint64_t n)
+{
+	(void)name;
 	if (n)
-		printf(", %" PRIu64 " %s", n, what);
+		printf(", %" PRIu64 " %s", n, text);
+}
+
+static void json_count(const char *name, const char *text, uint64_t n)
+{
+	(void)text;
+	if (n)
+		printf(",\"%s\":%" PRIu64, name, n);
+}
+
+static void text_offset(const struct explain *x)
+{
+	char text[80];
+	struct words w = WORDS(text);
+	int64_t by = x->clocks.offset;
+
+	words_time(&w, (sut_time)(by < 0 ? -by : by));
+	printf("the second capture's clock is %s %s", text, by < 0 ? "ahead" : "behind");
+	if (x->cfg->compare_clocks)
+		printf(", by %" PRIu64 " packets of one direction and %" PRIu64 " of the other",
+		       x->clocks.there, x->clocks.back);
+	fputs(": its times are shown as the first one's\n", stdout);
 }
 
 static void summary(const struct explain *x)
 {
+	if (x->clocks.offset)
+		text_offset(x);
 	printf("%" PRIu64 " frames, %" PRIu64 " connection%s", x->frames, x->shown,
 	       x->shown == 1 ? "" : "s");
-	add_count(x->kind[SIGHT_NOT_TCP], "not TCP");
-	add_count(x->kind[SIGHT_FRAGMENT], "IP fragments");
-	add_count(x->kind[SIGHT_MALFORMED], "unreadable");
-	add_count(x->cut, "cut short");
-	add_count(x->stray_icmp, "ICMP errors about none of them");
-	add_count(x->filtered, "of other connections");
-	add_count(x->early, "connections shown before their end (--memory)");
-	if (x->cfg->files == 2) {
-		add_count(x->one_sided, "connections in one capture only");
-		if (x->faults)
-			printf(", %" PRIu64 " FAULTS in %" PRIu64 " connection%s", x->faults,
-			       x->faulty, x->faulty == 1 ? "" : "s");
-		else
-			fputs(", no faults", stdout);
-	}
+	counts(x, text_count);
+	if (x->cfg->files == 2 && x->faults)
+		printf(", %" PRIu64 " FAULTS in %" PRIu64 " connection%s", x->faults, x->faulty,
+		       x->faulty == 1 ? "" : "s");
+	else if (x->cfg->files == 2)
+		fputs(", no faults", stdout);
 	fputc('\n', stdout);
+}
+
+static void json_summary(const struct explain *x)
+{
+	printf("{\"frames\":%" PRIu64 ",\"connections\":%" PRIu64, x->frames, x->shown);
+	counts(x, json_count);
+	if (x->cfg->files == 2)
+		printf(",\"faults\":%" PRIu64 ",\"faulty\":%" PRIu64 ",\"offset_ns\":%" PRId64,
+		       x->faults, x->faulty, x->clocks.offset);
+	fputs("}\n", stdout);
 }
 
 static int run(struct explain *x)
@@ -171,8 +248,28 @@ static int run(struct explain *x)
 		err = show(x, x->connections.first);
 		bad = bad ? bad : err;
 	}
-	summary(x);
+	if (x->cfg->svg && !x->drawn) {
+		fputs("suture explain: no connection to draw\n", stderr);
+		bad = bad ? bad : -ENOENT;
+	}
+	if (x->cfg->json)
+		json_summary(x);
+	else if (!x->cfg->quiet)
+		summary(x);
 	return bad || x->faults ? 1 : 0;
+}
+
+/* By how much the second capture has to be moved. */
+static void align(struct explain *x)
+{
+	const struct explain_config *cfg = x->cfg;
+
+	if (cfg->files != 2)
+		return;
+	x->clocks.offset = cfg->offset;
+	if (cfg->compare_clocks && strcmp(cfg->file[0], "-") != 0 && strcmp(cfg->file[1], "-") != 0)
+		clocks_compare(cfg->file[0], cfg->file[1], &x->clocks);
+	merge_shift(&x->merge, 1, x->clocks.offset);
 }
 
 int explain_run(const struct explain_config *cfg)
@@ -189,6 +286,7 @@ int explain_run(const struct explain_config *cfg)
 	x->cfg = cfg;
 	x->style = cfg->style;
 	if (merge_open(&x->merge, cfg->file, cfg->files, why, sizeof why) == 0) {
+		align(x);
 		code = run(x);
 		merge_close(&x->merge);
 	} else {

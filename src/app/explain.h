@@ -21,12 +21,12 @@ struct explain_config {
 	struct ladder_limits limits;
 	struct ladder_style style;
 	const char *svg; /* a picture of the first connection goes there; NULL: none */
-	bool svg_only; /* ... to standard output */
+	bool quiet; /* only the picture */
 	bool json;
 	bool faulty; /* only connections with faults */
 	bool progress; /* the number of frames so far, on standard error */
 	size_t memory; /* bytes of ladders; beyond, connections are shown early */
-	bool offset_given;
+	bool compare_clocks; /* find out the offset; else: */
 	int64_t offset; /* what to add to the times of the second capture */
 };
 

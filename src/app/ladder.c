@@ -70,7 +70,7 @@ sut_time ladder_held(const struct ladder *l, const struct step *t)
 	if (t->fate != FATE_PASSED || t->s[side_other(in)].at <= t->s[in].at)
 		return 0;
 	by = t->s[side_other(in)].at - t->s[in].at;
-	return by > least + (early ? HELD_LEAST : HELD_LATER) ? by : 0;
+	return by > least + (early ? HELD_LEAST : HELD_LATER) ? by - least : 0;
 }
 
 enum ladder_mode ladder_mode(const struct ladder *l)
@@ -127,6 +127,14 @@ static bool is_plain(const struct ladder *l, const struct step *t)
 	       !(s->marks & (SIGHT_BAD_CSUM | SIGHT_BAD_OPTIONS)) && ladder_held(l, t) == 0;
 }
 
+/* Sent again, as far as can be seen: what only came late does not count. */
+static bool is_again(const struct step *t)
+{
+	uint32_t n = all_notes(t);
+
+	return (n & BIT(NOTE_RETRANSMIT)) || ((n & BIT(NOTE_FILLS)) && !(n & BIT(NOTE_LATE)));
+}
+
 static void fold_add(struct fold *f, const struct step *t)
 {
 	const struct sight *s = &t->s[step_any(t)];
@@ -141,7 +149,7 @@ static void fold_add(struct fold *f, const struct step *t)
 		return;
 	f->packets[t->sender]++;
 	f->bytes[t->sender] += s->len;
-	f->again += (all_notes(t) & (BIT(NOTE_RETRANSMIT) | BIT(NOTE_FILLS))) != 0;
+	f->again += is_again(t);
 	f->dup_acks += (all_notes(t) & BIT(NOTE_DUP_ACK)) != 0;
 }
 
@@ -197,7 +205,11 @@ static int fold_step(struct ladder *l, const struct step *t)
 		err = end_run(l);
 		return err ? err : show(l, t);
 	}
-	if (run->shown < RUN_SHOWN && l->rows < l->limits->rows) {
+	if (l->rows >= l->limits->rows && !run->has_last) {
+		fold_add(&l->rest, t);
+		return 0;
+	}
+	if (run->shown < RUN_SHOWN) {
 		run->shown++;
 		return show(l, t);
 	}
@@ -211,13 +223,8 @@ static int fold_step(struct ladder *l, const struct step *t)
 static void count_step(struct ladder *l, const struct step *t)
 {
 	enum sut_side in = step_in(t);
-	sut_time held = ladder_held(l, t);
-
 	l->made += t->fate == FATE_MADE;
 	l->swallowed += t->fate == FATE_SWALLOWED;
-	l->held += held != 0;
-	if (held > l->held_most)
-		l->held_most = held;
 	if (step_icmp(t))
 		return;
 	l->resets += (t->s[step_any(t)].flags & TCP_RST) != 0;
@@ -226,7 +233,7 @@ static void count_step(struct ladder *l, const struct step *t)
 		return;
 	l->packets[t->sender]++;
 	l->bytes[t->sender] += t->s[step_any(t)].len;
-	l->again += (all_notes(t) & BIT(NOTE_RETRANSMIT)) != 0;
+	l->again += is_again(t);
 }
 
 static int take_all(struct ladder *l, sut_time now)
@@ -269,6 +276,18 @@ int ladder_add(struct ladder *l, enum sut_side half, enum sut_side sender, const
 	return err ? err : take_all(l, s->at);
 }
 
+/* Only now is known what the least delay is. */
+static void count_held(struct ladder *l)
+{
+	for (size_t i = 0; i < l->rows; i++) {
+		sut_time held = l->row[i].is_fold ? 0 : ladder_held(l, &l->row[i].step);
+
+		l->held += held != 0;
+		if (held > l->held_most)
+			l->held_most = held;
+	}
+}
+
 int ladder_finish(struct ladder *l)
 {
 	int err;
@@ -277,6 +296,7 @@ int ladder_finish(struct ladder *l)
 	err = take_all(l, SUT_NEVER);
 	if (err == 0)
 		err = end_run(l);
+	count_held(l);
 	if (err == 0 && l->rest.packets[NEAR] + l->rest.packets[FAR]) {
 		const struct row r = { .is_fold = true, .fold = l->rest };
 

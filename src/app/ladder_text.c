@@ -160,35 +160,6 @@ static void draw_time(const struct pen *p, sut_time at)
 	fprintf(p->f, "%7" PRIu64 ".%03" PRIu64 " ", t / 1000000, t / 1000 % 1000);
 }
 
-/* Which halves' arrows belong to this part of a step. */
-static bool in_part(const struct step *t, enum move_part part, enum sut_side half)
-{
-	if (!step_seen(t, half))
-		return false;
-	if (part == MOVE_IN)
-		return half == step_in(t);
-	if (part == MOVE_OUT)
-		return half != step_in(t);
-	return true;
-}
-
-static void remark(const struct pen *p, const struct move *m, struct words *w)
-{
-	const struct step *t = &m->row->step;
-
-	if (m->part != MOVE_IN || t->fate != FATE_PASSED)
-		words_faults(w, t);
-	if (m->part == MOVE_IN && t->fate == FATE_PASSED) {
-		words_part(w);
-		words_add(w, "held");
-	} else {
-		words_fate(w, p->l, t);
-	}
-	for (enum sut_side h = NEAR; h < SUT_SIDES; h++)
-		if (in_part(t, m->part, h))
-			words_notes(w, p->l, t, h, p->style->absolute);
-}
-
 static void draw_step(const struct pen *p, const struct move *m)
 {
 	const struct step *t = &m->row->step;
@@ -198,9 +169,9 @@ static void draw_step(const struct pen *p, const struct move *m)
 	const char *post = p->glyph[G_POST], *box;
 
 	for (enum sut_side h = NEAR; h < SUT_SIDES; h++)
-		if (in_part(t, m->part, h))
+		if (move_shows(m, h))
 			fill_lane(p, t, h, &lane[p->style->two ? h : NEAR]);
-	remark(p, m, &w);
+	words_remark(&w, p->l, m, p->style->absolute);
 	box = m->part == MOVE_ALONE ? post : p->glyph[box_glyph(t, m->part)];
 	draw_time(p, m->at);
 	fputs(post, p->f);
@@ -303,7 +274,7 @@ static unsigned lane_columns(const struct ladder_style *s)
 	unsigned lane = s->width > taken ? (s->width - taken) / lanes : 0;
 
 	if (s->absolute)
-		least += 18;
+		least += 22;
 	if (lane < least)
 		lane = least;
 	return lane > LANE_MAX ? LANE_MAX : lane;

@@ -28,6 +28,20 @@ void merge_close(struct merge *m)
 	m->n = 0;
 }
 
+void merge_shift(struct merge *m, unsigned i, int64_t by)
+{
+	assert(i < m->n);
+	m->source[i].offset = by;
+}
+
+/* at, moved. */
+static sut_time moved(sut_time at, int64_t by)
+{
+	if (by < 0)
+		return at > (sut_time)-by ? at - (sut_time)-by : 0;
+	return at + (sut_time)by;
+}
+
 /* Fetches the next frame of capture i, if it is not there yet. */
 static int refill(struct merge *m, unsigned i)
 {
@@ -41,6 +55,8 @@ static int refill(struct merge *m, unsigned i)
 		return got;
 	}
 	m->source[i].waiting = got == 1;
+	if (got == 1)
+		m->source[i].frame.at = moved(m->source[i].frame.at, m->source[i].offset);
 	if (got == 0) {
 		capture_close(m->source[i].capture);
 		m->source[i].capture = NULL;

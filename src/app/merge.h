@@ -15,6 +15,7 @@ struct merge {
 	struct {
 		struct capture *capture;
 		bool waiting; /* frame is the next of this capture */
+		int64_t offset; /* nanoseconds, added to its times */
 		struct capture_frame frame;
 	} source[MERGE_MAX];
 	const char *error; /* after -EIO: what was wrong, with the file's name */
@@ -24,6 +25,9 @@ struct merge {
 int merge_open(struct merge *m, const char *const *files, unsigned n, char *ret_err,
 	       size_t err_size);
 void merge_close(struct merge *m);
+
+/* Adds by nanoseconds to all times of capture i (those before 1970 become 1970); before the first frame is read. */
+void merge_shift(struct merge *m, unsigned i, int64_t by);
 
 /*
  * The next frame, valid until the next call, and which capture it is of: 1; 0 at the end of all; -EIO if a capture is damaged: all

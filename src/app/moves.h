@@ -32,6 +32,20 @@ struct moves {
 	size_t n;
 };
 
+/* Is there an arrow in this half? */
+static inline bool move_shows(const struct move *m, enum sut_side half)
+{
+	const struct step *t = &m->row->step;
+
+	if (!step_seen(t, half))
+		return false;
+	if (m->part == MOVE_IN)
+		return half == step_in(t);
+	if (m->part == MOVE_OUT)
+		return half != step_in(t);
+	return true;
+}
+
 /* 0 or -ENOMEM. */
 int moves_of(const struct ladder *l, struct moves *ret_m);
 void moves_free(struct moves *m);

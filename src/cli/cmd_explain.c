@@ -15,7 +15,8 @@ struct explain_flags {
 	uint32_t flow_count;
 	uint32_t first, width;
 	uint64_t memory;
-	bool all, absolute, ascii, brief, faulty;
+	const char *svg, *offset;
+	bool all, absolute, ascii, brief, faulty, json;
 };
 
 /* clang-format off */
@@ -30,6 +31,10 @@ static const struct option_desc table[] = {
 	{ .name = "absolute", .kind = OPTION_FLAG, FIELD(absolute), .help = "numbers as they are on the wire" },
 	{ .name = "brief", .kind = OPTION_FLAG, FIELD(brief), .help = "no ladders, a summary of each connection" },
 	{ .name = "faulty", .kind = OPTION_FLAG, FIELD(faulty), .help = "only connections with faults" },
+	{ .name = "svg", .kind = OPTION_STRING, FIELD(svg), .arg = "FILE", .help = "draw the first connection as a picture, too" },
+	{ .name = "json", .kind = OPTION_FLAG, FIELD(json), .help = "an object a line for each connection; with --all, for each packet" },
+	{ .name = "offset", .kind = OPTION_STRING, FIELD(offset), .arg = "TIME", .def = "auto",
+	  .help = "what to add to the second capture's times: 5ms, -1.5s" },
 	{ .name = "ascii", .kind = OPTION_FLAG, FIELD(ascii), .help = "draw with plain characters" },
 	{ .name = "width", .kind = OPTION_NUMBER, FIELD(width), .arg = "N", .min = 40, .max = 1000,
 	  .help = "columns to draw in, about" },
@@ -57,6 +62,23 @@ static unsigned terminal_width(void)
 	return WIDTH;
 }
 
+/* "auto", or a time with a sign: false if it is neither. */
+static bool read_offset(const char *text, struct explain_config *c)
+{
+	static const struct option_desc desc = { .name = "offset", .kind = OPTION_TIME, .size = 8 };
+	bool back = *text == '-';
+	uint64_t t;
+	char why[200];
+
+	c->compare_clocks = strcmp(text, "auto") == 0;
+	if (c->compare_clocks)
+		return true;
+	if (option_set(&desc, &t, text + (back || *text == '+'), why, sizeof why) != 0)
+		return false;
+	c->offset = back ? -(int64_t)t : (int64_t)t;
+	return true;
+}
+
 static int explain(const struct option_usage *u, const struct explain_flags *flags,
 		   const struct option_args *args)
 {
@@ -74,6 +96,9 @@ static int explain(const struct option_usage *u, const struct explain_flags *fla
 			   .two = args->n == 2,
 			   .width = flags->width ? flags->width : terminal_width() },
 		.faulty = flags->faulty,
+		.svg = flags->svg,
+		.quiet = flags->svg && strcmp(flags->svg, "-") == 0,
+		.json = flags->json,
 		.progress = isatty(STDERR_FILENO),
 		.memory = flags->memory,
 	};
@@ -86,6 +111,12 @@ static int explain(const struct option_usage *u, const struct explain_flags *fla
 				flags->flow[i]);
 	if (args->n == 2 && strcmp(args->arg[0], "-") == 0 && strcmp(args->arg[1], "-") == 0)
 		return options_complain(u, "both captures are standard input");
+	if (!read_offset(flags->offset, &c))
+		return options_complain(
+			u, "--offset: '%s' is neither auto nor a time, as in 5ms or -1.5s",
+			flags->offset);
+	if (c.json && c.quiet)
+		return options_complain(u, "--json and --svg=- write both to standard output");
 	return explain_run(&c);
 }
 
