@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <limits.h>
 
 #include "core/env.h"
 #include "core/make.h"
@@ -47,7 +48,7 @@ static uint64_t fixed(void *ctx)
 	return ++*(uint64_t *)ctx * 0x9e3779b97f4a7c15u;
 }
 
-static struct rig *rig_new(const struct replica_rewrite_config *cfg)
+static struct rig *rig_joined(const struct replica_rewrite_config *cfg, uint32_t ports)
 {
 	static uint64_t seed;
 	struct rig *r = calloc(1, sizeof *r);
@@ -60,12 +61,18 @@ static struct rig *rig_new(const struct replica_rewrite_config *cfg)
 		.random = fixed,
 		.random_ctx = &seed,
 		.counters = &r->counters,
+		.ports = ports,
 	};
 	n = (n + 63) / 64 * 64;
 	r->role = aligned_alloc(64, n);
 	memset(r->role, 0, n);
 	assert_ptr_equal(replica_rewrite_ops.init(r->role, cfg, &r->env), r->role);
 	return r;
+}
+
+static struct rig *rig_new(const struct replica_rewrite_config *cfg)
+{
+	return rig_joined(cfg, 0);
 }
 
 static void rig_free(struct rig *r)
@@ -120,7 +127,7 @@ static struct lane lane_of(unsigned flow, unsigned port)
 
 	memcpy(client.eth, "\x02\0\0\0\0\x01\x02\0\0\0\0\x02\x08\0", 14);
 	lane_reverse(&client, &server);
-	return port == REPLICA_PRIMARY ? client : server;
+	return port == REPLICA_PRIMARY || port == REPLICA_NETWORK ? client : server;
 }
 
 static void frame_make(struct frame *f, unsigned flow, unsigned port, struct make_tcp m)
@@ -596,6 +603,283 @@ static void bad_records_change_nothing(void **state)
 	rig_free(two);
 }
 
+/*
+ * A conversation of which every number is known: the primary and the secondary send the same
+ * stream, the client hears the primary until it dies and the secondary from then on.  A command
+ * comes at one of its packets; whichever it is, the client's stream has no hole, its numbers stay
+ * the primary's, no TSval goes back, and the secondary hears of nothing that it has not sent.
+ */
+enum { TALK_STEPS = 70, TALK_END = 40 };
+
+struct model {
+	struct rig *r;
+	uint32_t c, p, s; /* ISNs; s becomes p when the secondary becomes a copy */
+	uint32_t p_sent, s_next, s_sent, seen, acked, told, c_sent; /* bytes */
+	uint32_t p_clock, s_clock, now; /* of timestamps at now 0; ms */
+	uint32_t recent; /* the highest TSval that the client has seen */
+	uint32_t s_near,
+		s_far; /* the last stamp of the secondary's that the client got, both ways */
+	unsigned from; /* the port of the packet that came in */
+	bool dead, heard, greeted, opened, stamps, lags, sighted;
+};
+
+/*
+ * Where the rewriter sees what the primary sends, the primary's clock is the faster one, so that the
+ * secondary's is behind at the failover.
+ */
+static uint32_t primary_stamp(const struct model *m)
+{
+	return m->p_clock + (m->sighted ? m->now * 5 / 4 : m->now);
+}
+
+static uint32_t secondary_stamp(const struct model *m)
+{
+	return m->s_clock + m->now;
+}
+
+static const uint8_t *stamps_of(const struct model *m, uint32_t tsval, uint32_t tsecr,
+				uint8_t *ret_len)
+{
+	static uint8_t opt[12];
+
+	make_ts_option(opt, tsval, tsecr);
+	*ret_len = m->stamps ? sizeof opt : 0;
+	return opt;
+}
+
+/* What the secondary is told. */
+static void hears_secondary(struct model *m, const struct packet *p, const struct view *v)
+{
+	uint32_t told = v->ack - (m->s + 1);
+	struct tcp_options o;
+
+	assert_true(v->seq - m->c - 1 <= m->c_sent);
+	assert_true(told <= m->s_sent); /* never beyond what it has sent */
+	if (told > m->told)
+		m->told = told;
+	(void)view_options(p, v, &o);
+	if (!m->heard || !(o.present & OPT_TS))
+		return;
+	assert_true((int32_t)(secondary_stamp(m) - o.tsecr) >= 0);
+	if (m->from != REPLICA_SECONDARY && m->recent == m->s_near) /* no ACK that was made */
+		assert_int_equal(o.tsecr, m->s_far);
+}
+
+/* What the client hears after the failover. */
+static void hears_client(struct model *m, const struct packet *p, const struct view *v)
+{
+	uint32_t at = v->seq - (m->p + 1);
+	struct tcp_options o;
+
+	assert_true(at <= m->seen); /* no hole, in the primary's numbers */
+	if (at + v->payload_len > m->seen)
+		m->seen = at + v->payload_len;
+	(void)view_options(p, v, &o);
+	if (!(o.present & OPT_TS))
+		return;
+	assert_true((int32_t)(o.tsval - m->recent) >= 0);
+	m->recent = m->s_near = o.tsval;
+	m->s_far = secondary_stamp(m);
+	m->heard = true;
+}
+
+static void hear(struct model *m)
+{
+	for (unsigned i = 0; i < m->r->out.n; i++) {
+		const struct packet *p = m->r->out.pkt[i];
+		unsigned port = m->r->out.port[i];
+		struct view v;
+
+		assert_true(port != REPLICA_CONTROL);
+		assert_int_equal(view_parse(p, &v), R_NONE);
+		if (v.flags & TCP_SYN)
+			continue;
+		if (port == REPLICA_SECONDARY)
+			hears_secondary(m, p, &v);
+		else if (m->dead)
+			hears_client(m, p, &v);
+		else if (m->greeted && m->opened)
+			assert_true(v.seq - (m->p + 1) <= m->s_sent);
+	}
+	flush(m->r);
+	expire(m->r, SUT_MS(m->now));
+}
+
+static void talk(struct model *m, unsigned port, struct make_tcp g)
+{
+	m->from = port;
+	put(m->r, SUT_MS(m->now), 0, port, g);
+	hear(m);
+}
+
+static void client_says(struct model *m, uint32_t payload)
+{
+	struct make_tcp g = SEG(m->c + 1 + m->c_sent, m->p + 1 + m->acked, payload);
+
+	g.options = stamps_of(m, 5000 + m->now, m->recent, &g.options_len);
+	m->c_sent += payload;
+	talk(m, m->dead ? REPLICA_NETWORK : REPLICA_PRIMARY, g);
+}
+
+/* Of a secondary that is to be replaced by a copy of the primary nothing is known that the primary has not sent. */
+static void secondary_says(struct model *m, uint32_t payload)
+{
+	struct make_tcp g;
+
+	if (m->lags && !m->dead && payload > m->p_sent - m->s_next)
+		payload = m->p_sent - m->s_next;
+	g = SEG(m->s + 1 + m->s_next, m->c + 1, payload);
+	g.options = stamps_of(m, secondary_stamp(m), 5000, &g.options_len);
+	m->s_next += payload;
+	if (m->s_next > m->s_sent)
+		m->s_sent = m->s_next;
+	talk(m, REPLICA_SECONDARY, g);
+}
+
+static void order(struct rig *r, sut_time now, const char *word, const char *want)
+{
+	uint8_t bytes[64];
+	struct packet p = { .head = bytes, .head_len = (uint32_t)strlen(word) }, *pp = &p;
+	const struct packet *reply = NULL;
+
+	memcpy(bytes, word, p.head_len);
+	replica_rewrite_ops.input(r->role, &(struct burst){ &pp, 1, REPLICA_CONTROL, now },
+				  &r->out);
+	assert_int_equal(r->out.n, 1);
+	assert_int_equal(r->out.port[0], REPLICA_CONTROL);
+	reply = r->out.pkt[0];
+	assert_true(reply->head_len >= strlen(want));
+	assert_memory_equal(reply->head, want, strlen(want));
+	outbox_clear(&r->out);
+}
+
+static void primary_dies(struct model *m)
+{
+	order(m->r, SUT_MS(m->now), "failover", "ok failed over");
+	m->dead = true;
+	m->s_next = m->told; /* it goes back to what was not acknowledged */
+	expire(m->r, SUT_MS(m->now));
+}
+
+static void becomes_copy(struct model *m)
+{
+	order(m->r, SUT_MS(m->now), "checkpoint", "ok checkpoint");
+	m->s = m->p;
+	m->s_clock = primary_stamp(m) - m->now;
+	m->s_sent = m->p_sent;
+	m->told = m->s_next = m->acked;
+	hear(m);
+	expire(m->r, SUT_MS(m->now));
+	hear(m);
+}
+
+/* The client hears it at once. */
+static void primary_says(struct model *m, struct make_tcp g)
+{
+	g.options = stamps_of(m, primary_stamp(m), 5000, &g.options_len);
+	m->p_sent += g.payload_len;
+	m->seen = m->p_sent;
+	m->recent = primary_stamp(m);
+	if (m->sighted)
+		talk(m, REPLICA_PRIMARY_OUT, g);
+}
+
+static void handshake_step(struct model *m, unsigned step, bool client_first)
+{
+	uint8_t len;
+	struct make_tcp syn = SYN(m->c), synack = SYNACK(m->s, m->c);
+
+	syn.options = stamps_of(m, 5000, 0, &len);
+	syn.options_len = len;
+	if (step == 0) {
+		talk(m, REPLICA_PRIMARY, syn);
+		if (m->sighted && rnd(2))
+			primary_says(m, SYNACK(m->p, m->c));
+	} else if ((step == 1) == client_first) {
+		m->opened = true;
+		client_says(m, 0);
+	} else if (!m->greeted) {
+		synack.options = stamps_of(m, secondary_stamp(m), 5000, &len);
+		synack.options_len = len;
+		talk(m, REPLICA_SECONDARY, synack);
+		m->greeted = true;
+	}
+}
+
+static void data_step(struct model *m)
+{
+	uint32_t n = 1 + rnd(900);
+
+	switch (rnd(m->dead ? 2 : 3)) {
+	case 0:
+		m->acked += rnd(m->seen - m->acked + 1);
+		client_says(m, rnd(2) ? 0 : rnd(200));
+		break;
+	case 1:
+		secondary_says(m, n);
+		break;
+	default:
+		primary_says(m, SEG(m->p + 1 + m->p_sent, m->c + 1, n));
+		break;
+	}
+}
+
+static void a_conversation(uint64_t seed, unsigned checkpoint_at, unsigned failover_at)
+{
+	struct replica_rewrite_config cfg = small(4, 64);
+	struct model m = { .r = rig_joined(&cfg, 1u << REPLICA_PRIMARY | 1u << REPLICA_SECONDARY |
+							 1u << REPLICA_NETWORK |
+							 1u << REPLICA_PRIMARY_OUT |
+							 1u << REPLICA_CONTROL) };
+	bool client_first;
+
+	rng = seed;
+	m.stamps = rnd(4) != 0;
+	m.lags = checkpoint_at != UINT_MAX;
+	m.sighted = rnd(2);
+	m.c = rnd(UINT32_MAX);
+	m.p = rnd(3) ? rnd(UINT32_MAX) : 0u - rnd(3000);
+	m.s = rnd(3) ? rnd(UINT32_MAX) : 0u - rnd(3000);
+	m.p_clock = rnd(3) ? rnd(UINT32_MAX) : 0u - rnd(200);
+	m.s_clock = rnd(3) ? rnd(UINT32_MAX) : 0u - rnd(200);
+	m.recent = m.p_clock;
+	client_first = rnd(2);
+	for (unsigned i = 0; i < TALK_STEPS; i++) {
+		if (i == checkpoint_at)
+			becomes_copy(&m);
+		if (i == failover_at)
+			primary_dies(&m);
+		if (i < 3)
+			handshake_step(&m, i, client_first);
+		else
+			data_step(&m);
+		m.now += i < 3 ? 0 : 1 + rnd(20);
+	}
+	if (!m.dead)
+		primary_dies(&m);
+	for (unsigned i = 0; i < TALK_END; i++) {
+		secondary_says(&m, 700);
+		m.acked = m.seen;
+		client_says(&m, 0);
+		m.now++;
+	}
+	assert_true(m.seen == m.s_sent && m.told == m.acked && m.acked == m.seen);
+	assert_int_equal(counters_dropped(&m.r->counters),
+			 m.r->counters.dropped[R_STALE] + m.r->counters.dropped[R_LOOKED_AT]);
+	rig_free(m.r);
+}
+
+static void a_takeover_at_any_packet_is_invisible(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 25; seed++)
+		for (unsigned at = 1; at < TALK_STEPS; at++) {
+			a_conversation(seed, UINT_MAX, at);
+			a_conversation(seed, at, TALK_STEPS - 1);
+			a_conversation(seed, at / 2, at);
+		}
+}
+
 static void held_frames_keep_order_and_bounds(void **state)
 {
 	enum { CELLS = 200 };
@@ -657,6 +941,7 @@ int main(void)
 		cmocka_unit_test(a_syn_scan_ends_no_established_flow),
 		cmocka_unit_test(what_is_saved_is_restored),
 		cmocka_unit_test(bad_records_change_nothing),
+		cmocka_unit_test(a_takeover_at_any_packet_is_invisible),
 		cmocka_unit_test(held_frames_keep_order_and_bounds),
 	};
 

@@ -128,11 +128,16 @@ static void raise(sut_seq *s, uint8_t *known, unsigned bit, sut_seq v)
 	*known = (uint8_t)(*known | bit);
 }
 
-/* The copy has sent what the primary has: what clients have acknowledged, and what was seen. */
+/*
+ * The copy has sent what the primary has.  Where that is not seen, the primary is taken to be no further
+ * behind than the secondary was, and no less far than clients have acknowledged.
+ */
 static void raise_end(struct pair *c, const struct flow_rec *near, struct flow_rec *far)
 {
 	uint8_t *known = &c->track.edges_known;
 
+	if (c->primary_end_known)
+		*known = (uint8_t)(*known & ~(1u << FAR));
 	if (*known & 1u << (NEAR + 2))
 		raise(&far->end, known, 1u << FAR, near->acked);
 	if (c->withheld.any)
