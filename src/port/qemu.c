@@ -258,7 +258,7 @@ static unsigned send_some(struct qemu_port *q, struct packet *const *pkts, unsig
 			stream_link_set_timer(&q->link, q->link.times.stuck);
 		settle_out(q);
 	}
-	return done < q->batch.frames ? done : q->batch.frames;
+	return done;
 }
 
 static int qemu_send(struct port *port, struct packet *const *pkts, unsigned n)

@@ -29,12 +29,11 @@
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
 
-#define DEAF_MS 1000
-
 const struct stream_times stream_times_default = {
 	.retry_first = 100,
 	.retry_most = 1000,
 	.connect = 3000,
+	.deaf = 1000,
 	.stuck = 1000,
 };
 
@@ -192,7 +191,7 @@ static void receive_peer(struct stream_link *l)
 	if (l->conn >= 0)
 		came_up(l);
 	else if (l->deaf)
-		stream_link_set_timer(l, DEAF_MS);
+		stream_link_set_timer(l, l->times.deaf);
 }
 
 bool stream_link_step(struct stream_link *l)

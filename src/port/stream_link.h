@@ -16,11 +16,11 @@
 
 /* Milliseconds. */
 struct stream_times {
-	unsigned retry_first,
-		retry_most; /* pause before the connection is tried again: doubled up to the most */
+	/* pause before the connection is tried again: doubled, up to the most */
+	unsigned retry_first, retry_most;
 	unsigned connect; /* one try takes at most that long */
-	unsigned
-		stuck; /* a peer that took nothing for so long is given up on: what it cannot take is dropped */
+	unsigned deaf; /* pause in taking peers when there is no descriptor for one */
+	unsigned stuck; /* what a peer cannot take that took nothing for so long is dropped */
 };
 
 extern const struct stream_times stream_times_default;

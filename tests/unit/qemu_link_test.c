@@ -6,6 +6,7 @@
 #include "stream_peer.h"
 
 #include "base/compiler.h"
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 static uint8_t frame_bytes[64 + 2000];
@@ -243,6 +244,30 @@ static void second_peer_is_refused(void **state)
 	close(peer);
 }
 
+/* Where no descriptor is left for a peer, it waits, and nobody is kept busy by that. */
+static void no_descriptor_left(void **state)
+{
+	struct port *p = open_port("qemu:listen:unix:%s", path);
+	struct packet *pkts[PORT_BURST];
+	struct rlimit old, none;
+	int peer = connect_unix();
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	none = old;
+	none.rlim_cur = 0;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(p->ops->recv(p, pkts, PORT_BURST), -ENETDOWN);
+	assert_non_null(strstr(p->error, "accept"));
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	assert_false(wait_ready(p, 0));
+	until(p, false);
+	deliver(p, peer, 1);
+	p->ops->close(p);
+	close(peer);
+}
+
 /* The file of a listener: a dead one's is replaced, a living one's is not, nor is any other file; it goes with its port. */
 static void listener_minds_the_file(void **state)
 {
@@ -342,6 +367,7 @@ int main(void)
 		cmocka_unit_test_setup(connects_again, fresh),
 		cmocka_unit_test_setup(last_words_are_heard, fresh),
 		cmocka_unit_test_setup(second_peer_is_refused, fresh),
+		cmocka_unit_test_setup(no_descriptor_left, fresh),
 		cmocka_unit_test_setup(listener_minds_the_file, fresh),
 		cmocka_unit_test_setup(tcp_finds_each_other, fresh),
 	};

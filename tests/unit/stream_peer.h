@@ -26,7 +26,7 @@
 #define PATIENCE_MS 5000 /* for what must happen; a test that passes waits for much less */
 
 static const struct stream_times quick = {
-	.retry_first = 5, .retry_most = 10, .connect = 200, .stuck = 50
+	.retry_first = 5, .retry_most = 10, .connect = 200, .deaf = 20, .stuck = 50
 };
 
 static char dir[] = "/tmp/suture-qemu-XXXXXX";
