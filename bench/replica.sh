@@ -220,8 +220,8 @@ print_tables() {
 			for (i = 1; i <= subjects; i++) {
 				k = order[i]
 				split(k, w, " ")
-				printf "| %s | %s | %d | %d | %d | %d | %d | %d | %d | %d | %.0f | %.0f%% | %.2f |\n", w[1], w[2], frames[k], untranslated[k], wrong[k], missing[k],
-					reordered[k], ts[k], bad[k], lost[k], kb[k] / 1024, 100 * cpu[k] / wall[k], median("setup " k) / 1000
+				printf "| %s | %s | %d | %d | %d | %d | %d | %d | %d | %d | %.0f | %.0f%% | %s |\n", w[1], w[2], frames[k], untranslated[k], wrong[k], missing[k],
+					reordered[k], ts[k], bad[k], lost[k], kb[k] / 1024, 100 * cpu[k] / wall[k], w[2] > 1000 ? sprintf("%.2f", median("setup " k) / 1000) : "-"
 			}
 			for (i = 1; i <= subjects; i++)
 				for (j = 1; j <= 4; j++) {

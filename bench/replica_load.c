@@ -11,7 +11,7 @@
  *
  * Theory of operation.  COMMAND is started as a child and connects to unix stream sockets in DIR.  FLOWS connections are set up
  * through it: the client's SYN, the secondary's SYN-ACK, the client's ACK (which teaches what the primary's numbers are), the
- * secondary's first ACK.  Each flow has initial sequence numbers and timestamps of its own, all different from each other.  Then, for
+ * secondary's greeting of a few bytes.  Each flow has initial sequence numbers and timestamps of its own, all different from each other.  Then, for
  * each payload and each way (to the secondary, from the secondary), data frames of all flows in turn: a thread writes them in blocks
  * of 256 KB for MS milliseconds; this thread reads what comes out and looks at each frame's numbers, and at each 1024th frame's checksum.  A
  * figure counts from idle to idle: the child's own CPU clock before the first frame is written and after the last is read, warmed up before.
@@ -57,15 +57,21 @@ enum {
 	SETUP_FLOWS = 128, /* that are half-open at once: as many frames as any socket takes */
 	SILENCE_MS = 1000,
 	NUDGE_MS = 5,
+	LATEST_MS = 3000, /* beyond its time, for what a figure needs at least */
+	LIMIT_S = 120, /* for the whole: then this program ends, and its child with it */
 	AHEAD = 4096, /* frames written and not read, a block more at most: filter-rewriter drops what is above 10000 */
 	CHECK_EVERY = 1024,
 	PAYLOADS_MAX = 8,
+	GREETING = 4,
 	WARM_MS = 60,
+	IN_FLIGHT_BYTES =
+		400
+		<< 20, /* of a flow, for a figure: the other way acknowledges once a figure, and no window is above 1 GB */
 	TS_CLIENT = 1000,
 };
 
 enum way { TO_SECONDARY, FROM_SECONDARY };
-enum kind { KIND_SYN, KIND_SYNACK, KIND_ACK, KIND_FAR_ACK, KIND_DATA };
+enum kind { KIND_SYN, KIND_SYNACK, KIND_ACK, KIND_GREETING, KIND_DATA };
 
 /* The initial numbers of a flow. */
 struct isns {
@@ -82,7 +88,8 @@ struct phase {
 	enum way way;
 	uint32_t payload;
 	uint32_t first, n; /* set-up: flows first to first + n, once; data: see until */
-	uint64_t until; /* data: when to stop writing */
+	uint64_t until, least,
+		most; /* data: when to stop writing, and how many frames are written at least and at most */
 };
 
 struct load {
@@ -93,6 +100,7 @@ struct load {
 	unsigned payloads;
 	unsigned ms;
 	bool timestamps;
+	bool warm[2]; /* each flow has had data this way */
 	/* Bytes of each way and flow so far: as the writer, and as the reader knows them.
 	 * A data frame carries the writer's in its first four bytes of payload: it can be judged wherever it comes. */
 	uint32_t *written[2], *read[2];
@@ -148,7 +156,7 @@ static struct numbers numbers_of(const struct load *l, const struct phase *p, ui
 	case KIND_SYNACK:
 		return (struct numbers){ n.secondary, n.client + 1, n.ts_secondary, TS_CLIENT, 0 };
 	case KIND_ACK:
-	case KIND_FAR_ACK:
+	case KIND_GREETING:
 	case KIND_DATA:
 		break;
 	}
@@ -244,26 +252,48 @@ static uint32_t next_flow(struct load *l)
 	return flow;
 }
 
+/* Have enough data frames been written? */
+static bool is_over(const struct phase *p, uint64_t sent)
+{
+	uint64_t now = now_ns();
+
+	if (sent < p->least)
+		return now >= p->until + LATEST_MS * 1000000ull;
+	return now >= p->until || sent >= p->most;
+}
+
+/* Waits until no more than AHEAD frames are under way: true, or false if none comes out for a while. */
+static bool may_go_on(struct load *l, uint64_t sent)
+{
+	const struct timespec moment = { .tv_nsec = 20000 };
+	uint64_t received = atomic_load(&l->received), last = received, since = now_ns();
+
+	while (sent > received + AHEAD) {
+		if (received != last)
+			since = now_ns();
+		else if (now_ns() - since > NUDGE_MS * 1000000ull)
+			return false;
+		last = received;
+		nanosleep(&moment, NULL);
+		received = atomic_load(&l->received);
+	}
+	return true;
+}
+
 /* Thread: writes the phase's frames. */
 static void *writer(void *arg)
 {
 	struct load *l = arg;
 	const struct phase *p = &l->phase;
 	int fd = l->subject.fd[p->way == TO_SECONDARY ? SUBJECT_PRIMARY : SUBJECT_SECONDARY];
-	const struct timespec moment = { .tv_nsec = 20000 };
 	size_t per_block = sizeof l->out / l->stride;
 	uint64_t sent = 0;
 
-	for (;;) {
-		size_t n = 0;
+	while (p->kind != KIND_DATA || !is_over(p, sent)) {
+		/* One frame where others stay away: see nudge(). */
+		size_t n = 0, most = may_go_on(l, sent) ? per_block : 1;
 
-		if (p->kind == KIND_DATA && now_ns() >= p->until)
-			break;
-		if (sent > atomic_load(&l->received) + AHEAD) {
-			nanosleep(&moment, NULL);
-			continue;
-		}
-		for (; n < per_block && (p->kind == KIND_DATA || sent + n < p->n); n++)
+		for (; n < most && (p->kind == KIND_DATA || sent + n < p->n); n++)
 			fill(l, l->out + n * l->stride,
 			     p->kind == KIND_DATA ? next_flow(l) : p->first + (uint32_t)(sent + n));
 		if (n == 0 || !write_all(fd, l->out, n * l->stride))
@@ -427,15 +457,17 @@ static void set_up(struct load *l)
 	for (uint32_t first = 0; first < l->flows; first += SETUP_FLOWS) {
 		uint32_t n = l->flows - first < SETUP_FLOWS ? l->flows - first : SETUP_FLOWS;
 
-		for (unsigned k = KIND_SYN; k <= KIND_FAR_ACK; k++) {
+		for (unsigned k = KIND_SYN; k <= KIND_GREETING; k++) {
 			l->phase =
 				(struct phase){ .kind = k, .way = ways[k], .first = first, .n = n };
+			l->phase.payload = k == KIND_GREETING ? GREETING : 0;
 			run(l);
 			if (l->tally.frames != n)
 				fprintf(stderr, "set-up: %u frames in, %llu out\n", n,
 					(unsigned long long)l->tally.frames);
 		}
 	}
+	memcpy(l->read[FROM_SECONDARY], l->written[FROM_SECONDARY], l->flows * sizeof **l->read);
 	printf("setup %llu %llu %llu\n", (unsigned long long)(now_ns() - began),
 	       (unsigned long long)(subject_cpu_ns(&l->subject) - cpu),
 	       (unsigned long long)subject_memory_kb(&l->subject));
@@ -450,9 +482,13 @@ static void measure(struct load *l, uint32_t payload, enum way way)
 
 	l->phase = (struct phase){ .kind = KIND_DATA, .way = way, .payload = payload };
 	l->phase.until = now_ns() + WARM_MS * 1000000ull;
+	l->phase.most = (uint64_t)l->flows * (IN_FLIGHT_BYTES / payload);
+	l->phase.least = l->warm[way] ? 0 : l->flows; /* no flow's first data counts */
 	run(l);
 	cpu = subject_cpu_ns(&l->subject);
 	began = now_ns();
+	l->warm[way] = true;
+	l->phase.least = 0;
 	l->phase.until = began + l->ms * 1000000ull;
 	run(l);
 	wall = now_ns() - began;
@@ -545,6 +581,7 @@ int main(int argc, char **argv)
 	if (!l.lost)
 		return 1;
 	l.step = step_of(l.flows);
+	alarm(LIMIT_S);
 	subject_start(&l.subject, argv[optind], l.links, argv + optind + 3);
 	set_up(&l);
 	for (unsigned i = 0; i < l.payloads; i++) {

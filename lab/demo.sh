@@ -5,6 +5,7 @@
 # curl fetches from nginx: through a bridge of the kernel, then with "suture accel near" in the bridge's place, first holding
 # the client's data until the server has answered (hold), then sending it in the SYN (merge).  Neither end is changed.
 # Prints medians, and checks a download of 100 MB by its SHA-256 each time.
+# Then what becomes of a few segments on their way to a standby server: replica_demo.sh.
 set -u
 ROUNDS=${ROUNDS:-15}
 DELAY=${DELAY:-20ms}
@@ -82,4 +83,5 @@ merge  the client's first data travels in the SYN, which nginx here takes (liste
        cookie): the first byte comes one round trip earlier.  A server that takes no data in SYN gains nothing.
        Data in SYN that the server took: $(($(counted merge_taken) + 0)) of $(($(counted merged) + 0)) connections.
 EOF
+"$(dirname "$0")/replica_demo.sh" "$SUTURE" || failed=1
 exit $failed
