@@ -92,8 +92,8 @@ static bool known(struct turn *t, uint32_t f, const struct view *v, const struct
 /* Does the primary's SYN v begin another connection on the ports of f? */
 static bool is_new(const struct pair *c, const struct view *v)
 {
-	if (v->flags & TCP_ACK)
-		return false;
+	if ((v->flags & TCP_ACK) || (c->near_isn_known && c->near_isn.v == v->seq))
+		return false; /* the latter: a late copy */
 	return pair_is_closed(c) ||
 	       (pair_by_guest(c) && c->phase == PAIR_KNOWN && c->track.state == TRACK_SYN_SENT &&
 		c->track.isn[FAR].v != v->seq);
