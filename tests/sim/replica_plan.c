@@ -178,13 +178,16 @@ static uint32_t ts_back(const struct pair_plan *p)
 	return (uint32_t)(t / SUT_MS(1));
 }
 
-/* The ports of the connection before, a while after its end. */
+/*
+ * The ports of the connection before, a while after its end.  Not of one that guests opened where S
+ * becomes P: the rewriter may not have seen its end.
+ */
 static void reuse(struct rng *r, struct pair_plan *p, unsigned i)
 {
 	struct pair_conn_plan *c = &p->conn[i], *before = c - 1;
 
 	c->reuses = -1;
-	if (i == 0 || c->guest_opens != before->guest_opens ||
+	if (i == 0 || c->guest_opens != before->guest_opens || (c->guest_opens && p->copied) ||
 	    c->out.ends.ip != before->out.ends.ip || !rng_chance(r, 25))
 		return;
 	c->reuses = (int)i - 1;
@@ -274,6 +277,7 @@ void pair_plan_draw(uint64_t seed, bool compare, struct pair_plan *ret_p)
 	ret_p->compare = compare;
 	draw_joints(&r, ret_p);
 	checkpoints = rng_chance(&r, 20) ? rng_range(&r, 1, PAIR_CHECKPOINTS_MAX) : 0;
+	ret_p->copied = checkpoints > 0;
 	draw_lanes(&r, ret_p, compare || checkpoints > 0);
 	ret_p->conns = rng_range(&r, 1, PAIR_CONNS_MAX);
 	for (unsigned i = 0; i < ret_p->conns; i++)

@@ -72,6 +72,7 @@ struct pair_plan {
 	bool loses_in_flight; /* what P had sent last dies with it */
 	bool tells_as_qemu; /* compare of checkpoints: at its port notify */
 	bool rewriter_first; /* it is told of the failover, then compare */
+	bool copied; /* the secondary becomes a copy now and then */
 	bool lossy;
 	struct replica_rewrite_config rewrite;
 	struct replica_compare_config comparing;

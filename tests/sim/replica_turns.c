@@ -17,8 +17,8 @@
  * compare and the rewriter: a SYN-ACK in the secondary's numbers that compare lets out must not meet a
  * rewriter that still learns the primary's.
  *
- * At a checkpoint S becomes P, byte for byte; what was between S and its rewriter goes with the
- * old S.  What the mirror still carries, S has had already: as P.
+ * At a checkpoint S becomes P, byte for byte; what the old S has sent and what was about to reach it go
+ * with it: compare would take it for what the new one has said.  What the mirror still carries, S has had already: as P.
  */
 
 #define ASKED_TIME SUT_MS(5) /* from compare's asking to the checkpoint */
@@ -143,9 +143,12 @@ static void checkpoint(struct pair_world *w)
 	w->res->fates.checkpoints++;
 	for (unsigned i = 0; i < w->plan->conns; i++)
 		copy_peer(&w->conn[i]);
-	for (uint32_t i = 0; i < w->queue.n; i++)
-		if (w->queue.heap[i].place == LANE_S_IN || w->queue.heap[i].place == LANE_S_OUT)
+	for (uint32_t i = 0; i < w->queue.n; i++) {
+		unsigned lane = w->queue.heap[i].place;
+
+		if (lane == LANE_S_IN || lane == LANE_S_OUT || lane == LANE_COMPARE)
 			w->queue.heap[i].frame->len = 0;
+	}
 	if (w->compare.ops && w->plan->tells_as_qemu)
 		box_tell(&w->compare, COMPARE_NOTIFY, "COLO_CHECKPOINT", w->now);
 	else if (w->compare.ops)

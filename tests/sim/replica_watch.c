@@ -11,7 +11,7 @@
  * bytes and acks must make sense in the primary's numbers, whether a client ever gets them or not.
  *
  * Of timestamps, the rewriter has seen what the clients have echoed before the failover, and what the
- * primary has sent where that is copied to it.  What it sends then begins there, and never goes
+ * primary has sent where that is copied to it, its SYN behind the client's.  What it sends then begins there, and never goes
  * back.  (The primary's very last words it may not have seen: the clients drop a few segments then
  * until the clock has caught up.)
  */
@@ -54,9 +54,13 @@ void pair_watch_seen(struct pair_conn *c, const struct packet *p, const struct v
 		return;
 	if (c->world->failed_over)
 		return;
-	if (by_primary)
+	if (!by_primary && (v->flags & TCP_SYN))
+		c->syn_seen = true;
+	if (by_primary && (v->flags & TCP_SYN) && (c->syn_seen || c->plan->guest_opens))
+		c->p_told = true;
+	if (by_primary && c->p_told)
 		raise(c, o.tsval);
-	else if ((v->flags & (TCP_ACK | TCP_SYN)) == TCP_ACK)
+	else if (!by_primary && (v->flags & (TCP_ACK | TCP_SYN)) == TCP_ACK)
 		raise(c, o.tsecr);
 }
 

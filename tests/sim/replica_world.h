@@ -24,6 +24,7 @@ struct pair_conn {
 	sut_time start, s_start; /* of who opens it: the outside or P; and S, as a guest */
 	uint32_t packets, since_fin; /* at the gateway */
 	bool begun, fin, over;
+	bool syn_seen, p_told; /* the rewriter has seen the client's SYN; then the primary's */
 	bool ts_known; /* the rewriter has seen ts_last, the highest TSval of the primary's clock */
 	uint32_t ts_last;
 };
