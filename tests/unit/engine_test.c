@@ -8,10 +8,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <cmocka.h>
 
 #include "app/clock.h"
@@ -39,6 +42,11 @@ struct crossing_config {
 
 static const struct crossing_config *crossing_cfg;
 
+/* Where set: nothing may come in at one while the other is congested. */
+static struct port *watched[2];
+static unsigned turns; /* of the loop: how often it asked for the deadline */
+static unsigned frames_left; /* so many more, and the run is told to end */
+
 static size_t crossing_need(const void *config)
 {
 	return config ? sizeof(struct crossing) : 0;
@@ -62,6 +70,10 @@ static void crossing_input(void *role, const struct burst *in, struct outbox *ou
 
 	assert_int_equal(out->n, 0);
 	assert_true(in->n >= 1 && in->n <= 64);
+	if (watched[0])
+		assert_false(watched[!in->port]->congested);
+	if (frames_left && (frames_left -= in->n) == 0)
+		raise(SIGTERM);
 	assert_true(in->now >= c->last_now);
 	c->last_now = in->now;
 	if (c->late && c->at == SUT_NEVER)
@@ -90,6 +102,7 @@ static void crossing_expire(void *role, sut_time now, struct outbox *out)
 
 static sut_time crossing_deadline(const void *role)
 {
+	turns++;
 	return ((const struct crossing *)role)->at;
 }
 
@@ -339,6 +352,252 @@ static void ends_on_signal(void **state)
 	right->ops->close(right);
 }
 
+/* Runs until so many frames came in; 0: for 50 ms. */
+static void run_watched(struct port *left, struct port *right, unsigned frames)
+{
+	const struct crossing_config c = { 0 };
+	pthread_t self = pthread_self(), other;
+	sigset_t set, old;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	pthread_sigmask(SIG_BLOCK, &set, &old);
+	watched[0] = left;
+	watched[1] = right;
+	turns = 0;
+	frames_left = frames;
+	if (!frames)
+		assert_int_equal(pthread_create(&other, NULL, terminate, &self), 0);
+	assert_int_equal(run(left, right, &c), 0);
+	if (!frames)
+		pthread_join(other, NULL);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	watched[0] = watched[1] = NULL;
+}
+
+/* Nothing is read that could go to a congested port, and all of it once it is not. */
+static void waits_for_slow_peer(void **state)
+{
+	struct port *left = mem_open("left", &arena), *right = mem_open("right", &arena);
+
+	(void)state;
+	mem_set_limit(right, 10, 1);
+	push(left, 0, 900);
+	push(right, 5000, 200);
+	run_watched(left, right, 1100);
+	expect(right, 0, 900, 0);
+	expect(left, 5000, 200, 0);
+	left->ops->close(left);
+	right->ops->close(right);
+}
+
+/* Both ways at once: neither is read for the other's sake, and both go on. */
+static void waits_for_slow_peers(void **state)
+{
+	struct port *left = mem_open("left", &arena), *right = mem_open("right", &arena);
+
+	(void)state;
+	mem_set_limit(left, 10, 30);
+	mem_set_limit(right, 10, 40);
+	push(left, 0, 400);
+	push(right, 5000, 400);
+	run_watched(left, right, 800);
+	expect(right, 0, 400, 0);
+	expect(left, 5000, 400, 0);
+	left->ops->close(left);
+	right->ops->close(right);
+}
+
+/* A peer that takes nothing costs no time: what waits to be read does not wake the loop. */
+static void sleeps_while_congested(void **state)
+{
+	struct port *left = mem_open("left", &arena), *right = mem_open("right", &arena);
+
+	(void)state;
+	mem_set_limit(right, 10, 0);
+	push(left, 0, 900);
+	run_watched(left, right, 0);
+	expect(right, 0, 64, 0);
+	assert_true(turns < 50);
+	left->ops->close(left);
+	right->ops->close(right);
+}
+
+/* A role with ports that may be left out, and commands. */
+enum { TALKER_IN, TALKER_OUT, TALKER_NOTES, TALKER_CONTROL };
+
+static const struct role_env *talker_env;
+static uint32_t talker_ports;
+static uint64_t talker_strays;
+
+static void *talker_init(void *block, const void *config, const struct role_env *env)
+{
+	(void)config;
+	talker_env = env;
+	talker_ports = env->ports;
+	return block;
+}
+
+static void say(struct outbox *out, unsigned port, const char *text)
+{
+	struct packet *p = outbox_make(out, port, (uint32_t)strlen(text));
+
+	assert_non_null(p);
+	memcpy(p->head, text, strlen(text));
+}
+
+static void talker_input(void *role, const struct burst *in, struct outbox *out)
+{
+	char text[100];
+
+	(void)role;
+	talker_strays = talker_env->counters->dropped[R_NOT_JOINED];
+	if (in->port != TALKER_CONTROL) {
+		for (unsigned i = 0; i < in->n; i++)
+			outbox_put(out, in->port == TALKER_IN ? TALKER_OUT : TALKER_NOTES,
+				   in->pkts[i]);
+		return;
+	}
+	assert_int_equal(in->n, 1);
+	snprintf(text, sizeof text, "%.*s", (int)in->pkts[0]->head_len, (char *)in->pkts[0]->head);
+	say(out, TALKER_NOTES, text);
+	if (strcmp(text, "mute") != 0)
+		say(out, TALKER_CONTROL, "ok heard\nall of it");
+	if (strcmp(text, "say it twice") == 0)
+		say(out, TALKER_CONTROL, "ok twice");
+}
+
+static const struct port_desc talker_list[] = {
+	[TALKER_IN] = { "in", PORT_FRAMES, false },
+	[TALKER_OUT] = { "out", PORT_FRAMES, true },
+	[TALKER_NOTES] = { "notes", PORT_MSGS, true },
+	[TALKER_CONTROL] = { "control", PORT_MSGS, true },
+	{ NULL, PORT_FRAMES, false },
+};
+
+static const struct role_ops talker_ops = {
+	.name = "talker",
+	.ports = talker_list,
+	.need = crossing_need,
+	.init = talker_init,
+	.input = talker_input,
+	.expire = mute_expire,
+	.deadline = mute_deadline,
+};
+
+static void joins_what_is_given(void **state)
+{
+	struct port *in = mem_open("in", &arena), *notes = mem_open("notes", &arena);
+	struct engine_config cfg = {
+		.ops = &talker_ops,
+		.role_config = &(struct crossing_config){ 0 },
+		.port = { in, NULL, notes },
+		.opt = { .quiet = true },
+	};
+
+	(void)state;
+	push(in, 0, 65);
+	push(notes, 100, 2);
+	mem_end(in);
+	mem_end(notes);
+	assert_int_equal(engine_run(&cfg), 0);
+	assert_int_equal(talker_ports, 1u << TALKER_IN | 1u << TALKER_NOTES);
+	assert_int_equal(talker_strays, 64);
+	expect(notes, 100, 2, 0);
+	in->ops->close(in);
+	notes->ops->close(notes);
+}
+
+/* Asks a running engine, in a thread, and ends it. */
+struct asker {
+	const char *path;
+	pthread_t engine;
+	char heard[1000];
+};
+
+static void *ask(void *arg)
+{
+	static const char text[] = "ping\nping now\ntell me\nmute\nsay it twice\nhelp\n";
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	struct asker *a = arg;
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	size_t len = 0;
+	ssize_t n;
+
+	snprintf(addr.sun_path, sizeof addr.sun_path, "%s", a->path);
+	while (connect(fd, (struct sockaddr *)&addr, sizeof addr) < 0)
+		usleep(1000);
+	if (send(fd, text, sizeof text - 1, MSG_NOSIGNAL) == (ssize_t)sizeof text - 1 &&
+	    shutdown(fd, SHUT_WR) == 0)
+		while ((n = recv(fd, a->heard + len, sizeof a->heard - 1 - len, 0)) > 0)
+			len += (size_t)n;
+	close(fd);
+	pthread_kill(a->engine, SIGTERM);
+	return NULL;
+}
+
+/* Commands: the engine's own, the role's, answered and not. */
+static void takes_commands(void **state)
+{
+	static const char want[] = "ok talker\n"
+				   "error ping takes no arguments\n"
+				   "= all of it\nok heard\n"
+				   "error talker did not answer\n"
+				   "= all of it\nok heard\n"
+				   "= help: list the commands\n"
+				   "= ping: say which role runs here\n"
+				   "ok all others are for talker\n";
+	struct port *in = mem_open("in", &arena), *notes = mem_open("notes", &arena);
+	char path[] = "/tmp/engine_test.XXXXXX";
+	struct asker a = { .path = path, .engine = pthread_self() };
+	struct engine_config cfg = {
+		.ops = &talker_ops,
+		.role_config = &(struct crossing_config){ 0 },
+		.port = { in, NULL, notes },
+		.opt = { .quiet = true, .control = path },
+	};
+	struct packet p;
+	pthread_t other;
+	sigset_t set, old;
+
+	(void)state;
+	close(mkstemp(path));
+	unlink(path);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	pthread_sigmask(SIG_BLOCK, &set, &old);
+	assert_int_equal(pthread_create(&other, NULL, ask, &a), 0);
+	assert_int_equal(engine_run(&cfg), 0);
+	pthread_join(other, NULL);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	assert_int_equal(talker_ports, 1u << TALKER_IN | 1u << TALKER_NOTES | 1u << TALKER_CONTROL);
+	assert_string_equal(a.heard, want);
+	assert_int_equal(access(path, F_OK), -1);
+	/* what the role sends elsewhere meanwhile goes there */
+	assert_true(mem_pop(notes, &p));
+	assert_int_equal(p.head_len, strlen("tell me"));
+	free(p.head);
+	in->ops->close(in);
+	notes->ops->close(notes);
+}
+
+/* A path that cannot be. */
+static void refuses_control(void **state)
+{
+	struct port *left = mem_open("left", &arena), *right = mem_open("right", &arena);
+	struct engine_config cfg = {
+		.ops = &crossing_ops,
+		.role_config = &(struct crossing_config){ 0 },
+		.port = { left, right },
+		.opt = { .quiet = true, .control = "/nonexistent/socket" },
+	};
+
+	(void)state;
+	assert_int_equal(engine_run(&cfg), 1);
+	left->ops->close(left);
+	right->ops->close(right);
+}
+
 static void loop_wakes(void **state)
 {
 	int fd = eventfd(1, EFD_NONBLOCK);
@@ -377,6 +636,12 @@ int main(void)
 		cmocka_unit_test(refuses_settings),
 		cmocka_unit_test(ends_on_signal),
 		cmocka_unit_test(counts_what_no_port_takes),
+		cmocka_unit_test(waits_for_slow_peer),
+		cmocka_unit_test(waits_for_slow_peers),
+		cmocka_unit_test(sleeps_while_congested),
+		cmocka_unit_test(joins_what_is_given),
+		cmocka_unit_test(takes_commands),
+		cmocka_unit_test(refuses_control),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
