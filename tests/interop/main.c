@@ -17,6 +17,7 @@ static const struct {
 	const char *name;
 	void (*run)(const struct programs *p);
 } suites[] = {
+	{ "compare", suite_compare },
 	{ "rewrite", suite_rewrite },
 	{ "wiring", suite_wiring },
 };

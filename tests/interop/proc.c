@@ -184,3 +184,20 @@ const char *proc_said(const char *log)
 		(void)fclose(f);
 	return line;
 }
+
+unsigned long proc_counter(const char *log, const char *name)
+{
+	FILE *f = fopen(proc_path(log), "r");
+	char line[300];
+	unsigned long n = 0;
+
+	while (f && fgets(line, sizeof line, f)) {
+		const char *at = line + strspn(line, " ");
+
+		if (strncmp(at, name, strlen(name)) == 0 && at[strlen(name)] == ' ')
+			n = strtoul(at + strlen(name), NULL, 10);
+	}
+	if (f)
+		(void)fclose(f);
+	return n;
+}

@@ -35,4 +35,7 @@ bool proc_ended(pid_t pid, int ms, int *ret_status);
 
 /* The first line of proc_path(log) that is not empty, for messages; a static buffer. */
 const char *proc_said(const char *log);
+
+/* The value of this counter ("dropped quota") in proc_path(log), where suture printed its counters there; else 0. */
+unsigned long proc_counter(const char *log, const char *name);
 #endif

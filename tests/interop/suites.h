@@ -7,6 +7,9 @@
 /* The rewriters side by side: scenes that QEMU has right, scenes that it has not, random conversations. */
 void suite_rewrite(const struct programs *p);
 
+/* The comparisons side by side. */
+void suite_compare(const struct programs *p);
+
 /* The programs joined: each of suture's parts between QEMU's, in both directions, with and without vnet_hdr_support. */
 void suite_wiring(const struct programs *p);
 #endif
