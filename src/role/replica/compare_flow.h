@@ -59,6 +59,9 @@ _Static_assert(sizeof(struct waiting) <= HELD_NOTE, "lies beside its frame");
 
 _Static_assert(COMPARE_CELLS_MAX + COMPARE_SPARE <= HELD_CELLS_MAX, "a pool can be as large");
 
+/* In which numbers the secondary sends, as far as that was told. */
+enum reading { READ_NOTHING, READ_NEAR, READ_OWN };
+
 /* What one server has sent. */
 struct output {
 	struct held_queue q; /* NEAR: in order of arrival; FAR: by epoch, then seq */
@@ -84,6 +87,7 @@ struct compare_flow {
 	bool diverged; /* the two differ: only a checkpoint helps */
 	bool waits; /* it is in the chain of those of which something waits */
 	bool differs; /* the secondary has used numbers of its own: said once */
+	uint8_t reading; /* enum reading: how the last of the secondary's numbers was read */
 	bool cramped; /* agreed had no room for what was found equal */
 	uint32_t checkpoint; /* the last one that it knows of */
 	uint32_t flush; /* so many frames of the primary's go out, whatever the secondary does */

@@ -474,6 +474,7 @@ void compare_tcp_equal(struct compare_flow *c)
 	c->begun = true;
 	c->diverged = c->cramped = false;
 	c->map = (struct seqmap){ { 0, 0 }, 0 };
+	c->reading = READ_NOTHING;
 	c->event_since = SUT_NEVER;
 	agreed_clear(&c->agreed);
 	if (p->has_end)

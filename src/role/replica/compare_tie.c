@@ -12,13 +12,16 @@
  * there is nothing to do.  It cannot translate the SYN-ACK (the primary's ISN is not known to it
  * then), and where there is no rewriter nothing is translated: so the two ISNs give a difference,
  * and each later number of the secondary's is read with and without it.  Windows are far smaller
- * than the space of numbers, so one of the two lies near what the secondary sends next.
+ * than the space of numbers, so one of the two lies near what the secondary sends next.  Where both
+ * do, because the ISNs happen to lie close together, the one that is just what is expected counts,
+ * or else what counted last.
  *
  * A connection that is picked up on its way has no ISNs.  Its numbers are believed to be the same
  * ones; if the bytes say otherwise before any was agreed, the first data of both servers do as the
  * SYNs.
  */
 
+#define AMBIGUOUS (1u << 20) /* both readings lie as near as segments out of order do */
 #define TELLING 8u /* bytes that must be equal, at least */
 #define PERIOD_MAX 4u /* data that repeat after so many bytes are equal to themselves elsewhere */
 
@@ -45,16 +48,27 @@ static void numbers_differ(struct compare_turn *t, uint32_t f)
 	compare_tell(t, f, "OPEN", "OPEN", "the secondary's numbers are not the primary's");
 }
 
+/* How far from what is expected next the number lies if it is a near one, and if it is its own. */
+static enum reading judge(const struct compare_flow *c, uint32_t near, uint32_t own)
+{
+	if (near == 0 || own == 0)
+		return near == 0 ? READ_NEAR : READ_OWN;
+	if (near < AMBIGUOUS && own < AMBIGUOUS && c->reading != READ_NOTHING)
+		return (enum reading)c->reading;
+	return near <= own ? READ_NEAR : READ_OWN;
+}
+
 void compare_tie_read(struct compare_turn *t, uint32_t f, struct waiting *w)
 {
 	struct compare_flow *c = compare_cold(t, f);
 	const struct output *s = &c->side[FAR];
 	sut_seq own;
 
-	if (!seqmap_knows(&c->map, FAR) || !s->has_end)
+	if (!seqmap_knows(&c->map, FAR) || !s->has_end || c->map.shift[FAR] == 0)
 		return;
 	own = seqmap_to_near(&c->map, FAR, (sut_farseq){ w->seq.v });
-	if (apart(own, s->end) >= apart(w->seq, s->end))
+	c->reading = (uint8_t)judge(c, apart(w->seq, s->end), apart(own, s->end));
+	if (c->reading != READ_OWN)
 		return;
 	w->seq = own;
 	numbers_differ(t, f);
@@ -110,6 +124,7 @@ static void read_all(struct compare_turn *t, uint32_t f)
 
 static void learn(struct compare_flow *c, sut_seq near, sut_farseq far)
 {
+	c->reading = READ_NOTHING;
 	c->map = (struct seqmap){ { 0, 0 }, 0 };
 	(void)seqmap_learn(&c->map, FAR, near, far);
 }
