@@ -54,6 +54,14 @@ static bool take_answer(struct pair *c, const struct packet *p, const struct vie
 	return true;
 }
 
+/* An answer before the secondary's SYN: waits. */
+static void hold_answer(struct turn *t, uint32_t f, const struct packet *p, const struct view *v)
+{
+	(void)take_answer(pair_of(t, f), p, v);
+	half_hold(t, f, p);
+	half_doom(t, f, true);
+}
+
 enum reason guest_answer_first(struct turn *t, const struct flow_key *near_key,
 			       const struct packet *p, const struct view *v)
 {
@@ -63,10 +71,22 @@ enum reason guest_answer_first(struct turn *t, const struct flow_key *near_key,
 	r = pair_open(t, near_key, NULL, &f);
 	if (r != R_NONE)
 		return r;
-	(void)take_answer(pair_of(t, f), p, v);
-	half_hold(t, f, p);
-	half_doom(t, f, true);
+	hold_answer(t, f, p, v);
 	return R_NONE;
+}
+
+bool guest_answers_anew(struct turn *t, uint32_t f, const struct packet *p, const struct view *v)
+{
+	const struct pair *c = pair_of(t, f);
+
+	if (t->r->failed_over || c->phase != PAIR_KNOWN || !pair_is_closed(c) ||
+	    track_event_of(v->flags) != TE_SYNACK)
+		return false;
+	if (c->near_isn_known && v->ack - c->near_isn.v - 1 <= c->early)
+		return false;
+	pair_reopen(t, f, NULL);
+	hold_answer(t, f, p, v);
+	return true;
 }
 
 /* Is the primary's ISN still a guess, because the SYN had data? */

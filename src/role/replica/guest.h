@@ -24,6 +24,12 @@ bool guest_is_answer(const struct view *v);
 enum reason guest_answer_first(struct turn *t, const struct flow_key *near_key,
 			       const struct packet *p, const struct view *v);
 
+/*
+ * The same where f is of an older connection with these ports, closed: true, and f begins anew; false if v is
+ * nothing of the kind.
+ */
+bool guest_answers_anew(struct turn *t, uint32_t f, const struct packet *p, const struct view *v);
+
 /* As half_segment(), for a flow that the guest opens. */
 void guest_segment(struct turn *t, uint32_t f, enum sut_side side, struct packet *p,
 		   struct view *v);

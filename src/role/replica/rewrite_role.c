@@ -221,6 +221,8 @@ static void segment(struct turn *t, uint32_t rec, struct packet *p, struct view 
 		half_segment(t, f, side, p, v);
 	} else if (c->held.first != HELD_NONE) {
 		half_hold(t, f, p); /* behind those that found no room yet */
+	} else if (side == NEAR && guest_answers_anew(t, f, p, v)) {
+		return; /* it waits */
 	} else {
 		outbox_put(t->out, t->to, p);
 		known_segment(t, f, side, p, v);
