@@ -2,7 +2,8 @@
 /*
  * replica_rewrite_fuzz - bytes as a sequence of segments, frames and time steps into replica-rewrite.
  *
- * Input: steps: a byte says what and for which flow, the next ones the numbers.  Two roles get the
+ * Input: steps: a byte says what and for which flow, the next ones the numbers; the last byte says also
+ * which ports are joined.  Frames come in at all of them, and commands.  Two roles get the
  * same: one packet by packet, the other in bursts.  Asserted: both send the same bytes in the same
  * order; checksums that were right are right; every packet that came in or was made has left, was
  * dropped with a reason, or is held; flows opened are in the table, closed or evicted; what is
@@ -31,7 +32,7 @@ struct side {
 	struct counters counters;
 	struct role_env env;
 	struct outbox out;
-	uint64_t hash, in, sent;
+	uint64_t hash, in, sent, replies;
 };
 
 struct frame {
@@ -46,6 +47,7 @@ struct run {
 	unsigned n, port;
 	sut_time now;
 	bool honest; /* all checksums were right so far */
+	uint32_t ports; /* joined */
 };
 
 static uint8_t byte(struct run *r)
@@ -81,9 +83,9 @@ static void *lay_out(const struct role_env *env)
 	return replica_rewrite_ops.init(block, &c, env);
 }
 
-static void side_init(struct side *s)
+static void side_init(struct side *s, uint32_t ports)
 {
-	s->env = (struct role_env){ .random = fixed, .counters = &s->counters };
+	s->env = (struct role_env){ .random = fixed, .counters = &s->counters, .ports = ports };
 	s->role = lay_out(&s->env);
 }
 
@@ -93,6 +95,11 @@ static void flush(struct run *r, struct side *s)
 		const struct packet *p = s->out.pkt[i];
 		struct view v;
 
+		assert(r->ports >> s->out.port[i] & 1 && s->out.port[i] != REPLICA_PRIMARY_OUT);
+		if (s->out.port[i] == REPLICA_CONTROL) {
+			s->replies++;
+			continue;
+		}
 		if (r->honest && view_parse(p, &v) == R_NONE && v.tcp)
 			assert(csum_tcp_ok(p, &v));
 		s->hash = s->hash * 31 + s->out.port[i] + 1;
@@ -197,7 +204,9 @@ static void step_segment(struct run *r, unsigned f, unsigned port)
 					 TCP_RST, TCP_RST | TCP_ACK };
 	static struct outbox o;
 	static const uint8_t zeros[1400];
-	uint32_t isn = port ? 0xfffffff0u : 1000, peer = port ? 1000 : 5000;
+	bool client = port == REPLICA_PRIMARY || port == REPLICA_NETWORK;
+	uint32_t isn = client ? 1000 : port == REPLICA_PRIMARY_OUT ? 5000 : 0xfffffff0u;
+	uint32_t peer = client ? 5000 : 1000;
 	struct lane l = { .eth_len = 14, .ip = f & 1 ? 6 : 4, .ttl = 64, .sport = 80 };
 	uint8_t opt[40], what = byte(r);
 	struct make_tcp m = { .window = 500, .options = opt, .payload = zeros };
@@ -207,7 +216,7 @@ static void step_segment(struct run *r, unsigned f, unsigned port)
 	m.seq = m.flags & TCP_SYN ? isn - (what >> 5 & 1) : number(r, isn);
 	m.ack = m.flags & TCP_SYN ? peer + 1 - (what >> 5 & 1) : number(r, peer);
 	m.payload_len = what & 0x40 ? byte(r) * 5u : 0;
-	m.options_len = what & 0x10 ? options(r, port, opt) : 0;
+	m.options_len = what & 0x10 ? options(r, !client, opt) : 0;
 	memcpy(l.eth, "\x02\0\0\0\0\x01\x02\0\0\0\0\x02\x08\0", 14);
 	if (l.ip == 6)
 		store_be16(l.eth + 12, 0x86dd);
@@ -217,7 +226,7 @@ static void step_segment(struct run *r, unsigned f, unsigned port)
 		memcpy(l.src, "\0\0\0\0\0\0\0\0\0\0\xff\xff\xc0\x00\x02\x0a", 16);
 		memcpy(l.dst, "\0\0\0\0\0\0\0\0\0\0\xff\xff\xc6\x33\x64\x01", 16);
 	}
-	if (port) {
+	if (!client) {
 		uint8_t was[16];
 
 		memcpy(was, l.src, 16);
@@ -240,6 +249,38 @@ static void step_segment(struct run *r, unsigned f, unsigned port)
 	arrive(r, port, &frame);
 }
 
+/* A command, or words that are none, to both; between bursts. */
+static void step_message(struct run *r)
+{
+	static const char *const words[] = { "failover", "checkpoint", "checkpoint", "",
+					     "check\npoint" };
+	struct side *const both[] = { &r->one, &r->many };
+	const char *word = words[byte(r) % 5];
+	uint8_t bytes[16];
+	struct packet p = { .head = bytes, .head_len = (uint32_t)strlen(word) }, *pp = &p;
+
+	end_burst(r);
+	for (unsigned i = 0; i < 2; i++) {
+		uint64_t replies = both[i]->replies;
+
+		memcpy(bytes, word, p.head_len);
+		replica_rewrite_ops.input(both[i]->role,
+					  &(struct burst){ &pp, 1, REPLICA_CONTROL, r->now },
+					  &both[i]->out);
+		flush(r, both[i]);
+		assert(both[i]->replies == replies + 1);
+		expire(r, both[i]);
+	}
+}
+
+/* One of the ports for frames that are joined. */
+static unsigned any_port(struct run *r)
+{
+	unsigned port = byte(r) % REPLICA_CONTROL;
+
+	return r->ports >> port & 1 ? port : port & 1;
+}
+
 static void step_raw(struct run *r, unsigned port)
 {
 	struct frame f = { .len = byte(r) };
@@ -250,19 +291,22 @@ static void step_raw(struct run *r, unsigned port)
 	arrive(r, port, &f);
 }
 
+/* What is saved, restored, and saved again is the same.  Returns how many flows there are. */
 static unsigned live_flows(const struct side *s, sut_time now)
 {
 	struct side two = { 0 };
 	struct record a, b;
-	uint32_t at = 0;
+	uint32_t at = 0, of_two = 0;
 	unsigned n = 0;
 
-	side_init(&two);
+	side_init(&two, s->env.ports);
 	while (replica_rewrite_ops.save(s->role, &at, now, &a)) {
-		uint32_t first = n++;
-
 		assert(replica_rewrite_ops.restore(two.role, &a, now) == 0);
-		assert(replica_rewrite_ops.save(two.role, &first, now, &b) == a.len);
+		n += a.bytes[0] == REC_REPLICA_FLOW;
+	}
+	at = 0;
+	while (replica_rewrite_ops.save(s->role, &at, now, &a)) {
+		assert(replica_rewrite_ops.save(two.role, &of_two, now, &b) == a.len);
 		assert(memcmp(a.bytes, b.bytes, a.len) == 0);
 	}
 	free(two.role);
@@ -302,15 +346,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	r->at = data;
 	r->end = data + size;
 	r->honest = true;
-	side_init(&r->one);
-	side_init(&r->many);
+	r->ports = 1u << REPLICA_PRIMARY | 1u << REPLICA_SECONDARY | 1u << REPLICA_CONTROL;
+	if (size > 0)
+		r->ports |= data[size - 1] & ((1u << REPLICA_CONTROL) - 1);
+	side_init(&r->one, r->ports);
+	side_init(&r->many, r->ports);
 	for (unsigned steps = 0; r->at < r->end && steps < MAX_STEPS; steps++) {
 		uint8_t op = byte(r);
 
 		if (op >= 0xf0)
 			step_time(r);
 		else if (op >= 0xe8)
-			step_raw(r, op & 1);
+			step_raw(r, op & 1 ? 1 : any_port(r));
+		else if (op >= 0xe4)
+			step_message(r);
+		else if (op >= 0xc0)
+			step_segment(r, (op >> 1 & 7) % FLOWS, any_port(r));
 		else
 			step_segment(r, op >> 1 & 7 ? (op >> 1 & 7) % FLOWS : 0, op & 1);
 	}

@@ -784,6 +784,7 @@ static void primary_says(struct model *m, struct make_tcp g)
 		talk(m, REPLICA_PRIMARY_OUT, g);
 }
 
+
 static void handshake_step(struct model *m, unsigned step, bool client_first)
 {
 	uint8_t len;

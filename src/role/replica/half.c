@@ -148,7 +148,8 @@ void half_release(struct turn *t, uint32_t f)
 {
 	struct pair *c = pair_of(t, f);
 
-	while (c->held.first != HELD_NONE) {
+	while (c->held.first != HELD_NONE &&
+	       c->phase != PAIR_HALF) { /* one of them may begin f anew */
 		enum sut_side side;
 		struct packet *p;
 		struct view v;
@@ -163,6 +164,8 @@ void half_release(struct turn *t, uint32_t f)
 		else if (view_parse(p, &v) == R_NONE && v.tcp)
 			known_segment(t, f, side, p, &v);
 	}
+	if (!flows_live(t->r->flows, f))
+		return; /* and another one has ended it */
 	if (c->phase == PAIR_GIVEN_UP)
 		pair_end(t, f, EV_FLOWS_CLOSED, "given up");
 	else
