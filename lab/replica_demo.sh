@@ -102,5 +102,5 @@ $(lines sack)
   The secondary sends; once the primary is dead, this is what the client gets:
 $(lines ts)
   QEMU leaves TSval: the client has last seen $primary_ts, takes what is older for a segment from the past and drops it (PAWS, RFC 7323), this
-  one and all that follow: the connection hangs, wherever the secondary's clock is the one that is behind.  With suture the clock goes on, and so does the connection.
+  one and all that follow: the connection hangs, wherever the secondary's clock is the one that is behind.  With suture the clock goes on.
 EOF
