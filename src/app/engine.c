@@ -12,6 +12,7 @@
 #include "app/engine.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,7 @@
 #include "app/engine_inside.h"
 #include "app/notify.h"
 #include "app/report.h"
+#include "app/state.h"
 #include "proto/print.h"
 
 #define EXPIRE_ROUNDS 64u /* a turn gives up after that many; the next one goes on */
@@ -45,6 +47,8 @@ const struct option_desc engine_option_table[] = {
 	  .help = "record all frames: a file, or a directory for a file per port" },
 	{ .name = "control", .kind = OPTION_STRING, FIELD(control), .arg = "PATH",
 	  .help = "take commands at this unix socket" },
+	{ .name = "state", .kind = OPTION_STRING, FIELD(state), .arg = "FILE",
+	  .help = "keep connections in this file from one run to the next" },
 	{ .name = NULL },
 };
 /* clang-format on */
@@ -242,6 +246,58 @@ static int open_runner(struct engine *e)
 	return err;
 }
 
+/* Takes over what an earlier run has left: 0, or -errno (said already). */
+static int load_state(struct engine *e)
+{
+	const char *path = e->cfg->opt.state;
+	struct state_counts c;
+	uint64_t wall, age;
+	char why[600];
+	int err;
+
+	if (!path)
+		return 0;
+	if (!e->cfg->ops->save) {
+		log_line(&e->log, LOG_ERROR, "--state: %s has nothing to keep", e->cfg->ops->name);
+		return -EINVAL;
+	}
+	engine_tick(e);
+	err = state_load(path, e->cfg->ops, e->runner.role, e->now, &c, why, sizeof why);
+	if (err == 0)
+		err = state_taken(path, why, sizeof why);
+	if (err < 0)
+		log_line(&e->log, LOG_ERROR, "%s", why);
+	if (err)
+		return err < 0 ? err : 0;
+	wall = e->ports.wall / 1000000000u;
+	age = wall > c.saved_at ? wall - c.saved_at : 0;
+	log_line(&e->log, c.no_room + c.version + c.refused ? LOG_ERROR : LOG_NOTICE,
+		 "state %s: %" PRIu32 " records of %" PRIu64 " s ago restored, %" PRIu32
+		 " had no room, %" PRIu32 " of another version, %" PRIu32 " refused",
+		 path, c.restored, age, c.no_room, c.version, c.refused);
+	return 0;
+}
+
+/* Leaves it to the next one: 0, or -errno (said already). */
+static int store_state(struct engine *e)
+{
+	uint32_t records;
+	char why[600];
+	int err;
+
+	if (!e->cfg->opt.state)
+		return 0;
+	engine_tick(e);
+	err = state_store(e->cfg->opt.state, e->cfg->ops, e->runner.role, e->now, e->ports.wall,
+			  &records, why, sizeof why);
+	if (err)
+		log_line(&e->log, LOG_ERROR, "%s", why);
+	else
+		log_line(&e->log, LOG_NOTICE, "state %s: %" PRIu32 " records saved",
+			 e->cfg->opt.state, records);
+	return err;
+}
+
 /* With everything open: 0 to 1 as the exit code. */
 static int run_opened(struct engine *e)
 {
@@ -258,6 +314,8 @@ static int run_opened(struct engine *e)
 		log_line(&e->log, LOG_ERROR, "event loop: %s", strerror(-err));
 		goto out;
 	}
+	if (load_state(e) != 0)
+		goto out;
 	if (e->cfg->opened)
 		e->cfg->opened(e->cfg->opened_ctx);
 	engine_tick(e);
@@ -266,6 +324,8 @@ static int run_opened(struct engine *e)
 	announce(e);
 	code = run(e);
 	notify_manager("STOPPING=1");
+	if (store_state(e) != 0)
+		code = 1;
 	if (e->cfg->opt.stats || e->cfg->opt.verbose || e->cfg->opt.json)
 		report(e);
 out:

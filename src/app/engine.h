@@ -31,6 +31,8 @@ struct engine_options {
 	sut_time stats_interval; /* counters every so often; 0: never */
 	const char *trace_pcap; /* a directory (a file per port), or a file; NULL: no trace */
 	const char *control; /* path of the socket for commands; NULL: none */
+	const char *
+		state; /* the role's records are restored from there, and saved to it at the end; NULL: not */
 };
 
 extern const struct option_desc engine_option_table[];

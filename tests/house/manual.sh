@@ -42,8 +42,10 @@ help_options() {
 }
 
 # "--mode auto" for each option with a default.
+# An option that is too long for its column has its text in the next line.
 help_defaults() {
-	sed -n 's/^ *\(-[^-], \)*\(--[a-z][a-z-]*\).* \[\([^] ]*\)\]$/\2 \3/p' "$1"
+	sed "/^ *\(-[^-], \)*--[a-z-]*\( [^ ][^ ]*\)*\$/{N;s/\n/ /;}" "$1" |
+		sed -n 's/^ *\(-[^-], \)*\(--[a-z][a-z-]*\).* \[\([^] ]*\)\]$/\2 \3/p'
 }
 
 # What a page says of options, in the same form: from lines ".It Fl v , Fl -verbose" and ".It Fl -mode Ar MODE".

@@ -23,6 +23,7 @@
 #include "base/reason.h"
 #include "core/env.h"
 #include "core/outbox.h"
+#include "core/record.h"
 #include "port/arena.h"
 #include "port/fault.h"
 #include "port/mem.h"
@@ -626,6 +627,83 @@ static void loop_wakes(void **state)
 	close(fd);
 }
 
+/* A role that remembers one number for as long as there is a file. */
+static uint32_t remembered;
+
+static size_t memory_save(const void *role, uint32_t *cursor, sut_time now,
+			  struct record *ret_record)
+{
+	(void)role;
+	(void)now;
+	if ((*cursor)++ > 0)
+		return 0;
+	record_begin(ret_record, REC_REPLICA_FLOW, 1);
+	record_put32(ret_record, remembered);
+	record_end(ret_record);
+	return ret_record->len;
+}
+
+static int memory_restore(void *role, const struct record *record, sut_time now)
+{
+	struct record_reader rd;
+
+	(void)role;
+	(void)now;
+	assert_int_equal(record_open(record, &rd), 0);
+	remembered = record_take32(&rd);
+	return 0;
+}
+
+static int run_memory(const char *path)
+{
+	struct role_ops ops = crossing_ops;
+	struct port *left = mem_open("left", &arena), *right = mem_open("right", &arena);
+	const struct engine_config cfg = {
+		.ops = &ops,
+		.role_config = &(struct crossing_config){ 0 },
+		.port = { left, right },
+		.opt = { .quiet = true, .state = path },
+	};
+	int code;
+
+	ops.save = memory_save;
+	ops.restore = memory_restore;
+	mem_end(left);
+	mem_end(right);
+	code = engine_run(&cfg);
+	left->ops->close(left);
+	right->ops->close(right);
+	return code;
+}
+
+/* State goes from one run to the next, once; what cannot be read ends a run before it begins. */
+static void keeps_state(void **state)
+{
+	char dir[] = "/tmp/engine_test.XXXXXX", path[64], old[64];
+	FILE *f;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof path, "%s/state", dir);
+	snprintf(old, sizeof old, "%s/state.old", dir);
+	remembered = 7;
+	assert_int_equal(run_memory(path), 0);
+	remembered = 8;
+	assert_int_equal(run_memory(path), 0);
+	assert_int_equal(remembered, 7);
+	assert_int_equal(rename(old, path), 0);
+	remembered = 9;
+	assert_int_equal(run_memory(path), 0);
+	assert_int_equal(remembered, 7);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fclose(f);
+	assert_int_equal(run_memory(path), 1);
+	assert_int_equal(remove(path), 0);
+	assert_int_equal(remove(old), 0);
+	assert_int_equal(rmdir(dir), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -642,6 +720,7 @@ int main(void)
 		cmocka_unit_test(joins_what_is_given),
 		cmocka_unit_test(takes_commands),
 		cmocka_unit_test(refuses_control),
+		cmocka_unit_test(keeps_state),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
