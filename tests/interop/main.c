@@ -19,6 +19,7 @@ static const struct {
 } suites[] = {
 	{ "compare", suite_compare },
 	{ "rewrite", suite_rewrite },
+	{ "robust", suite_robust },
 	{ "wiring", suite_wiring },
 };
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -85,6 +86,7 @@ static void become(char *const *argv, const char *log, pid_t parent)
 	int null = open("/dev/null", O_RDONLY);
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	(void)setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
 	if (getppid() != parent || fd < 0 || null < 0)
 		_exit(126);
 	(void)dup2(null, 0);
@@ -195,6 +197,24 @@ unsigned long proc_counter(const char *log, const char *name)
 		const char *at = line + strspn(line, " ");
 
 		if (strncmp(at, name, strlen(name)) == 0 && at[strlen(name)] == ' ')
+			n = strtoul(at + strlen(name), NULL, 10);
+	}
+	if (f)
+		(void)fclose(f);
+	return n;
+}
+
+unsigned long proc_port_counter(const char *log, const char *port, const char *name)
+{
+	FILE *f = fopen(proc_path(log), "r");
+	char line[1000], want[64];
+	unsigned long n = 0;
+
+	(void)snprintf(want, sizeof want, "port %s ", port);
+	while (f && fgets(line, sizeof line, f)) {
+		char *at = strstr(line, want);
+
+		if (at && (at = strstr(at, name)) != NULL)
 			n = strtoul(at + strlen(name), NULL, 10);
 	}
 	if (f)

@@ -38,4 +38,7 @@ const char *proc_said(const char *log);
 
 /* The value of this counter ("dropped quota") in proc_path(log), where suture printed its counters there; else 0. */
 unsigned long proc_counter(const char *log, const char *name);
+
+/* The same of a counter of one port ("rx_malformed"). */
+unsigned long proc_port_counter(const char *log, const char *port, const char *name);
 #endif

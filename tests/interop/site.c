@@ -423,6 +423,10 @@ static bool wake_client(struct site *s)
 	while (stream_now() < until) {
 		uint32_t len = seg_udp(SECONDARY, 20, (uint8_t)++s->marks, f);
 
+		/* each of a flow of its own: where one of the two was lost, those behind it would wait */
+		store_be16(f + 36, (uint16_t)(20000 + s->marks));
+		store_be16(f + 40, 0);
+
 		if (!stream_send(s->in[END_PRIMARY], f, len, 0) ||
 		    !stream_send(s->in[END_SECONDARY], f, len, 0))
 			return false;

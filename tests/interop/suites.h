@@ -12,4 +12,7 @@ void suite_compare(const struct programs *p);
 
 /* The programs joined: each of suture's parts between QEMU's, in both directions, with and without vnet_hdr_support. */
 void suite_wiring(const struct programs *p);
+/* What nonsense on a stream does. */
+void suite_robust(const struct programs *p);
+
 #endif
