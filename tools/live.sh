@@ -15,10 +15,11 @@
 #   sackbreak   a build whose SACK blocks are not translated must be caught
 #   doctor      each finding of "suture accel doctor", provoked and mended
 #   flood       hold, 4 s                                     hold, merge, 10 s
+#   cookie      merge gso wrap                                + strict
 #
 # Each test prints "ok NAME", "not ok NAME # why", "skip NAME # why".  These go to the file that $RESULTS names; failures are shown.
 set -u
-tests="basic options refused drops loss capture sackbreak doctor flood"
+tests="basic options refused drops loss capture sackbreak doctor flood cookie"
 
 build=$1
 shift

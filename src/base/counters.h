@@ -32,6 +32,8 @@
 	X(MERGE_TAKEN,    "merge_taken",       "data in SYN that the server took") \
 	X(MERGE_REFUSED,  "merge_refused",     "data in SYN that the server left: sent again at once") \
 	X(MERGE_BLACK,    "merge_black",       "data in SYN without an answer: plain SYN sent") \
+	X(COOKIE_ASKED,   "cookie_asked",      "TCP Fast Open cookies asked for in a client's name") \
+	X(COOKIE_LEARNT,  "cookie_learnt",     "TCP Fast Open cookies that servers gave") \
 	X(LEARNT,         "learnt",            "servers' options learnt from a real SYN-ACK") \
 	X(SPEAKS_FIRST,   "speaks_first",      "servers found to speak first") \
 	X(HELD_BYTES,     "held_bytes",        "bytes of early data held") \

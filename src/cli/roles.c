@@ -22,6 +22,8 @@ static const char *const accel_modes[] = {
 
 static const char *const first_contacts[] = { "verify", "promise", NULL };
 
+static const char *const cookie_ways[] = { "none", "ask", NULL };
+
 static const struct option_desc accel_options[] = {
 	{ .name = "mode", .kind = OPTION_ENUM, ACCEL(mode), .arg = "MODE", .def = "auto", .names = accel_modes,
 	  .help = "what to do with connections to promised ports" },
@@ -41,6 +43,10 @@ static const struct option_desc accel_options[] = {
 	  .min = 1, .max = 65535, .help = "early data of one connection, and the promised window" },
 	{ .name = "hold-cells", .kind = OPTION_SIZE, ACCEL(hold_cells), .arg = "N", .def = "16384", .min = 1,
 	  .help = "2 KB cells for early data in all" },
+	{ .name = "max-cookies", .kind = OPTION_SIZE, ACCEL(max_cookies), .arg = "N", .def = "16384", .min = 1,
+	  .help = "TCP Fast Open cookies that are kept" },
+	{ .name = "fastopen-cookies", .kind = OPTION_ENUM, ACCEL(fastopen_cookies), .arg = "HOW", .def = "ask",
+	  .names = cookie_ways, .help = "ask servers for cookies in the clients' names, where SYNs may carry data" },
 	{ .name = "max-pending", .kind = OPTION_SIZE, ACCEL(max_pending), .arg = "N", .def = "65536", .min = 1,
 	  .help = "connections kept whose clients have not shown themselves" },
 	{ .name = "max-pending-source", .kind = OPTION_SIZE, ACCEL(max_pending_source), .arg = "N", .def = "1024",

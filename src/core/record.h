@@ -29,6 +29,7 @@ enum record_kind {
 	REC_ACCEL_SERVER = 2,
 	REC_REPLICA_FLOW = 3,
 	REC_REPLICA_STATE = 5,
+	REC_ACCEL_COOKIE = 6,
 	REC_REPLICA_COMPARE = 4,
 	REC_FLOW_END = 8, /* the flow with this key is over: record_flow.h */
 };

@@ -50,6 +50,8 @@ static const struct setting accel_settings[] = {
 	{ "max-flows", SET_U32, AT(max_flows), 0, NULL },
 	{ "max-servers", SET_U32, AT(max_servers), 0, NULL },
 	{ "hold-cells", SET_U32, AT(hold_cells), 0, NULL },
+	{ "fastopen-cookies", SET_BOOL, AT(fastopen_cookies), 0, NULL },
+	{ "max-cookies", SET_U32, AT(max_cookies), 0, NULL },
 	{ "max-pending", SET_U32, AT(max_pending), 0, NULL },
 	{ "max-pending-source", SET_U32, AT(max_pending_source), 0, NULL },
 	{ "early-bytes", SET_U32, AT(early_bytes), 0, NULL },

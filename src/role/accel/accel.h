@@ -21,6 +21,7 @@
 #include "core/store.h"
 #include "core/track.h"
 #include "role/accel/budget.h"
+#include "role/accel/cookies.h"
 #include "role/accel/learn.h"
 #include "role/accel/near.h"
 
@@ -79,6 +80,7 @@ struct cold {
 	uint8_t idle_looks; /* idle timer looked and saw no packet */
 	uint8_t queued; /* in the list of those that owe */
 	uint8_t closed_listed; /* in the list of flows that may be evicted */
+	uint8_t asked; /* its SYN, not promised, asked for a TFO cookie in the client's name */
 	uint8_t mode; /* enum accel_mode: what was done with its SYN */
 	uint8_t pending; /* counts against the budget: its client has not shown itself */
 	uint8_t journalled; /* a record of it was kept: its end is to be kept too */
@@ -137,6 +139,7 @@ struct near {
 	struct store *store;
 	struct learn *learn;
 	struct budget budget;
+	struct cookies *cookies;
 	struct cold *cold;
 	struct flow_list owing, closed;
 	uint16_t max_cells; /* of one flow */
@@ -157,6 +160,11 @@ struct passing {
 void pass_on(struct near *n, const struct passing *in);
 void drop(struct near *n, enum reason why);
 void leave_alone(struct near *n, const struct passing *in, enum reason why);
+
+/* owe.c */
+unsigned cookie_option(struct near *n, uint32_t f, uint8_t ret_opt[20]);
+/* Puts an option behind those of a SYN, before their padding: their new length, a multiple of 4; 0 if there is no room. */
+unsigned options_add(uint8_t opt[40], unsigned len, const uint8_t *more, unsigned more_len);
 
 /* flow.c */
 struct flow_rec *rec_of(struct near *n, uint32_t f, enum sut_side sender);
@@ -205,6 +213,7 @@ void verify_answer(struct near *n, const struct passing *in);
 void journal_flow(struct near *n, uint32_t f);
 void journal_end(struct near *n, uint32_t f);
 void journal_server(struct near *n, struct server *s);
+void journal_cookie(struct near *n, const struct cookie *k);
 size_t near_save(const void *role, uint32_t *cursor, sut_time now, struct record *ret_record);
 int near_restore(void *role, const struct record *record, sut_time now);
 bool near_list(const void *role, uint32_t *cursor, sut_time now, struct flow_row *ret_row);

@@ -75,17 +75,20 @@ static uint32_t made_mss(const struct cold *c)
 }
 
 /* What is held is one piece that starts the stream and fits the SYN. */
-static bool fits_syn(const struct near *n, const struct cold *c)
+static bool fits_syn(struct near *n, uint32_t f)
 {
+	const struct cold *c = &n->cold[f];
+	uint8_t opt[20];
+	unsigned options = c->syn_options_len + cookie_option(n, f, opt);
 	const struct cell *cell = store_cell_const(n->store, c->hold.first);
 
 	return c->hold.cells == 1 && cell->len > 0 && cell->seq.v == c->isn.v + 1 &&
-	       cell->len + c->syn_options_len <= made_mss(c);
+	       cell->len + (options + 3) / 4 * 4 <= made_mss(c);
 }
 
 static void data_came(struct near *n, uint32_t f)
 {
-	bool fits = fits_syn(n, &n->cold[f]);
+	bool fits = fits_syn(n, f);
 
 	set_state(n, f, FS_FORWARDED, fits ? "first data, in the SYN" : "first data, too large");
 	send_syn(n, f, fits);

@@ -7,6 +7,8 @@
  */
 #include "role/accel/accel.h"
 
+#include "core/rewrite.h"
+
 #define CHALLENGE_GAP SUT_MS(500) /* RFC 5961, 7: answers are limited */
 #define DISLIKE_TIMES 5 /* a reset SYN with data counts for so many negative times */
 
@@ -73,10 +75,28 @@ static void server_challenge(struct near *n, const struct passing *in)
 	}
 }
 
+/* Keeps the TFO cookie that the server sends, if it does. */
+static bool learn_cookie(struct near *n, const struct passing *in, const struct tcp_options *o,
+			 struct server *s)
+{
+	const struct flow_key *k = &rec_of(n, in->flow, NEAR)->key;
+	const uint8_t *tcp = (const uint8_t *)view_tcp(in->p, in->v);
+
+	if (!n->cfg.fastopen_cookies || !(o->present & OPT_TFO) || o->tfo_len == 0 ||
+	    !cookies_put(n->cookies, k, tcp + o->tfo_off, o->tfo_len, n->now))
+		return false;
+	count_event(&n->env, EV_COOKIE_LEARNT);
+	journal_cookie(n, cookies_find(n->cookies, k, n->now));
+	s->gives_cookies = 1;
+	s->takes_data = TAKES_UNKNOWN;
+	return true;
+}
+
 static void learn_answer(struct near *n, const struct passing *in, const struct tcp_options *o)
 {
 	struct cold *c = &n->cold[in->flow];
 	struct server *s = server_of(n, in->flow);
+	bool cookie = learn_cookie(n, in, o, s);
 
 	learn_synack(s, c->offered, o, in->v->window, c->anew || c->state == FS_VERIFYING, n->now);
 	count_event(&n->env, EV_LEARNT);
@@ -85,8 +105,12 @@ static void learn_answer(struct near *n, const struct passing *in, const struct 
 	if (seq_diff(c->syn_end, c->isn) > 1 && (c->data_in_syn || in->v->ack != c->isn.v + 1)) {
 		bool took = in->v->ack != c->isn.v + 1;
 
-		s->takes_data = took ? TAKES_YES : TAKES_NO;
-		s->takes_until = n->now + n->cfg.learn_time;
+		if (took || !cookie) {
+			s->takes_data = took ? TAKES_YES : TAKES_NO;
+			s->takes_until = n->now + n->cfg.learn_time;
+		}
+		if (!took && !cookie)
+			cookies_forget(n->cookies, &rec_of(n, in->flow, NEAR)->key);
 		if (took)
 			s->black_until = s->black_misses = 0;
 		count_event(&n->env, took ? EV_MERGE_TAKEN : EV_MERGE_REFUSED);
@@ -233,6 +257,10 @@ void verify_answer(struct near *n, const struct passing *in)
 	if (!c->verified && flags == (TCP_SYN | TCP_ACK) && acks_syn(c, in->v->ack) &&
 	    view_options(in->p, in->v, &o) == R_NONE) {
 		learn_answer(n, in, &o);
+		if (c->asked && o.present & OPT_TFO &&
+		    !(o.present & OPT_EXP)) /* the client did not ask for it */
+			rewrite_nop(in->p, in->v, (uint8_t)(o.tfo_off - 2),
+				    (uint8_t)(o.tfo_len + 2));
 		c->verified = 1;
 		flow_shown(n, in->flow);
 	}

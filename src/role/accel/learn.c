@@ -13,7 +13,7 @@ struct learn {
 };
 
 #define WHERE_VLANS 0xffffffu
-#define LEARN_VERSION 1
+#define LEARN_VERSION 2
 #define BLACK_FIRST SUT_MS(2000) /* the first pause; four times as long with each miss */
 #define BLACK_MISSES_MAX 10
 
@@ -171,6 +171,7 @@ void learn_save(const struct server *s, sut_time now, struct record *ret_r)
 	record_put8(ret_r, s->takes_data);
 	record_put8(ret_r, s->learnt);
 	record_put8(ret_r, s->black_misses);
+	record_put8(ret_r, s->gives_cookies);
 	record_put32(ret_r, left_ms(now, s->learnt_at));
 	record_put32(ret_r, left_ms(s->negative_until, now));
 	record_put32(ret_r, left_ms(s->black_until, now));
@@ -204,6 +205,7 @@ int learn_restore(struct learn *l, struct record_reader *rd, sut_time now)
 	in.takes_data = record_take8(rd);
 	in.learnt = record_take8(rd);
 	in.black_misses = record_take8(rd);
+	in.gives_cookies = record_take8(rd);
 	age = SUT_MS(record_take32(rd));
 	in.negative_until = ahead(record_take32(rd), now);
 	in.black_until = ahead(record_take32(rd), now);

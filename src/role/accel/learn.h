@@ -36,6 +36,7 @@ struct server {
 	uint8_t takes_data; /* enum takes_data */
 	uint8_t black_misses; /* SYNs with data without an answer, in a row */
 	uint8_t learnt; /* a SYN-ACK was seen */
+	uint8_t gives_cookies; /* it takes data in a SYN with a cookie of its own (RFC 7413) */
 	sut_time learnt_at;
 	sut_time negative_until; /* not promised until then */
 	sut_time speaks_until; /* it speaks first: its SYNs are not kept back */

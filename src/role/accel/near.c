@@ -286,7 +286,7 @@ static sut_time near_deadline(const void *role)
 
 /* The block: struct near, then each part aligned to a cache line. */
 struct layout {
-	size_t flows, wheel, store, learn, cold, total;
+	size_t flows, wheel, store, learn, cookies, cold, total;
 };
 
 static size_t place(size_t *at, size_t size)
@@ -306,6 +306,7 @@ static struct layout layout_of(const struct accel_near_config *c)
 	l.wheel = place(&at, wheel_need(c->max_flows));
 	l.store = place(&at, store_need(c->hold_cells));
 	l.learn = place(&at, learn_need(c->max_servers));
+	l.cookies = place(&at, cookies_need(c->max_cookies));
 	l.cold = place(&at, (size_t)c->max_flows * sizeof(struct cold));
 	l.total = at;
 	return l;
@@ -322,6 +323,8 @@ void accel_near_defaults(struct accel_near_config *ret_c)
 		.max_flows = 262144,
 		.max_servers = 16384,
 		.hold_cells = 16384,
+		.max_cookies = 16384,
+		.fastopen_cookies = true,
 		.max_pending = 65536,
 		.max_pending_source = 1024,
 		.early_bytes = 29200,
@@ -339,6 +342,8 @@ const char *accel_near_config_error(const struct accel_near_config *c)
 		return "max-flows must be 1 to 16777216";
 	if (c->max_servers == 0 || c->max_servers > MAX_FLOWS)
 		return "max-servers must be 1 to 16777216";
+	if (c->max_cookies == 0 || c->max_cookies > MAX_FLOWS)
+		return "max-cookies must be 1 to 16777216";
 	if (c->hold_cells == 0 || c->hold_cells > MAX_FLOWS)
 		return "hold-cells must be 1 to 16777216";
 	if (c->max_pending == 0)
@@ -386,6 +391,7 @@ static void *near_init(void *block, const void *config, const struct role_env *e
 	n->wheel = wheel_init(b + l.wheel, c->max_flows);
 	n->store = store_init(b + l.store, c->hold_cells);
 	n->learn = learn_init(b + l.learn, c->max_servers, env->secret);
+	n->cookies = cookies_init(b + l.cookies, c->max_cookies, env->secret);
 	budget_init(&n->budget, c->max_pending, c->max_pending_source, &key);
 	n->cold = (struct cold *)(void *)(b + l.cold);
 	n->owing = n->closed = (struct flow_list){ FLOW_NONE, FLOW_NONE };

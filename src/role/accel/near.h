@@ -51,6 +51,8 @@ struct accel_near_config {
 	bool isn_near_wrap;
 	uint32_t max_flows; /* 262144 */
 	uint32_t max_servers; /* learn cache entries: 16384 */
+	uint32_t max_cookies; /* TCP Fast Open cookies kept: 16384 */
+	bool fastopen_cookies; /* ask servers for them where SYNs may carry data: yes */
 	uint32_t hold_cells; /* 2 KB cells for early data in all: 16384 */
 	uint32_t max_pending; /* connections kept whose client has not shown itself: 65536 */
 	uint32_t max_pending_source; /* ... of one source: 1024 */

@@ -78,8 +78,62 @@ static bool pay_promise(struct near *n, struct cold *c)
 	return true;
 }
 
+/* The option that makes a server take data in the SYN: its length, 0 where the client has no cookie. */
+unsigned cookie_option(struct near *n, uint32_t f, uint8_t ret_opt[20])
+{
+	const struct cookie *k =
+		n->cfg.fastopen_cookies ? cookies_find(n->cookies, &rec_of(n, f, NEAR)->key, n->now)
+					: NULL;
+	unsigned len = 0;
+
+	if (!k)
+		return 0;
+	ret_opt[len++] = TCPOPT_TFO;
+	ret_opt[len++] = (uint8_t)(2 + k->len);
+	memcpy(ret_opt + len, k->bytes, k->len);
+	len += k->len;
+	return len;
+}
+
+/* Bytes of options before the padding at their end. */
+static unsigned options_end(const uint8_t *opt, unsigned len)
+{
+	struct tcp_option o;
+	size_t at = 0;
+
+	while (tcp_option_next(opt, len, &at, &o))
+		if (o.kind == TCPOPT_EOL)
+			return o.off;
+	return len;
+}
+
+unsigned options_add(uint8_t opt[40], unsigned len, const uint8_t *more, unsigned more_len)
+{
+	unsigned end = options_end(opt, len);
+
+	if (end + more_len > 40)
+		return 0;
+	memcpy(opt + end, more, more_len);
+	for (end += more_len; end % 4; end++)
+		opt[end] = TCPOPT_NOP;
+	return end;
+}
+
+/* The SYN's options with the cookie behind them, if there is one, and room for it. */
+static uint8_t syn_data_options(struct near *n, const struct cold *c, uint8_t ret_opt[40])
+{
+	uint8_t cookie[20];
+	unsigned len = cookie_option(n, (uint32_t)(c - n->cold), cookie), all = 0;
+
+	memcpy(ret_opt, c->syn_options, c->syn_options_len);
+	if (len)
+		all = options_add(ret_opt, c->syn_options_len, cookie, len);
+	return all ? (uint8_t)all : c->syn_options_len;
+}
+
 static bool pay_syn(struct near *n, struct cold *c, bool with_data)
 {
+	uint8_t opt[40];
 	struct make_tcp m = {
 		.seq = c->isn.v,
 		.window = c->syn_window,
@@ -94,6 +148,8 @@ static bool pay_syn(struct near *n, struct cold *c, bool with_data)
 
 		m.payload = cell->bytes;
 		m.payload_len = cell->len;
+		m.options = opt;
+		m.options_len = syn_data_options(n, c, opt);
 	}
 	if (!send_to(n, ACCEL_SERVER, &c->client, &m))
 		return false;

@@ -71,16 +71,34 @@ static bool known(const struct near *n, const struct server *s, uint16_t asked)
 	       !(asked & ~s->offered);
 }
 
-/* Why a server cannot be promised to this client, or R_NONE. */
-static enum reason doubt(const struct near *n, const struct server *s, const struct tcp_options *o)
+/* May data travel in SYNs to this port, as far as the settings say? */
+static bool mergeable(const struct near *n, uint16_t port)
 {
+	const struct accel_near_config *cfg = &n->cfg;
+
+	return cfg->mode == ACCEL_MERGE ||
+	       (cfg->mode == ACCEL_AUTO && in_ranges(cfg->idempotent, cfg->idempotent_count, port));
+}
+
+/* Does the server take data in this client's SYN only with a cookie that we do not have? */
+static bool wants_cookie(struct near *n, const struct server *s, const struct flow_key *k)
+{
+	return n->cfg.fastopen_cookies && s && s->gives_cookies &&
+	       mergeable(n, be16_get(k->dport)) && s->black_until <= n->now &&
+	       s->speaks_until <= n->now && !cookies_find(n->cookies, k, n->now);
+}
+
+/* Why a server cannot be promised to this client, or R_NONE. */
+static enum reason doubt(struct near *n, const struct flow_key *k, const struct tcp_options *o)
+{
+	const struct server *s = learn_find(n->learn, k, n->now);
 	uint16_t asked = o->present & NEGOTIATED;
 
 	if (s && s->negative_until > n->now)
 		return R_SYN_NEGATIVE;
 	if (n->cfg.first_contact_promise)
 		return R_NONE;
-	return known(n, s, asked) ? R_NONE : R_SYN_UNLEARNT;
+	return known(n, s, asked) && !wants_cookie(n, s, k) ? R_NONE : R_SYN_UNLEARNT;
 }
 
 /* Where a SYN names no MSS (RFC 9293, 3.7.1). */
@@ -130,6 +148,36 @@ static uint32_t enter(struct near *n, const struct passing *in, const struct flo
 	return f;
 }
 
+/*
+ * Sends the SYN with a request for a TFO cookie, in place of the client's own: false if that is not wanted, or has no room.
+ * Should it be lost, the client's next one passes as it is.
+ */
+static bool ask_cookie(struct near *n, uint32_t f, const struct passing *in)
+{
+	static const uint8_t request[] = { TCPOPT_TFO, 2 };
+	const struct flow_key *k = &rec_of(n, f, NEAR)->key;
+	const struct server *s = learn_find(n->learn, k, n->now);
+	uint8_t opt[40], len = (uint8_t)view_options_len(in->v);
+	struct make_tcp m = {
+		.seq = in->v->seq,
+		.window = in->v->window,
+		.flags = in->v->flags,
+		.options = opt,
+	};
+
+	if (!n->cfg.fastopen_cookies || !mergeable(n, be16_get(k->dport)) ||
+	    (s && s->black_until > n->now) || cookies_find(n->cookies, k, n->now))
+		return false;
+	memcpy(opt, view_tcp(in->p, in->v) + 1, len);
+	m.options_len = (uint8_t)options_add(opt, len, request, sizeof request);
+	if (!m.options_len || !make_tcp(n->out, ACCEL_SERVER, &n->cold[f].client, &m))
+		return false;
+	count_event(&n->env, EV_MADE);
+	count_event(&n->env, EV_COOKIE_ASKED);
+	n->cold[f].asked = 1;
+	return true;
+}
+
 static void verify(struct near *n, const struct passing *in, const struct flow_key *k,
 		   const struct tcp_options *o)
 {
@@ -141,16 +189,14 @@ static void verify(struct near *n, const struct passing *in, const struct flow_k
 	n->cold[f].offered = o->present & NEGOTIATED;
 	n->cold[f].mode = ACCEL_VERIFY;
 	set_state(n, f, FS_VERIFYING, "SYN");
-	pass_on(n, in);
+	if (!ask_cookie(n, f, in))
+		pass_on(n, in);
 }
 
 /* May the first data of this flow travel in its SYN? */
 static bool may_merge(const struct near *n, const struct server *s, uint16_t port)
 {
-	const struct accel_near_config *cfg = &n->cfg;
-
-	if (cfg->mode != ACCEL_MERGE &&
-	    (cfg->mode != ACCEL_AUTO || !in_ranges(cfg->idempotent, cfg->idempotent_count, port)))
+	if (!mergeable(n, port))
 		return false;
 	if (!s)
 		return true;
@@ -289,7 +335,7 @@ void client_syn(struct near *n, struct passing *in, const struct flow_key *k)
 		leave_alone(n, in, R_FLOWS_FULL);
 		return;
 	}
-	why = doubt(n, learn_find(n->learn, k, n->now), &o);
+	why = doubt(n, k, &o);
 	if (why || n->cfg.mode == ACCEL_VERIFY) {
 		if (why)
 			count_pass(&n->env, why);

@@ -92,7 +92,8 @@ size_t near_save(const void *role, uint32_t *cursor, sut_time now, struct record
 {
 	/* rec_of wants a table it may change; nothing is changed here. */
 	struct near *n = (struct near *)(uintptr_t)role;
-	uint32_t flows = flows_max(n->flows), servers = learn_slots(n->learn);
+	uint32_t flows = flows_max(n->flows), servers = learn_slots(n->learn),
+		 cookies = cookies_slots(n->cookies);
 
 	for (; *cursor < flows; (*cursor)++) {
 		uint32_t f = *cursor;
@@ -109,6 +110,15 @@ size_t near_save(const void *role, uint32_t *cursor, sut_time now, struct record
 
 		if (s->used) {
 			learn_save(s, now, ret_record);
+			(*cursor)++;
+			return ret_record->len;
+		}
+	}
+	for (; *cursor - flows - servers < cookies; (*cursor)++) {
+		const struct cookie *k = cookies_at(n->cookies, *cursor - flows - servers);
+
+		if (k->len) {
+			cookie_save(k, ret_record);
 			(*cursor)++;
 			return ret_record->len;
 		}
@@ -156,6 +166,16 @@ static bool plausible(const struct cold *c)
 	       c->seam.near_scale[FAR] <= TCP_WSCALE_MAX &&
 	       c->seam.far_scale[NEAR] <= TCP_WSCALE_MAX &&
 	       c->seam.far_scale[FAR] <= TCP_WSCALE_MAX;
+}
+
+void journal_cookie(struct near *n, const struct cookie *k)
+{
+	struct record r;
+
+	if (!n->env.journal || !k)
+		return;
+	cookie_save(k, &r);
+	n->env.journal(n->env.journal_ctx, &r);
 }
 
 /* A flow from an earlier record, of which no packet was seen since, gives way to a later one. */
@@ -231,6 +251,8 @@ int near_restore(void *role, const struct record *record, sut_time now)
 		return restore_flow(n, &rd);
 	if (rd.kind == REC_ACCEL_SERVER)
 		return learn_restore(n->learn, &rd, now);
+	if (rd.kind == REC_ACCEL_COOKIE)
+		return cookies_restore(n->cookies, &rd, now);
 	if (rd.kind == REC_FLOW_END)
 		return restore_end(n, &rd);
 	return -EINVAL;
