@@ -98,7 +98,7 @@ void connections_remove(struct connections *c, struct connection *x)
 {
 	if (x->newer) {
 		x->newer->older = NULL;
-	} else {
+	} else if (!x->loose) {
 		replace(c, x, x->older);
 		if (x->older)
 			x->older->newer = NULL;
@@ -115,6 +115,15 @@ void connections_remove(struct connections *c, struct connection *x)
 	c->n--;
 	ladder_close(x->ladder);
 	free(x);
+}
+
+int connections_finish(struct connections *c, struct connection *x)
+{
+	size_t bytes = ladder_bytes(x->ladder);
+	int err = ladder_finish(x->ladder);
+
+	c->bytes += ladder_bytes(x->ladder) - bytes;
+	return err;
 }
 
 static enum sut_side half_of(const struct connection *x, unsigned file)
@@ -144,8 +153,11 @@ static void link_new(struct connections *c, struct connection *x, struct connect
 {
 	if (older) {
 		/* the bucket has the newest; what is older still cannot be told apart any more */
-		if (older->older)
+		if (older->older) {
 			older->older->newer = NULL;
+			older->older->loose = true;
+			older->older = NULL;
+		}
 		replace(c, older, x);
 		x->older = older;
 		older->newer = x;

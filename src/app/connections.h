@@ -16,6 +16,7 @@ struct connection {
 	struct connection *in_bucket; /* the next one */
 	struct connection *older; /* of the same ends; in no bucket itself */
 	struct connection *newer; /* whose older this is */
+	bool loose; /* in no bucket, and nobody's older */
 	struct connection *before, *after; /* in the order of their beginnings */
 	struct flow_key key; /* either direction, the smaller end first */
 	struct ladder *ladder;
@@ -42,6 +43,9 @@ void connections_close(struct connections *c);
  */
 int connections_add(struct connections *c, unsigned file, const struct flow_key *key,
 		    const struct sight *s);
+
+/* No more comes of x: decides the rest.  0 or -ENOMEM. */
+int connections_finish(struct connections *c, struct connection *x);
 
 /* Forgets x. */
 void connections_remove(struct connections *c, struct connection *x);

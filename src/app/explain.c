@@ -85,7 +85,7 @@ static int put(struct explain *x, const struct connection *c)
 static int show(struct explain *x, struct connection *c)
 {
 	struct ladder *l = c->ladder;
-	int err = ladder_finish(l);
+	int err = connections_finish(&x->connections, c);
 	uint64_t faults = ladder_faults(l);
 
 	if (err)
@@ -222,8 +222,8 @@ static void summary(const struct explain *x)
 	       x->shown == 1 ? "" : "s");
 	counts(x, text_count);
 	if (x->cfg->files == 2 && x->faults)
-		printf(", %" PRIu64 " FAULTS in %" PRIu64 " connection%s", x->faults, x->faulty,
-		       x->faulty == 1 ? "" : "s");
+		printf(", %" PRIu64 " FAULT%s in %" PRIu64 " connection%s", x->faults,
+		       x->faults == 1 ? "" : "S", x->faulty, x->faulty == 1 ? "" : "s");
 	else if (x->cfg->files == 2)
 		fputs(", no faults", stdout);
 	fputc('\n', stdout);

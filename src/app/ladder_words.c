@@ -232,7 +232,7 @@ static void add_counts(struct words *w, const struct ladder *l)
 		{ l->again, "retransmitted" },
 		{ l->made, "made by the box" },
 		{ l->swallowed, "gone no further" },
-		{ l->resets, "resets" },
+		{ l->resets, l->resets == 1 ? "reset" : "resets" },
 	};
 	bool two = l->pairing.halves == 3;
 
@@ -249,7 +249,8 @@ static void add_counts(struct words *w, const struct ladder *l)
 	}
 	words_part(w);
 	if (ladder_faults(l))
-		words_add(w, "%" PRIu64 " FAULTS", ladder_faults(l));
+		words_add(w, "%" PRIu64 " FAULT%s", ladder_faults(l),
+			  ladder_faults(l) == 1 ? "" : "S");
 	else if (two)
 		words_add(w, "no faults");
 	else
@@ -265,8 +266,8 @@ void words_summary(struct words *w, const struct ladder *l)
 		words_add(w, "mode %s", words_mode(mode));
 	for (enum sut_side s = NEAR; s < SUT_SIDES; s++) {
 		words_part(w);
-		words_add(w, "%s %" PRIu64 " packets, ", s == NEAR ? "client" : "server",
-			  l->packets[s]);
+		words_add(w, "%s %" PRIu64 " packet%s, ", s == NEAR ? "client" : "server",
+			  l->packets[s], l->packets[s] == 1 ? "" : "s");
 		words_bytes(w, l->bytes[s]);
 	}
 	if (mode == LADDER_ONE_SIDE) {

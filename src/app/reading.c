@@ -247,9 +247,9 @@ static void read_pure_ack(struct reading_way *w, const struct reading_way *peer,
 		return;
 	if (peer->probed)
 		say(n, NOTE_KEEPALIVE_ACK);
-	else if (s->window != w->window)
+	else if (s->window != w->window && s->window)
 		say(n, w->window == 0 ? NOTE_WINDOW_OPENS : NOTE_WINDOW_UPDATE);
-	else if (before(s->ack, peer->end) && peer->seen) {
+	else if (s->window == w->window && peer->seen && before(s->ack, peer->end)) {
 		say(n, NOTE_DUP_ACK);
 		n->count = ++w->dup_acks;
 	}
@@ -265,6 +265,7 @@ static void read_ack(struct reading *r, const struct sight *s, enum sut_side sen
 		begin(peer, s->ack);
 	if (s->ack - peer->end - 1 < WILD && !(s->flags & TCP_RST)) {
 		say_range(n, NOTE_ACK_UNSEEN, peer->end, s->ack);
+		add_hole(peer, peer->end, s->ack, s->at); /* it may still come */
 		peer->end = s->ack;
 	}
 	if (pure && w->acks)
