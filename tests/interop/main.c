@@ -17,10 +17,8 @@ static const struct {
 	const char *name;
 	void (*run)(const struct programs *p);
 } suites[] = {
-	{ "compare", suite_compare },
-	{ "rewrite", suite_rewrite },
-	{ "robust", suite_robust },
-	{ "wiring", suite_wiring },
+	{ "compare", suite_compare }, { "rewrite", suite_rewrite }, { "robust", suite_robust },
+	{ "vnet", suite_vnet },	      { "wiring", suite_wiring },
 };
 
 int main(int argc, char **argv)

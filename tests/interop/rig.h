@@ -21,6 +21,8 @@ enum rig_kind {
 	RIG_QEMU_HUB, /* between two socket netdevs that a hub joins */
 	RIG_QEMU_COLO, /* as on a secondary: redirectors with chardevs on the client's side */
 	RIG_SUTURE,
+	RIG_QEMU_VNET, /* its netdev is a tap in a network namespace, with virtio-net headers; needs the right to make one */
+	RIG_SUTURE_VNET, /* streams with vnet_hdr_support */
 };
 
 struct rig {
@@ -29,6 +31,7 @@ struct rig {
 	struct stream s[4];
 	struct stream *in[SIDES], *out[SIDES];
 	uint32_t marks; /* markers sent so far */
+	uint32_t vnet_len; /* frames begin with a header of so many bytes: 0, 10 or 12 */
 };
 
 #define OUTS_MAX 24u
@@ -56,6 +59,10 @@ bool rig_step(struct rig *r, enum side side, const uint8_t *frame, uint32_t len,
 
 /* Waits for n frames more that come by themselves, for at most ms; they are added to ret_o. */
 bool rig_wait(struct rig *r, enum side side, unsigned n, int ms, struct outs *ret_o);
+
+/* The same of the two kinds whose frames begin with virtio-net headers of that length. */
+bool rig_start_vnet(struct rig *r, enum rig_kind kind, const struct programs *p, uint32_t vnet_len,
+		    char *ret_why);
 
 /* Can QEMU be used at all?  False with the reason in ret_why (200 bytes). */
 bool rig_qemu_works(const struct programs *p, char *ret_why);

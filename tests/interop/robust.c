@@ -97,33 +97,33 @@ static void victim_stop(struct victim *v)
 	}
 }
 
-/* It closes the stream, and connects again. */
-static bool survives(struct victim *v, unsigned i, const void *bytes, size_t n)
+/* It closes the streams, each after this length, and connects again. */
+static bool survives(struct victim *v, const struct part *p, uint32_t length)
 {
 	struct message m;
+	uint8_t head[4];
 
-	if (!stream_send_raw(&v->s[i], bytes, n))
-		return tap_fail("the stream is closed already");
-	if (stream_recv(&v->s[i], &m, WAIT_MS) != -1)
-		return tap_fail("it keeps the stream");
-	stream_close(&v->s[i]);
-	return stream_accept(&v->s[i], v->listener[i], false, WAIT_MS) ||
-	       tap_fail("it does not connect again");
+	store_be32(head, length);
+	for (unsigned i = 0; i < v->n; i++) {
+		if (!stream_send_raw(&v->s[i], head, 4) || stream_recv(&v->s[i], &m, WAIT_MS) != -1)
+			return tap_fail("--%s: length %u does not end the stream", p->port[i],
+					length);
+		stream_close(&v->s[i]);
+	}
+	for (unsigned i = 0; i < v->n; i++)
+		if (!stream_accept(&v->s[i], v->listener[i], false, WAIT_MS))
+			return tap_fail("--%s: no connection after length %u", p->port[i], length);
+	return true;
 }
 
 static void ours(const struct programs *prog, const struct part *p)
 {
 	struct victim v;
-	uint8_t head[4];
 
 	tap_begin("replica %s goes on after lengths that no frame has", p->name);
 	if (victim_start(&v, prog, p))
-		for (unsigned i = 0; i < v.n * ARRAY_LEN(lengths) && !tap_failed(); i++) {
-			store_be32(head, lengths[i / v.n]);
-			if (!survives(&v, i % v.n, head, 4))
-				(void)tap_fail("  length %u at --%s", lengths[i / v.n],
-					       p->port[i % v.n]);
-		}
+		for (unsigned i = 0; i < ARRAY_LEN(lengths) && !tap_failed(); i++)
+			(void)survives(&v, p, lengths[i]);
 	victim_stop(&v);
 	for (unsigned i = 0; i < v.n; i++)
 		if (proc_port_counter("victim.log", p->port[i], "rx_malformed") !=
@@ -140,12 +140,13 @@ static void cut_off(const struct programs *prog, const struct part *p)
 
 	tap_begin("replica %s goes on after a frame that was cut off", p->name);
 	if (victim_start(&v, prog, p))
-		for (unsigned i = 0; i < v.n && !tap_failed(); i++) {
+		for (unsigned i = 0; i < v.n; i++) {
 			(void)stream_send_raw(&v.s[i], "\0\0\0\144hello", 9);
 			stream_close(&v.s[i]);
-			if (!stream_accept(&v.s[i], v.listener[i], false, WAIT_MS))
-				(void)tap_fail("it does not connect again to --%s", p->port[i]);
 		}
+	for (unsigned i = 0; i < v.n && !tap_failed(); i++)
+		if (!stream_accept(&v.s[i], v.listener[i], false, WAIT_MS))
+			(void)tap_fail("it does not connect again to --%s", p->port[i]);
 	victim_stop(&v);
 	for (unsigned i = 0; i < v.n; i++)
 		if (proc_port_counter("victim.log", p->port[i], "rx_cut") != 1)

@@ -15,4 +15,7 @@ void suite_wiring(const struct programs *p);
 /* What nonsense on a stream does. */
 void suite_robust(const struct programs *p);
 
+/* Frames behind virtio-net headers. */
+void suite_vnet(const struct programs *p);
+
 #endif
