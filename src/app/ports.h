@@ -60,6 +60,9 @@ int ports_close(struct ports *s, const struct log *log);
 /*
  * Sends what slot i has queued, and leaves it there for the caller to look at.  A device that is full is tried again for 10 ms in all; what it
  * refuses then is dropped: its entry becomes NULL.  Returns how many were dropped.
+ *
+ * A stream is full only when megabytes wait in it: a burst of super-packets can do that before it is seen to be congested.  Trying
+ * again helps there too, since each try writes.
  */
 unsigned ports_flush(struct ports *s, unsigned i);
 #endif
