@@ -17,6 +17,7 @@ static uint32_t put_eth(const struct ends *e, uint8_t *f)
 
 	memset(f, 0x02, 12);
 	f[5] = e->src[3];
+	f[11] = (uint8_t)(f[11] + e->mark);
 	if (e->vlan) {
 		store_be16(f + 12, ETH_VLAN);
 		store_be16(f + 14, e->vlan);

@@ -12,6 +12,7 @@ struct ends {
 	uint16_t vlan; /* VLAN id; 0: no tag */
 	uint8_t src[16], dst[16]; /* IPv4 in the first four bytes */
 	uint16_t sport, dport;
+	uint8_t mark; /* lowest bits of the Ethernet source: whose frame it is */
 };
 
 struct frame_tcp {

@@ -194,7 +194,8 @@ static void reuse(struct rng *r, struct pair_plan *p, unsigned i)
 	c->start = SUT_MS(rng_range(r, 100, 70000));
 	c->out.abort_at = SUT_NEVER;
 	c->out.ends = before->out.ends;
-	c->p.ends = c->s.ends = before->p.ends;
+	c->p.ends = before->p.ends;
+	c->s.ends = before->s.ends;
 	c->out.ts_base = before->out.ts_base;
 	c->out.isn = before->out.isn + before->out.out_len + rng_range(r, 100, 1u << 20);
 	c->p.isn = before->p.isn + before->p.out_len + rng_range(r, 100, 1u << 20);
@@ -224,6 +225,8 @@ static void draw_conn(struct rng *r, struct pair_plan *p, unsigned i)
 	c->p = c->s = pair;
 	draw_temper(r, &c->p);
 	draw_temper(r, &c->s);
+	c->p.ends.mark = PAIR_P_MARK;
+	c->s.ends.mark = PAIR_S_MARK;
 	c->out.ts_back = c->p.ts_back = c->s.ts_back = ts_back(p);
 	c->s.trims = true;
 	c->s.echo_slack = 120000;

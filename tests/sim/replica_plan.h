@@ -17,6 +17,9 @@
 #define PAIR_CONNS_MAX 5
 #define PAIR_CHECKPOINTS_MAX 3
 #define PAIR_FIRST SUT_MS(1000000) /* the time at which a run begins */
+/* What tells apart whose frame it is. */
+#define PAIR_P_MARK 1
+#define PAIR_S_MARK 2
 
 /* clang-format off */
 #define PAIR_LANES(X) \

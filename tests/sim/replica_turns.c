@@ -89,9 +89,11 @@ static sut_time later(sut_time a, sut_time b)
 
 static void tell_compare(struct pair_world *w)
 {
-	w->compare_failed_over = true;
+	w->turning = true; /* what both have said goes out now, of either */
 	if (w->compare.ops)
 		box_tell(&w->compare, COMPARE_CONTROL, "failover", w->now);
+	w->turning = false;
+	w->compare_failed_over = true;
 }
 
 static void tell_rewriter(struct pair_world *w)
@@ -130,6 +132,7 @@ static void copy_peer(struct pair_conn *c)
 	c->s = c->p;
 	c->s.send = was.send;
 	c->s.send_ctx = was.send_ctx;
+	c->s.cfg.ends.mark = was.cfg.ends.mark;
 	c->s.cfg.trims = was.cfg.trims;
 	c->s.cfg.echo_slack = was.cfg.echo_slack;
 	if (c->p.state != PEER_LISTEN)

@@ -144,11 +144,23 @@ static void check_joint(struct pair_conn *c, const struct view *v)
 			    (long long)ack, s->told);
 }
 
+/* Before the failover the primary alone is heard, behind it the secondary. */
+static void check_speaker(struct pair_conn *c, const struct packet *p)
+{
+	bool primary = p->head[11] == 0x02 + PAIR_P_MARK;
+
+	if (primary && c->world->compare_failed_over)
+		pair_broken(c->world, "the dead primary is heard");
+	if (!primary && !c->world->turning && !c->world->compare_failed_over)
+		pair_broken(c->world, "the secondary is heard beside the primary");
+}
+
 void pair_watch_down(struct pair_conn *c, const struct packet *p, const struct view *v)
 {
 	if (c->world->opt.fates)
 		return;
 	check_frame(c, "to the client", p, v);
+	check_speaker(c, p);
 	if (c->world->compare.ops && !c->world->compare_failed_over)
 		check_joint(c, v);
 }
