@@ -147,11 +147,12 @@ static void known_timer(struct turn *t, uint32_t f)
 
 bool pair_still_used(struct turn *t, uint32_t f)
 {
-	const struct pair *c = pair_of(t, f);
+	struct pair *c = pair_of(t, f);
 	uint32_t seen = pair_rec(t, f, NEAR)->flags | pair_rec(t, f, FAR)->flags;
 
 	if (!(seen & FLOW_SEEN) || pair_is_closed(c) || is_half_open(c))
 		return false;
+	c->restored = false;
 	known_timer(t, f);
 	return true;
 }
@@ -425,6 +426,7 @@ void pair_resume(struct turn *t, uint32_t f, const struct pair *c)
 	*pair_of(t, f) = *c;
 	held_queue_init(&pair_of(t, f)->held);
 	pair_of(t, f)->epoch = t->r->epoch;
+	pair_of(t, f)->restored = true;
 	t->r->half_open += c->phase == PAIR_HALF;
 	entered(t, f, TRACK_CLOSED, "restored");
 	count_event(t->r->env, EV_FLOWS_OPENED);

@@ -85,6 +85,7 @@ struct pair {
 	bool floor_known; /* floor, the primary's highest TSval as seen at primary-out */
 	bool primary_end_known; /* primary_end, the end of what it has sent, seen there */
 	bool lifted; /* after the failover: a TSval has gone out */
+	bool restored; /* from a record, and no packet was seen since: FLOW_SEEN says so of the hot path */
 	sut_seq pending_isn;
 	sut_seq near_isn;
 	uint32_t near_tsval;

@@ -271,6 +271,18 @@ static void complete_lane(struct lane *l, const struct flow_key *k)
 	l->dport = be16_get(k->dport);
 }
 
+/* Makes way for another record of the flow with this key, if no packet of it was seen since it was restored. */
+static bool give_way(struct turn *t, const struct flow_key *key)
+{
+	uint32_t rec = flows_find_one(t->r->flows, key), f = flow_of(rec);
+
+	if (rec == FLOW_NONE || !pair_of(t, f)->restored ||
+	    ((pair_rec(t, f, NEAR)->flags | pair_rec(t, f, FAR)->flags) & FLOW_SEEN))
+		return false;
+	pair_end(t, f, EV_FLOWS_CLOSED, "a later record");
+	return true;
+}
+
 static int restore_flow(struct turn *t, struct record_reader *rd)
 {
 	struct saved s = { 0 };
@@ -281,6 +293,8 @@ static int restore_flow(struct turn *t, struct record_reader *rd)
 	if (err)
 		return err;
 	err = pair_adopt(t, &s.near.key, &f);
+	if (err == -EEXIST && give_way(t, &s.near.key))
+		err = pair_adopt(t, &s.near.key, &f);
 	if (err)
 		return err == -ENOBUFS ? -ENOSPC : err;
 	age = s.age_ms < t->now / SUT_MS(1) ? SUT_MS(s.age_ms) : t->now;
@@ -304,6 +318,20 @@ static int restore_state(struct rewrite *r, const struct record_reader *rd)
 	return command_failover(r) ? 0 : -EEXIST;
 }
 
+static int restore_end(struct turn *t, struct record_reader *rd)
+{
+	struct flow_key key;
+	uint32_t rec;
+	int err = record_take_flow_end(rd, &key);
+
+	if (err)
+		return err;
+	rec = flows_find_one(t->r->flows, &key);
+	if (rec != FLOW_NONE)
+		pair_end(t, flow_of(rec), EV_FLOWS_CLOSED, "over, says its record");
+	return 0;
+}
+
 int pair_restore(void *role, const struct record *record, sut_time now)
 {
 	struct turn t = { .r = role, .now = now };
@@ -314,6 +342,8 @@ int pair_restore(void *role, const struct record *record, sut_time now)
 	switch (rd.kind) {
 	case REC_REPLICA_FLOW:
 		return restore_flow(&t, &rd);
+	case REC_FLOW_END:
+		return restore_end(&t, &rd);
 	case REC_REPLICA_STATE:
 		return restore_state(t.r, &rd);
 	default:

@@ -153,6 +153,7 @@ void primary_segment(struct turn *t, uint32_t f, const struct packet *p, const s
 	struct pair *c = pair_of(t, f);
 	struct tcp_options o;
 
+	c->restored = false;
 	(void)view_options(p, v, &o);
 	if (ev == TE_SYN || ev == TE_SYNACK) {
 		if (!syn(t, f, v, &o))

@@ -214,9 +214,10 @@ static void segment(struct turn *t, uint32_t rec, struct packet *p, struct view 
 {
 	uint32_t f = flow_of(rec);
 	enum sut_side side = flow_sender(rec);
-	const struct pair *c = pair_of(t, f);
+	struct pair *c = pair_of(t, f);
 
 	command_apply(t, f);
+	c->restored = false;
 	if (c->phase == PAIR_HALF) {
 		half_segment(t, f, side, p, v);
 	} else if (c->held.first != HELD_NONE) {
