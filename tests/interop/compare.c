@@ -6,6 +6,7 @@
 #include "base/be.h"
 #include "compare_slow.h"
 #include "judge.h"
+#include "note.h"
 #include "scene.h"
 #include "suites.h"
 #include "tap.h"
@@ -356,18 +357,18 @@ static const struct {
 	{ "payload differs", NULL, differs },
 	{ "no IP", NULL, no_ip },
 	{ "COLO_USERSPACE_PROXY_INIT", NULL, init },
-	{ "datagrams in order", "order of datagrams", datagrams_in_order },
-	{ "datagrams in swapped order, other TTL and id", "order of datagrams", datagrams },
-	{ "COLO_CHECKPOINT", "asks again and again", checkpoint },
-	{ "same payload at another seq", "another seq", shifted },
+	{ "datagrams in order", "two datagrams of P wait", datagrams_in_order },
+	{ "datagrams in swapped order, other TTL and id", "two datagrams of P wait", datagrams },
+	{ "COLO_CHECKPOINT", "asked already", checkpoint },
+	{ "same payload at another seq", "seq off by a constant", shifted },
 	{ "RST against data", "RST against data", rst_data },
-	{ "FIN against ACK", "FIN against ACK", fin_ack },
-	{ "data and FIN against data", "FIN against ACK", data_fin },
-	{ "secondary's segments swapped", "out of order", swapped },
-	{ "retransmission by the primary alone", "retransmission already compared", again },
-	{ "ACK of the primary alone", "pure ACK", pure_ack },
-	{ "VLAN", "IPv6 and VLAN", vlan },
-	{ "IPv6", "IPv6 and VLAN", ip6 },
+	{ "FIN against ACK", "FIN against ACK, data and FIN against data", fin_ack },
+	{ "data and FIN against data", "FIN against ACK, data and FIN against data", data_fin },
+	{ "secondary's segments swapped", "S's segments out of order", swapped },
+	{ "retransmission by the primary alone", "P repeats what was compared", again },
+	{ "ACK of the primary alone", "pure ACK no further than S's", pure_ack },
+	{ "VLAN", "IPv6, VLAN, QinQ", vlan },
+	{ "IPv6", "IPv6, VLAN, QinQ", ip6 },
 };
 
 static bool start_both(struct judge j[2], const struct programs *prog, const struct judge_times *t)
@@ -394,6 +395,7 @@ void suite_compare(const struct programs *prog)
 	}
 	for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
 		tap_begin("%s: %s", cases[i].row ? "row" : "alike", cases[i].name);
+		(void)note_has_row(cases[i].row);
 		r = (struct run){ .j = j, .flow = (uint16_t)(i + 1) };
 		if (start_both(j, prog, &never)) {
 			cases[i].run(&r);

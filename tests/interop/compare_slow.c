@@ -5,6 +5,7 @@
 
 #include "base/be.h"
 #include "judge.h"
+#include "note.h"
 #include "proc.h"
 #include "tap.h"
 
@@ -122,7 +123,8 @@ void compare_flush(const struct programs *prog)
 {
 	struct flushed f[2] = { 0 };
 
-	tap_begin("row: flush order reversed");
+	tap_begin("row: frames released, out slow");
+	(void)note_has_row("1025 frames released, out slow");
 	flush_both(prog, QUEUED, f);
 	tap_note("QEMU: %u frames, out of order from the %u. on, backwards: %d; suture: %u, %u",
 		 f[0].n, f[0].first_out_of_order, f[0].backwards, f[1].n, f[1].first_out_of_order);
@@ -139,6 +141,7 @@ void compare_full(const struct programs *prog)
 	struct flushed f[2] = { 0 };
 
 	tap_begin("row: queue full");
+	(void)note_has_row("queue full");
 	flush_both(prog, TOO_MANY, f);
 	tap_note("of %u frames QEMU releases %u; suture %u, and counts %lu; checkpoints asked for: "
 		 "%u, %u",

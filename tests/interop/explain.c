@@ -15,7 +15,7 @@ static const char *const names[ROW_COUNT] = {
 	[ROW_AHEAD] = "ack of what S has not sent",
 	[ROW_IP_OPTIONS] = "IP options",
 	[ROW_FRAGMENTS] = "fragments",
-	[ROW_VLAN] = "VLAN, QinQ, IPv6 with extension headers",
+	[ROW_VLAN] = "802.1Q, IPv6 with extension headers",
 	[ROW_BAD_SUM] = "wrong checksum on input",
 	[ROW_ICMP] = "ICMP errors about the connection",
 };

@@ -2,13 +2,16 @@
 /*
  * suture-interop - sets suture beside QEMU and joins the two.  Prints TAP.
  *
- *   suture-interop SUTURE TESTS       TESTS is one of those in the table below; $QEMU names another QEMU
+ *   suture-interop SUTURE TESTS NOTE
+ *
+ * TESTS is one of those in the table below, NOTE the design note that has a row for each difference; $QEMU names another QEMU.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "note.h"
 #include "proc.h"
 #include "suites.h"
 #include "tap.h"
@@ -25,14 +28,14 @@ int main(int argc, char **argv)
 {
 	struct programs p = { .qemu = getenv("QEMU") };
 
-	if (argc != 3) {
-		fprintf(stderr, "usage: suture-interop SUTURE TESTS\n");
+	if (argc != 4) {
+		fprintf(stderr, "usage: suture-interop SUTURE TESTS NOTE\n");
 		return 2;
 	}
 	if (!p.qemu)
 		p.qemu = "qemu-system-x86_64";
 	p.suture = argv[1];
-	if (!proc_setup())
+	if (!note_read(argv[3]) || !proc_setup())
 		return 1;
 	(void)alarm(120);
 	for (unsigned i = 0; i < ARRAY_LEN(suites); i++) {

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "explain.h"
+#include "note.h"
 #include "play.h"
 #include "random.h"
 #include "special.h"
@@ -30,6 +31,7 @@ static void named(struct play *p, const struct named_scene *n, uint16_t *flow)
 		sc.n = 0;
 		n->make(&sc, &t);
 		tap_begin("%s: %s", n->row ? "row" : "alike", n->name);
+		(void)note_has_row(n->row);
 		play_scene(p, &sc, NULL, NULL);
 		(void)tap_end();
 	}
@@ -55,6 +57,7 @@ static void conversations(struct play *p, uint16_t *flow)
 	}
 	tap_note("%u frames, QEMU answers %u of them in another way:", steps, different);
 	for (unsigned i = 0; i < ROW_COUNT; i++) {
+		(void)note_has_row(explain_row_name((enum row)i));
 		tap_note("  %5u %s", e.count[i], explain_row_name((enum row)i));
 		if (e.count[i] == 0)
 			(void)tap_fail("no conversation shows this row: %s",

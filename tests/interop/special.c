@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "note.h"
 #include "special.h"
 #include "tap.h"
 
@@ -74,6 +75,7 @@ void special_closed(const struct programs *prog)
 	bool ok = rig_start(&q, RIG_QEMU_HUB, prog, "", why);
 
 	tap_begin("row: closed flows");
+	(void)note_has_row("closed flows");
 	ok = rig_start(&s, RIG_SUTURE, prog, "--time-wait 50ms", why) && ok;
 	if (!ok) {
 		(void)tap_fail("%s", why);
@@ -144,6 +146,7 @@ void special_table_full(const struct programs *prog)
 	bool theirs = false, ours = false, ok = rig_start(&q, RIG_QEMU_HUB, prog, "", why);
 
 	tap_begin("row: table full");
+	(void)note_has_row("table full");
 	ok = rig_start(&s, RIG_SUTURE, prog, "--max-flows 1000", why) && ok;
 	if (!ok)
 		(void)tap_fail("%s", why);

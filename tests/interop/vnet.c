@@ -3,6 +3,7 @@
 
 #include "base/be.h"
 #include "ideal.h"
+#include "note.h"
 #include "scene.h"
 #include "suites.h"
 #include "tap.h"
@@ -153,6 +154,7 @@ static void theirs(const struct programs *prog)
 			  how == COMPLETE ? "QEMU: virtio-net headers of 10 bytes"
 					  : "row: checksum left to a device",
 			  offloads[how]);
+		(void)note_has_row(how == COMPLETE ? NULL : "checksum left to a device");
 		if (!there)
 			tap_skip("%s", why);
 		else
