@@ -12,7 +12,7 @@
 #     suture      --primary --secondary                                          two sockets, each both ways
 #     suture-3    --primary --secondary --compare                                three sockets
 #
-# Prints Markdown:   bench/replica.sh >bench/results/replica.md   (no privilege; under two minutes; progress on standard error)
+# Prints Markdown:   bench/replica.sh >bench/results/replica.md   (no privilege; about two minutes; progress on standard error)
 # DATA=FILE keeps the turns' figures in FILE: a run that was interrupted goes on where it was; what is there is not measured again.
 set -u
 ROUNDS=${ROUNDS:-3}
