@@ -18,6 +18,7 @@
 #define TOO_MANY 1100u
 #define THEIR_QUEUE 1025u /* held by QEMU: one more than max_queue_size */
 #define PAYLOAD 1400u
+#define QUIET_MS 1500 /* nothing for so long: that was all */
 
 static struct seg segment(uint32_t i)
 {
@@ -56,7 +57,7 @@ void compare_timeout(const struct programs *prog)
 		if (start(&j, i == 0, prog, 100, 100) &&
 		    judge_frame(&j, PRIMARY_IN, f, seg_frame(&g, f), &d)) {
 			for (unsigned n = 0; n < 2; n++)
-				if (!judge_hears(&j, 4000, text) ||
+				if (!judge_hears(&j, 20000, text) ||
 				    strcmp(text, "DO_CHECKPOINT") != 0)
 					(void)tap_fail("%s: message %u: \"%s\"",
 						       i ? "suture" : "QEMU", n + 1, text);
@@ -92,7 +93,7 @@ static bool flush(struct judge *j, unsigned n, struct flushed *ret_f)
 	/* all of them were read once another flow's frame is through */
 	if (!judge_settle(j, &ret_f->asked) || !stream_send(&j->notify, "COLO_CHECKPOINT", 15, 0))
 		return tap_fail("it stands still");
-	while (stream_recv(&j->out, &m, ret_f->n == 0 ? 5000 : 500) == 1) {
+	while (ret_f->n < n && stream_recv(&j->out, &m, n == QUEUED ? 20000 : QUIET_MS) == 1) {
 		uint32_t at = (load_be32(m.bytes + 38) - 5000001) / PAYLOAD;
 
 		if (at != want && ret_f->first_out_of_order == 0)

@@ -16,7 +16,7 @@
  * written before.
  */
 
-#define STILL_MS 5000
+#define STILL_MS 20000
 #define MARK_PORT 54u
 
 static const char *const names[] = { "j-pri", "j-sec", "j-out", "j-not" };
@@ -144,15 +144,20 @@ bool judge_frame(struct judge *j, enum server who, const uint8_t *frame, uint32_
 
 bool judge_tell(struct judge *j, const char *message, struct judged *ret_j)
 {
+	int64_t until = stream_now() + STILL_MS;
 	char text[64];
 
 	clear(ret_j);
 	/* No marker can follow a message in its own stream: the answer, or the frames, tell that it was read. */
 	if (!stream_send(&j->notify, message, (uint32_t)strlen(message), 0))
 		return false;
-	if (judge_hears(j, 200, text))
-		(void)snprintf(ret_j->other, sizeof ret_j->other, "%s", text);
-	return settle(j, ret_j);
+	do {
+		if (judge_hears(j, 5, text))
+			(void)snprintf(ret_j->other, sizeof ret_j->other, "%s", text);
+		if (!settle(j, ret_j))
+			return false;
+	} while (ret_j->out.n == 0 && !ret_j->other[0] && stream_now() < until);
+	return true;
 }
 
 bool judge_start(struct judge *j, bool qemu, const struct programs *p, const struct judge_times *t,

@@ -41,7 +41,7 @@ bool judge_frame(struct judge *j, enum server who, const uint8_t *frame, uint32_
 /* Waits until all frames that were sent have been dealt with; what came out is thrown away. */
 bool judge_settle(struct judge *j, unsigned *ret_checkpoints);
 
-/* Sends a message to notify, and waits as well. */
+/* Sends a message to notify, and waits for the answer or the frames that follow from it. */
 bool judge_tell(struct judge *j, const char *message, struct judged *ret_j);
 
 /* Waits for one message for at most ms: whether it came.  ret_text has 64 bytes. */

@@ -184,7 +184,7 @@ static bool play_step(struct play *p, const struct judge *j, const struct step *
 	expect_ours(p, st, &ours);
 	if (!run(&p->hub, st, &hub) || !run(&p->colo, st, &colo) || !run(&p->ours, st, &got))
 		return false;
-	if (st->kind == STEP_GIVE_UP && !rig_wait(&p->ours, SECONDARY, ours.n, 5000, &got))
+	if (st->kind == STEP_GIVE_UP && !rig_wait(&p->ours, SECONDARY, ours.n, 20000, &got))
 		return tap_fail("step %u: what waited was not given up", i + 1);
 	ok = check(st, i, "QEMU (hub)", &hub, &theirs);
 	ok = check(st, i, "QEMU (redirectors)", &colo, &theirs) && ok;

@@ -19,7 +19,7 @@
 #define MARK_LEN 60u
 #define VNET_MAX 12u
 #define MARK_TYPE 0x88b5u
-#define STILL_MS 5000 /* nothing for so long: it stands still */
+#define STILL_MS 20000 /* nothing for so long: it stands still */
 
 static const char *const log_of[] = { "hub.log", "colo.log", "suture.log", "vnet.log",
 				      "suture-vnet.log" };

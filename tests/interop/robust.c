@@ -15,7 +15,7 @@
  * its streams.
  */
 
-#define WAIT_MS 5000
+#define WAIT_MS 20000
 #define PORTS_MAX 4u
 
 static const struct part {
