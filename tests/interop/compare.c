@@ -371,7 +371,8 @@ static const struct {
 	{ "IPv6", "IPv6, VLAN, QinQ", ip6 },
 };
 
-static bool start_both(struct judge j[2], const struct programs *prog, const struct judge_times *t)
+static bool start_both(struct judge j[2], const struct programs *prog,
+		       const struct judge_options *t)
 {
 	char why[200];
 
@@ -383,7 +384,8 @@ static bool start_both(struct judge j[2], const struct programs *prog, const str
 
 void suite_compare(const struct programs *prog)
 {
-	static const struct judge_times never = { 1000000, 1000000 };
+	static const struct judge_options never[] = { { 1000000, 1000000, false },
+						      { 1000000, 1000000, true } };
 	static struct judge j[2];
 	static struct run r;
 	char why[200];
@@ -393,11 +395,14 @@ void suite_compare(const struct programs *prog)
 		tap_skip("%s", why);
 		return;
 	}
-	for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
-		tap_begin("%s: %s", cases[i].row ? "row" : "alike", cases[i].name);
+	for (unsigned k = 0; k < 2 * ARRAY_LEN(cases); k++) {
+		unsigned i = k / 2;
+
+		tap_begin("%s: %s%s", cases[i].row ? "row" : "alike", cases[i].name,
+			  k % 2 ? ", vnet_hdr_support" : "");
 		(void)note_has_row(cases[i].row);
 		r = (struct run){ .j = j, .flow = (uint16_t)(i + 1) };
-		if (start_both(j, prog, &never)) {
+		if (start_both(j, prog, &never[k % 2])) {
 			cases[i].run(&r);
 			if (!tap_failed() && (r.differ > 0) != (cases[i].row != NULL))
 				(void)tap_fail("%u steps differ", r.differ);

@@ -37,7 +37,7 @@ static struct seg segment(uint32_t i)
 static bool start(struct judge *j, bool qemu, const struct programs *prog, unsigned timeout_ms,
 		  unsigned scan_ms)
 {
-	struct judge_times t = { timeout_ms, scan_ms };
+	struct judge_options t = { timeout_ms, scan_ms, false };
 	char why[200];
 
 	return judge_start(j, qemu, prog, &t, why) || tap_fail("%s", why);

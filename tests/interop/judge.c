@@ -21,7 +21,7 @@
 
 static const char *const names[] = { "j-pri", "j-sec", "j-out", "j-not" };
 
-static pid_t start_qemu(const char *qemu, const struct judge_times *t)
+static pid_t start_qemu(const char *qemu, const struct judge_options *t)
 {
 	return proc_start(
 		JUDGE_LOG,
@@ -30,19 +30,23 @@ static pid_t start_qemu(const char *qemu, const struct judge_times *t)
 		" -chardev socket,id=o,server=off,path=%s -chardev socket,id=n,server=off,path=%s"
 		" -object "
 		"colo-compare,id=c,primary_in=p,secondary_in=s,outdev=o,notify_dev=n,iothread=io,"
-		"compare_timeout=%u,expired_scan_cycle=%u",
+		"compare_timeout=%u,expired_scan_cycle=%u%s",
 		qemu, proc_path(names[0]), proc_path(names[1]), proc_path(names[2]),
-		proc_path(names[3]), t->timeout_ms, t->scan_ms);
+		proc_path(names[3]), t->timeout_ms, t->scan_ms,
+		t->vnet ? ",vnet_hdr_support=on" : "");
 }
 
-static pid_t start_suture(const char *suture, const struct judge_times *t)
+static pid_t start_suture(const char *suture, const struct judge_options *t)
 {
-	return proc_start(JUDGE_LOG,
-			  "%s replica compare --primary-in qemu:unix:%s --secondary-in qemu:unix:%s"
-			  " --stats --out qemu:unix:%s --notify qemu:unix:%s --compare-timeout %u "
-			  "--expired-scan-cycle %u",
-			  suture, proc_path(names[0]), proc_path(names[1]), proc_path(names[2]),
-			  proc_path(names[3]), t->timeout_ms, t->scan_ms);
+	const char *v = t->vnet ? ",vnet_hdr_support" : "";
+
+	return proc_start(
+		JUDGE_LOG,
+		"%s replica compare --primary-in qemu:unix:%s%s --secondary-in qemu:unix:%s%s"
+		" --stats --out qemu:unix:%s%s --notify qemu:unix:%s%s --compare-timeout %u"
+		" --expired-scan-cycle %u",
+		suture, proc_path(names[0]), v, proc_path(names[1]), v, proc_path(names[2]), v,
+		proc_path(names[3]), v, t->timeout_ms, t->scan_ms);
 }
 
 /* A datagram that is a marker, from the server. */
@@ -142,6 +146,17 @@ bool judge_frame(struct judge *j, enum server who, const uint8_t *frame, uint32_
 	return stream_send(&j->in[who], frame, len, 0) && settle(j, ret_j);
 }
 
+/* With vnet_hdr_support messages to the comparison have the field that frames have, those from it have not. */
+static bool tell(struct judge *j, const char *message)
+{
+	uint32_t len = (uint32_t)strlen(message);
+	uint8_t head[8] = { 0 };
+
+	store_be32(head, len);
+	return stream_send_raw(&j->notify, head, j->vnet ? 8 : 4) &&
+	       stream_send_raw(&j->notify, message, len);
+}
+
 bool judge_tell(struct judge *j, const char *message, struct judged *ret_j)
 {
 	int64_t until = stream_now() + STILL_MS;
@@ -149,7 +164,7 @@ bool judge_tell(struct judge *j, const char *message, struct judged *ret_j)
 
 	clear(ret_j);
 	/* No marker can follow a message in its own stream: the answer, or the frames, tell that it was read. */
-	if (!stream_send(&j->notify, message, (uint32_t)strlen(message), 0))
+	if (!tell(j, message))
 		return false;
 	do {
 		if (judge_hears(j, 5, text))
@@ -160,15 +175,15 @@ bool judge_tell(struct judge *j, const char *message, struct judged *ret_j)
 	return true;
 }
 
-bool judge_start(struct judge *j, bool qemu, const struct programs *p, const struct judge_times *t,
-		 char *ret_why)
+bool judge_start(struct judge *j, bool qemu, const struct programs *p,
+		 const struct judge_options *t, char *ret_why)
 {
 	struct stream *s[] = { &j->in[0], &j->in[1], &j->out, &j->notify };
 	struct judged o = { .out.n = 0 };
 	int listener[4];
 	bool ok = true;
 
-	*j = (struct judge){ .qemu = qemu };
+	*j = (struct judge){ .qemu = qemu, .vnet = t->vnet };
 	(void)unlink(proc_path(JUDGE_LOG));
 	for (unsigned i = 0; i < 4; i++) {
 		s[i]->fd = -1;
@@ -176,7 +191,7 @@ bool judge_start(struct judge *j, bool qemu, const struct programs *p, const str
 	}
 	j->pid = qemu ? start_qemu(p->qemu, t) : start_suture(p->suture, t);
 	for (unsigned i = 0; i < 4; i++) {
-		ok = ok && stream_accept(s[i], listener[i], false, STILL_MS);
+		ok = ok && stream_accept(s[i], listener[i], t->vnet && i < 3, STILL_MS);
 		(void)close(listener[i]);
 	}
 	for (unsigned i = 0; ok && i < 100 && !drain(j, 50, &o); i++)

@@ -10,20 +10,21 @@
 
 #include "rig.h"
 
-struct judge_times {
+struct judge_options {
 	unsigned timeout_ms, scan_ms; /* compare_timeout, expired_scan_cycle */
+	bool vnet; /* vnet_hdr_support */
 };
 
 struct judge {
-	bool qemu;
+	bool qemu, vnet;
 	pid_t pid;
 	struct stream in[2], out, notify; /* in: of the primary, of the secondary */
 	uint32_t marks;
 };
 
 /* Starts it and joins it; false with the reason in ret_why (200 bytes). */
-bool judge_start(struct judge *j, bool qemu, const struct programs *p, const struct judge_times *t,
-		 char *ret_why);
+bool judge_start(struct judge *j, bool qemu, const struct programs *p,
+		 const struct judge_options *t, char *ret_why);
 
 /* What a step brought about. */
 struct judged {
