@@ -77,7 +77,7 @@ licence() {
 names() {
 	host='https?://|(^|[^A-Za-z0-9_.>/-])[a-z0-9-]+(\.[a-z0-9-]+)*\.(org|com|io)([^a-z0-9_(=;.-]|$)'
 	files | grep -vE '\.pcap$|^tools/lint\.sh$' | xargs grep -nHIE "$host" 2>/dev/null |
-	sed -E 's/([a-z0-9-]+\.)*(example\.(org|com|net)|rfc-editor\.org)/DOC/g
+	sed -E 's/([a-z0-9-]+\.)*(example\.(org|com|net)|rfc-editor\.org|w3\.org\/2000\/svg)/DOC/g
 		s#https?://(DOC|\[?[$%]|192\.0\.2\.|198\.51\.100\.|203\.0\.113\.|\[2001:db8|127\.0\.0\.1|localhost)#DOC#g' |
 	grep -E "^[^:]*:[0-9]+:(.*[^A-Za-z0-9_.>/-]|)($host)" |
 	sed 's/$/  <- names a host outside of documentation/'

@@ -23,8 +23,11 @@ int connections_open(struct connections *c, const struct ladder_limits *limits)
 
 void connections_close(struct connections *c)
 {
-	while (c->first)
-		connections_remove(c, c->first);
+	for (struct connection *x = c->first, *after; x; x = after) {
+		after = x->after;
+		ladder_close(x->ladder);
+		free(x);
+	}
 	free(c->bucket);
 	c->bucket = NULL;
 }

@@ -7,5 +7,5 @@
 #include "app/ladder.h"
 
 /* The connection; in front of it, if all rows were kept, an object for each packet. */
-void ladder_json(const struct ladder *l, uint64_t number, FILE *f);
+void ladder_json(const struct ladder *l, uint64_t id, FILE *f);
 #endif

@@ -122,7 +122,7 @@ static void wrap(struct placed *p, const char *text)
 		text += cut;
 		text += *text == ' ';
 		if (*text && p->remarks == REMARK_LINES)
-			strcpy(to + (cut < REMARK_CHARS ? cut : REMARK_CHARS), " ...");
+			memcpy(to + cut, " ...", sizeof " ...");
 	}
 }
 

@@ -139,53 +139,26 @@ static void add_note(const struct note_text *x, enum note what)
 		[NOTE_PICKED_UP] = "older than the capture",
 	};
 
-	switch (what) {
-	case NOTE_SYN_AGAIN:
-		again(x, "SYN repeated");
-		break;
-	case NOTE_SYNACK_AGAIN:
-		again(x, "SYN-ACK repeated");
-		break;
-	case NOTE_RETRANSMIT:
-		retransmission(x);
-		break;
-	case NOTE_FILLS:
-		range(x, notes_have(x->n, NOTE_LATE) ? "out of order: " : "fills the hole ", "");
-		break;
-	case NOTE_HOLE:
-		range(x, "", " is missing");
-		break;
-	case NOTE_DUP_ACK:
-		words_part(x->w);
-		words_add(x->w, "duplicate ACK #%" PRIu32, x->n->count);
-		break;
-	case NOTE_ACK_UNSEEN:
-		range(x, "acknowledges ", ", which was not captured");
-		break;
-	case NOTE_DSACK:
-		range(x, "", " came twice");
-		break;
-	case NOTE_SYN_OTHER:
-	case NOTE_SYN_DATA:
-	case NOTE_KEEPALIVE:
-	case NOTE_KEEPALIVE_ACK:
-	case NOTE_WINDOW_UPDATE:
-	case NOTE_ZERO_WINDOW:
-	case NOTE_WINDOW_OPENS:
-	case NOTE_WINDOW_PROBE:
-	case NOTE_STRAY:
-	case NOTE_RST_WRONG:
-	case NOTE_FIN_AGAIN:
-	case NOTE_PICKED_UP:
+	if (plain[what]) {
 		words_part(x->w);
 		words_add(x->w, "%s", plain[what]);
-		break;
-	case NOTE_NEEDLESS:
-	case NOTE_PARTLY_NEW:
-	case NOTE_LATE:
-	case NOTE_STATE:
-	case NOTE_COUNT:
-		break;
+	} else if (what == NOTE_SYN_AGAIN) {
+		again(x, "SYN repeated");
+	} else if (what == NOTE_SYNACK_AGAIN) {
+		again(x, "SYN-ACK repeated");
+	} else if (what == NOTE_RETRANSMIT) {
+		retransmission(x);
+	} else if (what == NOTE_FILLS) {
+		range(x, notes_have(x->n, NOTE_LATE) ? "out of order: " : "fills the hole ", "");
+	} else if (what == NOTE_HOLE) {
+		range(x, "", " is missing");
+	} else if (what == NOTE_DUP_ACK) {
+		words_part(x->w);
+		words_add(x->w, "duplicate ACK #%" PRIu32, x->n->count);
+	} else if (what == NOTE_ACK_UNSEEN) {
+		range(x, "acknowledges ", ", which was not captured");
+	} else if (what == NOTE_DSACK) {
+		range(x, "", " came twice");
 	}
 }
 

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define OVERTAKEN SUT_MS(3) /* a hole filled within this was made by reordering */
-#define FORGOTTEN SUT_MS(60000) /* a SYN after that much silence begins anew */
+#define FORGOTTEN SUT_MS(130000) /* a SYN after that much silence begins anew */
 #define WILD (UINT32_C(1) << 30) /* further away is no part of the connection */
 
 static enum sut_side other(enum sut_side s)
@@ -68,10 +68,10 @@ bool reading_reopens(const struct reading *r, const struct sight *s, enum sut_si
 
 	if (!r->begun || (s->flags & (TCP_SYN | TCP_ACK | TCP_RST)) != TCP_SYN)
 		return false;
-	if (r->way[sender].syn && r->way[sender].base == s->seq)
-		return false;
 	if (s->at > r->last && s->at - r->last > FORGOTTEN)
 		return true;
+	if (r->way[sender].syn && r->way[sender].base == s->seq)
+		return false;
 	return track_segment(&copy.track, &seg, e) == TV_REOPEN;
 }
 

@@ -109,6 +109,24 @@ static void wrong_numbers(void **state)
 	}
 }
 
+/* Data that went out at quite another place: known by its content. */
+static void far_off(void **state)
+{
+	struct ladder *l = open_ladder(&all);
+	struct sight s = sight(22, A | P, 101, 10, 501);
+	const struct step *t;
+
+	(void)state;
+	handshake(l);
+	one(l, NEAR, NEAR, s);
+	s.seq -= 70000;
+	one(l, FAR, NEAR, s);
+	t = finish(l, 4);
+	assert_int_equal(t->faults, 1u << FAULT_SEQ);
+	assert_int_equal(t->off[FAULT_SEQ], -70000);
+	ladder_close(l);
+}
+
 static void wrong_ack_of_server(void **state)
 {
 	struct ladder *l = open_ladder(&all);
@@ -359,13 +377,18 @@ static void limited(void **state)
 	handshake(l);
 	for (unsigned i = 0; i < 50; i++)
 		both(l, FAR, sight(30 + i, A, 501 + 20 * i, 10, 101));
+	/* runs of plain data, each ended by a hole */
+	for (unsigned run = 0; run < 3; run++) {
+		for (unsigned i = 0; i < 20; i++)
+			both(l, FAR, sight(100 + run, A, 2001 + 300 * run + 10 * i, 10, 101));
+	}
 	one(l, NEAR, NEAR, s);
 	s.ack++;
 	one(l, FAR, NEAR, s);
 	finish(l, 12);
 	assert_int_equal(l->row[10].step.faults, 1u << FAULT_ACK);
 	assert_true(l->row[11].is_fold && l->row[11].fold.rest);
-	assert_int_equal(l->row[11].fold.packets[FAR], 50 - 7);
+	assert_int_equal(l->row[11].fold.packets[FAR], 50 - 7 + 60);
 	ladder_close(l);
 }
 
@@ -394,6 +417,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(shifted),
 		cmocka_unit_test(wrong_numbers),
+		cmocka_unit_test(far_off),
 		cmocka_unit_test(wrong_ack_of_server),
 		cmocka_unit_test(wrong_timestamps),
 		cmocka_unit_test(held),

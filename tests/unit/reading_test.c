@@ -134,7 +134,7 @@ static void reopens(void **state)
 {
 	struct reading r;
 	struct sight again = sight(50, S, 100, 0, 0), other = sight(60, S, 900, 0, 0),
-		     late = sight(90000, S, 900, 0, 0);
+		     late = sight(190000, S, 900, 0, 0);
 
 	(void)state;
 	begin(&r);
