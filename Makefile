@@ -44,7 +44,9 @@ test-stock: all
 	@tools/deps.sh build demo stock
 	@tools/stock.sh $(BUILD)
 
-bench: all
+bench:
+	@tools/deps.sh build demo bench
+	@$(MAKE) --no-print-directory all
 	@meson test -C $(BUILD) --benchmark --verbose
 
 fuzz:

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# deps.sh [build] [demo] [test] [stock] - installs what these jobs need and this Debian machine lacks; says what in one line.
+# deps.sh [build] [demo] [test] [stock] [bench] - installs what these jobs need and this Debian machine lacks; says what in one line.
 #
-# Where nothing is missing it does nothing, and touches no network.  Packages of servers (nginx, openssh-server)
+# Where nothing is missing it does nothing, and touches no network.  Packages of servers (nginx, openssh-server, haproxy)
 # would start a daemon when they are installed: for that time a policy forbids it, unless the machine has a policy of its own.
 set -eu
 
@@ -11,6 +11,7 @@ demo="iproute2 ethtool nginx-light curl openssl procps"
 test="clang libclang-rt-14-dev clang-tidy clang-format cppcheck mandoc tcpdump tshark iperf3
 	openssh-server openssh-client netcat-openbsd qemu-system-x86"
 stock="qemu-system-x86 busybox-static cpio dash"
+bench="iperf3 tcpdump haproxy nftables conntrack qemu-system-x86"
 
 wanted=
 for job in "${@:-build}"; do
@@ -19,7 +20,8 @@ for job in "${@:-build}"; do
 	demo) wanted="$wanted $demo" ;;
 	test) wanted="$wanted $test" ;;
 	stock) wanted="$wanted $stock" ;;
-	*) echo "tools/deps.sh: no such job: $job (build, demo, test, stock)" >&2; exit 2 ;;
+	bench) wanted="$wanted $bench" ;;
+	*) echo "tools/deps.sh: no such job: $job (build, demo, test, stock, bench)" >&2; exit 2 ;;
 	esac
 done
 
