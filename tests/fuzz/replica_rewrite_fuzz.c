@@ -263,7 +263,7 @@ static void step_message(struct run *r)
 	for (unsigned i = 0; i < 2; i++) {
 		uint64_t replies = both[i]->replies;
 
-		memcpy(bytes, word, p.head_len);
+		memcpy(bytes, word, p.head_len + 1);
 		replica_rewrite_ops.input(both[i]->role,
 					  &(struct burst){ &pp, 1, REPLICA_CONTROL, r->now },
 					  &both[i]->out);
