@@ -11,7 +11,7 @@
 #include "base/time.h"
 
 /* The places of a world with one box; another world has its own. */
-enum place { AT_CLIENT, AT_NEAR, AT_FAR, AT_SERVER, PLACES };
+enum spot { AT_CLIENT, AT_NEAR, AT_FAR, AT_SERVER, PLACES };
 
 struct frame {
 	uint32_t len;

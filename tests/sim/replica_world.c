@@ -8,6 +8,7 @@
 
 #include "base/hash.h"
 #include "proto/print.h"
+#include "role/replica/compare_flow.h"
 #include "role/replica/pair.h"
 
 /*
@@ -538,12 +539,18 @@ static void judge_roles(struct pair_world *w)
 		peer_forget(&w->conn[i].s);
 	}
 	run_until(w, w->now + (clean ? LINGER : DRAIN_LIMIT));
-	left = box_flows(&w->rewrite, w->now) + box_flows(&w->compare, w->now);
+	left = box_flows(&w->rewrite, w->now);
 	if (left)
 		pair_broken(w, "%u flows are left after everything has ended", left);
 	run_until(w, w->now + DRAIN_LIMIT);
+	left = box_flows(&w->rewrite, w->now) + box_flows(&w->compare, w->now);
+	if (left)
+		pair_broken(w, "%u flows are left for ever", left);
 	if (held_free(((struct rewrite *)w->rewrite.role)->held) != w->plan->rewrite.hold_cells)
 		pair_broken(w, "the rewriter still holds frames");
+	if (w->compare.ops &&
+	    held_free(((struct compare *)w->compare.role)->held) != w->compare_free)
+		pair_broken(w, "compare still holds frames");
 }
 
 static void run(struct pair_world *w)
@@ -608,9 +615,11 @@ static void open_world(struct pair_world *w)
 	if (p->mirrors)
 		box_open(&w->mirror, &replica_mirror_ops, &p->mirror, 7, p->seed,
 			 &w->res->counters);
-	if (p->compare)
+	if (p->compare) {
 		box_open(&w->compare, &replica_compare_ops, &p->comparing, COMPARE_PORTS,
 			 p->seed ^ 0x5555, &w->res->counters);
+		w->compare_free = held_free(((struct compare *)w->compare.role)->held);
+	}
 }
 
 void pair_world_run(const struct pair_plan *p, const struct world_options *o,

@@ -43,6 +43,7 @@ struct pair_world {
 	bool dead; /* the primary */
 	bool failed_over; /* the rewriter knows */
 	bool compare_failed_over;
+	uint32_t compare_free; /* cells of it at the start */
 	bool turning; /* compare is being told */
 	bool draining; /* the failover waits for what is on its way */
 	sut_time checkpoint_at, failover_at;

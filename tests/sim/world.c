@@ -84,7 +84,7 @@ static void broken(struct world *w, const char *fmt, ...)
 }
 
 /* One frame at one place: for the hash and the trace.  dir is '>' towards the server. */
-static void observe(struct world *w, enum place at, char dir, const struct packet *p)
+static void observe(struct world *w, enum spot at, char dir, const struct packet *p)
 {
 	static const char *const name[] = { "client", "near", "far", "server" };
 	uint64_t h = hash_fold(w->hash[at] ^ w->now,
@@ -108,7 +108,7 @@ static void observe(struct world *w, enum place at, char dir, const struct packe
 }
 
 /* Offers a frame to link n, which ends at `to`. */
-static void put_on_link(struct world *w, unsigned n, enum place to, const uint8_t *bytes,
+static void put_on_link(struct world *w, unsigned n, enum spot to, const uint8_t *bytes,
 			uint32_t len)
 {
 	struct link_fate f = link_offer(&w->link[n], len, w->now);
@@ -163,7 +163,7 @@ static struct conn *conn_of_view(struct world *w, const struct packet *p, const 
 /* One wire frame that left the box. */
 static void box_sent_frame(struct world *w, bool to_client, struct packet *p)
 {
-	enum place at = to_client ? AT_NEAR : AT_FAR;
+	enum spot at = to_client ? AT_NEAR : AT_FAR;
 	char text[200];
 	const char *what;
 	struct conn *c;
@@ -267,7 +267,7 @@ static void box_input(struct world *w, unsigned port, struct frame **frames, uns
 }
 
 /* All that arrived at the box at this place and time, in one burst. */
-static void deliver_box(struct world *w, enum place place)
+static void deliver_box(struct world *w, enum spot place)
 {
 	struct frame *frames[BURST];
 	const struct arrival *a;
