@@ -47,6 +47,7 @@ struct port_ops {
 	 * Takes up to max packets: their number, 0 if none is there now, -errno: -ENODATA at the end of a capture,
 	 * -ENETDOWN while the device is down or gone (call again from time to time: it may come back), another if
 	 * the port failed (a damaged capture).  ret_pkts[i] belong to the port.
+	 * With max 0 it takes nothing, and only goes on with what waits to be sent.
 	 */
 	int (*recv)(struct port *p, struct packet **ret_pkts, unsigned max);
 
