@@ -96,9 +96,15 @@ static bool believable(const struct pairing *p, const struct step *i, const stru
 	sut_time usual = p->delay[i->sender].least;
 	const struct sight *a = &i->s[step_in(i)], *b = &e->s[step_out(e)];
 
-	if (!sight_is_ack(b) || (score >= ACK_ALIKE && (score & 12) == 12))
+	if (!sight_is_ack(b))
 		return true;
-	return b->at <= a->at + usual + QUICK && (a->ipid == b->ipid || (score & 12) == 12) &&
+	/* a later ACK of the box's own may be the same in all that counts */
+	if (a->ipid != b->ipid && b->at > a->at + usual + QUICK)
+		return false;
+	if (score >= ACK_ALIKE && (score & TS_ALIKE) == TS_ALIKE)
+		return true;
+	return b->at <= a->at + usual + QUICK &&
+	       (a->ipid == b->ipid || (score & TS_ALIKE) == TS_ALIKE) &&
 	       a->sack_count == b->sack_count;
 }
 
@@ -152,7 +158,7 @@ struct step *match_damaged(struct pairing *p, const struct step *e)
 		if (b->icmp != ICMP_OTHER)
 			return i;
 		score = likeness(p, i, e);
-		if (score >= ACK_ALIKE + 12 && (a->ipid == b->ipid) && (b->len || a->ipid))
+		if (score >= ACK_ALIKE + TS_ALIKE && (a->ipid == b->ipid) && (b->len || a->ipid))
 			return i;
 	}
 	return NULL;

@@ -4,7 +4,7 @@
 #
 # With UPDATE=yes the texts are written anew: look at what changed.
 set -u
-suture=$1 scene=$2 golden=$3
+suture=$(realpath "$1") scene=$2 golden=$3
 dir=$(mktemp -d) || exit 1
 trap 'rm -rf "$dir"' EXIT
 trap 'exit 1' HUP INT TERM
