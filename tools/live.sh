@@ -16,10 +16,11 @@
 #   doctor      each finding of "suture accel doctor", provoked and mended
 #   flood       hold, 4 s                                     hold, merge, 10 s
 #   cookie      merge gso wrap                                + strict
+#   operate     flows, stats, drain
 #
 # Each test prints "ok NAME", "not ok NAME # why", "skip NAME # why".  These go to the file that $RESULTS names; failures are shown.
 set -u
-tests="basic options refused drops loss capture sackbreak doctor flood cookie"
+tests="basic options refused drops loss capture sackbreak doctor flood cookie operate"
 
 build=$1
 shift

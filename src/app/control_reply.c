@@ -74,6 +74,12 @@ static void end(struct control_reply *r, const char *word, const char *s, size_t
 	r->ended = true;
 }
 
+void reply_text(struct control_reply *r, const char *s, size_t n)
+{
+	if (!r->ended)
+		add_line(r, "= ", s, n);
+}
+
 void reply_data(struct control_reply *r, const char *fmt, ...)
 {
 	char line[LINE_MAX_BYTES];

@@ -25,6 +25,9 @@ void reply_free(struct control_reply *r);
 void reply_data(struct control_reply *r, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* The same for n bytes of any length without a newline. */
+void reply_text(struct control_reply *r, const char *s, size_t n);
+
 /* The last line: "ok TEXT" ("ok" where the text is empty), or "error TEXT". */
 void reply_ok(struct control_reply *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void reply_error(struct control_reply *r, const char *fmt, ...)

@@ -82,8 +82,7 @@ void engine_tick(struct engine *e)
 	e->ports.wall = e->now + e->wall_offset;
 }
 
-/* Counters as asked for: text on stderr, JSON on stdout. */
-static void report(struct engine *e)
+void engine_report(struct engine *e, bool json, FILE *f)
 {
 	struct report_port ports[PORTS_MAX];
 	struct report r = {
@@ -101,12 +100,19 @@ static void report(struct engine *e)
 							    .spec = p->name };
 		p->ops->stats(p, &ports[r.port_count++].stats);
 	}
-	if (e->cfg->opt.json) {
-		report_json(&r, stdout);
-		fflush(stdout);
-	} else {
-		report_text(&r, stderr);
-	}
+	if (json)
+		report_json(&r, f);
+	else
+		report_text(&r, f);
+}
+
+/* Counters as asked for: text on stderr, JSON on stdout. */
+static void report(struct engine *e)
+{
+	FILE *f = e->cfg->opt.json ? stdout : stderr;
+
+	engine_report(e, e->cfg->opt.json, f);
+	fflush(f);
 }
 
 static void take_answer(struct engine *e, const struct packet *p)
@@ -167,6 +173,7 @@ static sut_time next_deadline(const struct engine *e)
 	if (engine_ready_ports(e) || e->control_more)
 		return 0;
 	t = earlier(t, earlier(e->next_report, e->next_pump));
+	t = earlier(t, e->next_drain);
 	return earlier(earlier(t, e->next_retry), e->end);
 }
 
@@ -202,6 +209,10 @@ static int run(struct engine *e)
 		engine_read_ports(e, ev.ready | engine_ready_ports(e));
 		engine_serve_control(e, ev.ready);
 		report_if_due(e, ev.report);
+		if (operate_drained(e)) {
+			log_line(&e->log, LOG_NOTICE, "drained: no connection is left");
+			break;
+		}
 	}
 	return e->failed ? 1 : 0;
 }
@@ -351,7 +362,7 @@ int engine_run(const struct engine_config *cfg)
 	signal(SIGPIPE, SIG_IGN);
 	e->cfg = cfg;
 	e->log = (struct log){ .level = level_of(&cfg->opt), .time = cfg->opt.log_time };
-	e->next_report = e->next_retry = e->next_pump = e->end = SUT_NEVER;
+	e->next_report = e->next_retry = e->next_pump = e->end = e->next_drain = SUT_NEVER;
 	e->wall_offset = clock_wall_offset();
 	if (engine_open_control(e) != 0)
 		goto out;

@@ -28,6 +28,10 @@ static void run_ping(struct engine *e, const char *args, struct control_reply *r
 static const struct command commands[] = {
 	{ "help", NULL, "list the commands", run_help },
 	{ "ping", NULL, "say which role runs here", run_ping },
+	{ "flows", "[json] [FROM]", "list connections, some hundred from FROM on", operate_flows },
+	{ "stats", "[json]", "print the counters", operate_stats },
+	{ "drain", "[end | off]",
+	  "take no new connections; end once the last is gone; or take them again", operate_drain },
 	{ NULL, NULL, NULL, NULL },
 };
 
@@ -44,7 +48,7 @@ static void run_help(struct engine *e, const char *args, struct control_reply *r
 }
 
 /* Hands the line to the role, which answers in the same call. */
-static void ask_role(struct engine *e, const char *line, struct control_reply *reply)
+void engine_ask_role(struct engine *e, const char *line, struct control_reply *reply)
 {
 	uint8_t bytes[PACKET_ROOM + CONTROL_LINE_MAX];
 	struct packet p = { .head = bytes + PACKET_ROOM, .head_len = (uint32_t)strlen(line) };
@@ -76,7 +80,7 @@ static void serve_line(void *ctx, const char *line, struct control_reply *reply)
 		return;
 	}
 	if (e->control_port >= 0)
-		ask_role(e, line, reply);
+		engine_ask_role(e, line, reply);
 	else
 		reply_error(reply, "unknown command '%.*s'", (int)len, line);
 }

@@ -4,6 +4,7 @@
 /* engine_inside - what the files of the engine share; nobody else includes it. */
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "app/engine.h"
 #include "app/log.h"
@@ -32,6 +33,8 @@ struct engine {
 
 	struct control *control; /* NULL: no socket */
 	bool control_more; /* it wants to go on at once */
+	sut_time
+		next_drain; /* when to look whether the role is empty, and so at its end; SUT_NEVER: it is not to end then */
 	int control_port; /* of the role; -1: none, or no socket */
 	struct control_reply
 		*answer; /* where the role's answer goes; NULL: no command is being served */
@@ -61,6 +64,20 @@ int engine_open_control(struct engine *e);
 
 /* Puts it in the loop: 0 or -errno. */
 int engine_watch_control(struct engine *e);
+
+/* A line to the role, its answer into reply, which it ends. */
+void engine_ask_role(struct engine *e, const char *line, struct control_reply *reply);
+
+/* The counters as they are now. */
+void engine_report(struct engine *e, bool json, FILE *f);
+
+/* engine_operate: commands that every role has.  args is what follows the word. */
+void operate_flows(struct engine *e, const char *args, struct control_reply *reply);
+void operate_stats(struct engine *e, const char *args, struct control_reply *reply);
+void operate_drain(struct engine *e, const char *args, struct control_reply *reply);
+
+/* Was it told to end once it is empty, and is it? */
+bool operate_drained(struct engine *e);
 
 /* Answers commands. */
 void engine_serve_control(struct engine *e, uint32_t ready);

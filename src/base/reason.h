@@ -48,6 +48,7 @@
 	X(MODE_BYPASS,     "mode-bypass",       "left alone: mode or port says so") \
 	X(SYN_TFO,         "syn-tfo",           "left alone: the client uses TCP Fast Open itself") \
 	X(SYN_DATA,        "syn-data",          "left alone: SYN with data") \
+	X(DRAINING,        "draining",          "left alone: no new connections are taken") \
 	X(SYN_AUTH,        "syn-auth",          "left alone: TCP-AO or TCP-MD5 signs the numbers") \
 	X(SYN_JOIN,        "syn-mp-join",       "left alone: MPTCP join") \
 	X(SYN_UNLEARNT,    "syn-unlearnt",      "not promised: the server's options are not known yet") \

@@ -23,8 +23,11 @@ int cmd_replica_failover(int argc, char **argv);
 int cmd_replica_mirror(int argc, char **argv);
 int cmd_accel_doctor(int argc, char **argv);
 int cmd_replica_rewrite(int argc, char **argv);
+int cmd_drain(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
+int cmd_flows(int argc, char **argv);
 int cmd_replay(int argc, char **argv);
+int cmd_stats(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 int cmd_wire(int argc, char **argv);
 #endif

@@ -9,7 +9,9 @@ const struct command commands[] = {
 	{ "accel near", cmd_accel_near, "answer SYNs at once beside the client (0-RTT)" },
 	{ "accel doctor", cmd_accel_doctor, "say what is wrong with the devices for accel near, and what mends it" },
 #endif
+	{ "drain",      cmd_drain,      "let a running suture take no new connections" },
 	{ "explain",    cmd_explain,    "draw the connections of captures as ladders, of both sides of a box" },
+	{ "flows",      cmd_flows,      "list the connections of a running suture" },
 	{ "replay",     cmd_replay,     "run a role over captures, on the captures' time" },
 #ifdef HAVE_REPLICA_REWRITE
 	{ "replica compare", cmd_replica_compare, "let out what two servers agree on" },
@@ -18,6 +20,7 @@ const struct command commands[] = {
 	{ "replica mirror", cmd_replica_mirror, "pass frames on, and copy them to a third port" },
 	{ "replica rewrite", cmd_replica_rewrite, "translate a secondary's numbers into the primary's" },
 #endif
+	{ "stats",      cmd_stats,      "print the counters of a running suture" },
 #ifdef HAVE_WIRE
 	{ "wire",       cmd_wire,       "join two devices by a modelled link: delay, loss, rate" },
 #endif

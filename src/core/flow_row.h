@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/seq.h"
 #include "base/time.h"
 #include "core/quad.h"
 

@@ -540,14 +540,19 @@ static void *ask(void *arg)
 /* Commands: the engine's own, the role's, answered and not. */
 static void takes_commands(void **state)
 {
-	static const char want[] = "ok talker\n"
-				   "error ping takes no arguments\n"
-				   "= all of it\nok heard\n"
-				   "error talker did not answer\n"
-				   "= all of it\nok heard\n"
-				   "= help: list the commands\n"
-				   "= ping: say which role runs here\n"
-				   "ok all others are for talker\n";
+	static const char want[] =
+		"ok talker\n"
+		"error ping takes no arguments\n"
+		"= all of it\nok heard\n"
+		"error talker did not answer\n"
+		"= all of it\nok heard\n"
+		"= help: list the commands\n"
+		"= ping: say which role runs here\n"
+		"= flows [json] [FROM]: list connections, some hundred from FROM on\n"
+		"= stats [json]: print the counters\n"
+		"= drain [end | off]: take no new connections; end once the last is gone; or take "
+		"them again\n"
+		"ok all others are for talker\n";
 	struct port *in = mem_open("in", &arena), *notes = mem_open("notes", &arena);
 	char path[] = "/tmp/engine_test.XXXXXX";
 	struct asker a = { .path = path, .engine = pthread_self() };

@@ -143,6 +143,8 @@ struct near {
 	struct cold *cold;
 	struct flow_list owing, closed;
 	uint16_t max_cells; /* of one flow */
+	uint32_t living; /* flows that cannot go on without us */
+	bool draining; /* nothing new is promised */
 	sut_time full_until; /* no room lately: nothing new is promised until then */
 	struct outbox *out; /* of this call */
 	sut_time now; /* of this call */
@@ -155,6 +157,9 @@ struct passing {
 	unsigned port; /* where it came in */
 	uint32_t flow; /* FLOW_NONE if it belongs to none */
 };
+
+/* command.c */
+void command(struct near *n, const struct packet *p);
 
 /* near.c */
 void pass_on(struct near *n, const struct passing *in);

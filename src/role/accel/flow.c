@@ -179,6 +179,12 @@ static bool ended(enum flow_state s)
 	return s == FS_CLOSED || s == FS_BROKEN || s == FS_ABORTED;
 }
 
+/* Does a flow in this state need the box to go on? */
+static bool lives(enum flow_state s)
+{
+	return s == FS_KEPT || s == FS_FORWARDED || s == FS_ANSWERED || s == FS_OPEN;
+}
+
 /* The one writer of a flow's state: trace and timer hang off it. */
 void set_state(struct near *n, uint32_t f, enum flow_state s, const char *why)
 {
@@ -197,6 +203,7 @@ void set_state(struct near *n, uint32_t f, enum flow_state s, const char *why)
 	}
 	if (c->state != FS_FREE && !ended((enum flow_state)c->state) && (s == FS_FREE || ended(s)))
 		count_event(&n->env, EV_FLOWS_CLOSED);
+	n->living += (uint32_t)lives(s) - (uint32_t)lives((enum flow_state)c->state);
 	c->state = (uint8_t)s;
 	c->since = n->now;
 	if (s == FS_FREE || ended(s))

@@ -260,6 +260,11 @@ static void near_input(void *role, const struct burst *in, struct outbox *out)
 	n->out = out;
 	n->now = in->now;
 	owe_pay_all(n);
+	if (in->port == ACCEL_CONTROL) {
+		for (unsigned i = 0; i < in->n; i++)
+			command(n, in->pkts[i]);
+		return;
+	}
 	look_up(n, in, &l);
 	for (unsigned i = 0; i < in->n; i++)
 		one(n, in, &l, i);
@@ -402,6 +407,7 @@ static void *near_init(void *block, const void *config, const struct role_env *e
 static const struct port_desc ports[] = {
 	[ACCEL_CLIENT] = { .name = "client", .kind = PORT_FRAMES },
 	[ACCEL_SERVER] = { .name = "server", .kind = PORT_FRAMES },
+	[ACCEL_CONTROL] = { .name = "control", .kind = PORT_MSGS, .optional = true },
 	{ .name = NULL },
 };
 

@@ -13,7 +13,7 @@
 #include "base/time.h"
 #include "role/role.h"
 
-enum { ACCEL_CLIENT, ACCEL_SERVER }; /* port indexes */
+enum { ACCEL_CLIENT, ACCEL_SERVER, ACCEL_CONTROL }; /* port indexes */
 
 /* clang-format off */
 #define ACCEL_MODES(X) \

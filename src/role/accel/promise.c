@@ -330,6 +330,10 @@ void client_syn(struct near *n, struct passing *in, const struct flow_key *k)
 		leave_alone(n, in, why);
 		return;
 	}
+	if (n->draining) {
+		leave_alone(n, in, R_DRAINING);
+		return;
+	}
 	if (n->full_until > n->now) {
 		/* Perhaps its first copy passed, and the server is answering that. */
 		leave_alone(n, in, R_FLOWS_FULL);

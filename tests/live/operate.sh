@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: MIT
+# What operators ask a running box: its connections, its counters, to take no new ones.
+# shellcheck source=tests/live/live.sh
+. "$(dirname "$0")/live.sh"
+
+ctl() {
+	"$SUTURE" "$@" --control "$LAB/ctl"
+}
+
+# A connection that stays open for the time of the test.
+chatting() {
+	lab_start chat client "$PEER" chat $SERVER4 9001 100000
+	sleep 0.5
+	lab_alive chat
+}
+
+listed() {
+	ctl flows >"$LAB/flows" && grep -E "^192\.0\.2\.1\.[0-9]+ +192\.0\.2\.2\.9001 +hold +OPEN +[0-9]+ +[0-9]+ +0 " "$LAB/flows" &&
+		head -n 1 "$LAB/flows" | grep -q '^NEAR .* STATE '
+}
+
+listed_json() {
+	ctl flows --json >"$LAB/flows.json" &&
+		grep -E '^\{"src":"192\.0\.2\.1","sport":[0-9]+,"dst":"192\.0\.2\.2","dport":9001,"mode":"hold","state":"OPEN","shift_near":0,' "$LAB/flows.json"
+}
+
+counted() {
+	ctl stats >"$LAB/stats" && awk '$1 == "promised" && $2 > 0 { found = 1 } END { exit !found }' "$LAB/stats" &&
+		ctl stats --json >"$LAB/stats.json" && grep -q '^{"role":"accel-near","events":{.*"promised":' "$LAB/stats.json" &&
+		[ "$(wc -l <"$LAB/stats.json")" = 1 ]
+}
+
+drained() {
+	ctl drain | tee "$LAB/drain" | grep -q '^1 connections need it still$' || { cat "$LAB/drain"; return 1; }
+	drained_was=$(ctl stats | awk '$1 == "promised" { print $2 }')
+	small && [ "$(ctl stats | awk '$1 == "promised" { print $2 }')" = "$drained_was" ] && lab_alive chat
+}
+
+undrained() {
+	ctl drain --off && small && [ "$(ctl stats | awk '$1 == "promised" { print $2 }')" -gt "$drained_was" ]
+}
+
+ends() {
+	ctl drain --end || return 1
+	sleep 0.5
+	lab_alive box && lab_alive chat || { echo "it did not wait for its last connection"; return 1; }
+	lab_end chat
+	for i in 1 2 3 4 5 6 7 8 9 10; do
+		lab_alive box || break
+		sleep 0.2
+	done
+	! lab_alive box && grep -q 'drained: no connection is left' "$LAB/box.out"
+}
+
+LAB_WIRE=no
+live_up gso
+LIVE_WHERE='operate: '
+lab_nginx
+serve echo 9001
+accel hold far --control "$LAB/ctl"
+lab_reach
+check 'pages' small
+check 'a first connection, that teaches' chat $SERVER4 9001
+check 'a connection that stays' chatting
+check 'flows' listed
+check 'flows, JSON' listed_json
+check 'stats' counted
+check 'drain' drained
+check 'drain off' undrained
+live_mode=none
+check 'drain, then end' ends
+live_down
+exit $LIVE_FAILED
