@@ -11,7 +11,8 @@
  * (the secondary is a copy of the primary now: what waits of the primary goes out, what waits of the secondary is dropped); in
  * "COLO_USERSPACE_PROXY_INIT", answered by "COLO_COMPARE_GET_XEN_INIT".
  * Commands at control: "checkpoint" does as COLO_CHECKPOINT; "failover": the primary is dead, what waits of it goes out as far as
- * the secondary has produced the same and is dropped beyond, and from then on what the secondary sends goes out as it comes.
+ * the secondary has produced the same and is dropped beyond; then goes out what waits of the secondary, and from then on what it
+ * sends, as it comes.  What still comes from the primary is dropped and counted.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,7 +29,8 @@ struct replica_compare_config {
 	sut_time expired_scan_cycle; /* how often that is looked for: 1000 ms */
 	uint32_t max_queue_size; /* frames of one flow and side that wait: 1024 */
 	uint32_t max_flows; /* 16384 */
-	uint32_t hold_cells; /* 2 KB cells for waiting frames, of all flows: 65536 */
+	uint32_t
+		hold_cells; /* 2 KB cells for waiting frames, of all flows: 65536; a million at most */
 	sut_time idle_time; /* a flow without a packet and with nothing waiting is forgotten: 2 h */
 };
 
