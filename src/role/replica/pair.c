@@ -9,10 +9,11 @@
 /*
  * Theory of operation
  *
- * A flow is in the table from the client's SYN until one of: its timer, eviction, a refusal, or
+ * A flow is in the table from a SYN until one of: its timer, eviction, a refusal, or
  * the proof that its numbers cannot be known.  Its timer is a function of phase and state:
  *
  *     HALF                 half_open_time from the SYN; 1 s once what is held can only be given up
+ *     SYN_SENT, _RECEIVED  the same from the last change, though the shift is known
  *     ESTABLISHED, FIN_*   idle_time without a packet    (lazy: a packet only sets FLOW_SEEN)
  *     CLOSING              time_wait without a packet    (lazy)
  *     TIME_WAIT, CLOSED    time_wait from then on, whatever comes

@@ -10,11 +10,12 @@
  *   0 primary        in: what the clients send (the primary's mirror).  out: what the secondary sends, unless 2 or 4 says otherwise
  *   1 secondary      out: what the clients send.  in: what the secondary sends
  *   2 secondary-out  in: what the secondary sends, as 1.  out: what came in at 1, instead of 0
- *   3 primary-out    in: what the primary itself sends; only looked at (its SYN-ACK and SYN tell its numbers), never sent on
- *   4 compare        out: what the secondary sends, wherever it came in, instead of 0 and 2
+ *   3 primary-out    in: what the primary itself sends; looked at (its SYN and SYN-ACK tell its numbers), counted, never sent on
+ *   4 compare        out: what the secondary sends, wherever it came in, instead of 0 and 2.  What comes in is dropped and counted
  *   5 network        the clients themselves, once the primary is dead: nothing goes out before "failover", and what comes in is
- *                    dropped and counted; afterwards it takes the place of 0 in both ways, and frames at 0 are dropped and counted
- *   6 control        commands: "failover", "checkpoint" (role.h)
+ *                    dropped and counted; afterwards it takes the place of 0 in both ways, and of 2 and 4, and frames at 0 and 3 are
+ *                    dropped and counted.  Where it is not joined, all goes on its way after the failover as before, but for 3
+ *   6 control        commands: "failover", "checkpoint" (role.h); each takes the same time however many flows there are
  *
  * failover:   the primary is dead.  Flows that are translated stay so for as long as they live; the first TSval that goes to a
  *             client afterwards is no less than the last that it has seen.  New connections pass untouched.
