@@ -248,6 +248,14 @@ static void data_fin(struct run *r)
 	secondary(r, server(r, FIN | ACK, 100, 0), "", "b");
 }
 
+/* The secondary goes on where the primary has finished: QEMU sees no payload that could differ. */
+static void fin_data(struct run *r)
+{
+	begin(r);
+	primary(r, server(r, FIN | ACK, 0, 0), "", "");
+	secondary(r, server(r, ACK | PSH, 0, 100), "b", "!");
+}
+
 static void swapped(struct run *r)
 {
 	begin(r);
@@ -363,6 +371,7 @@ static const struct {
 	{ "same payload at another seq", "seq off by a constant", shifted },
 	{ "RST against data", "RST against data", rst_data },
 	{ "FIN against ACK", "FIN against ACK, data and FIN against data", fin_ack },
+	{ "FIN against data", "FIN against ACK, data and FIN against data", fin_data },
 	{ "data and FIN against data", "FIN against ACK, data and FIN against data", data_fin },
 	{ "secondary's segments swapped", "S's segments out of order", swapped },
 	{ "retransmission by the primary alone", "P repeats what was compared", again },
