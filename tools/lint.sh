@@ -67,7 +67,7 @@ shell() {
 
 # Packet scripts and documents open with what they are about.
 licence() {
-	files | grep -vE '\.(md|pkt|inc|pcap|pcapng|svg|png)$|^LICENSE$|^\.(gitignore|editorconfig|clang-format)$|/(corpus|seeds?|figures)/|/\.gitignore$' |
+	files | grep -vE '\.(md|pkt|inc|pcap|pcapng|svg|png)$|^LICENSE$|^\.(gitignore|editorconfig|clang-format)$|/(corpus|seeds?|figures|golden)/|/\.gitignore$' |
 	while read -r f; do
 		head -n 3 "$f" | grep -q 'SPDX-License-Identifier: ' || echo "$f: no SPDX line among its first three"
 	done
