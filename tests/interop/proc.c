@@ -50,6 +50,14 @@ static void on_signal(int sig)
 	exit(1);
 }
 
+/* A fault of the test itself: nothing is left behind then either. */
+static void on_fault(int sig)
+{
+	(void)signal(sig, SIG_DFL);
+	clean_up();
+	(void)raise(sig);
+}
+
 bool proc_setup(void)
 {
 	const char *tmp = getenv("TMPDIR");
@@ -67,6 +75,8 @@ bool proc_setup(void)
 	(void)signal(SIGTERM, on_signal);
 	(void)signal(SIGINT, on_signal);
 	(void)signal(SIGALRM, on_signal);
+	(void)signal(SIGABRT, on_fault);
+	(void)signal(SIGSEGV, on_fault);
 	return true;
 }
 
@@ -95,6 +105,8 @@ static void become(char *const *argv, const char *log, pid_t parent)
 	for (int i = 3; i < 256; i++)
 		(void)close(i);
 	(void)signal(SIGPIPE, SIG_DFL);
+	(void)signal(SIGABRT, SIG_DFL);
+	(void)signal(SIGSEGV, SIG_DFL);
 	execvp(argv[0], argv);
 	perror(argv[0]);
 	_exit(127);
