@@ -47,6 +47,10 @@ const struct option_desc engine_option_table[] = {
 	  .help = "record all frames: a file, or a directory for a file per port" },
 	{ .name = "control", .kind = OPTION_STRING, FIELD(control), .arg = "PATH",
 	  .help = "take commands at this unix socket" },
+	{ .name = "journal", .kind = OPTION_STRING, FIELD(journal), .arg = "FILE",
+	  .help = "keep connections in this file as they come: a kill loses none" },
+	{ .name = "journal-salvage", .kind = OPTION_FLAG, FIELD(journal_salvage),
+	  .help = "of a damaged journal use what lies before the damage" },
 	{ .name = "state", .kind = OPTION_STRING, FIELD(state), .arg = "FILE",
 	  .help = "keep connections in this file from one run to the next" },
 	{ .name = NULL },
@@ -127,6 +131,7 @@ void engine_flush(struct engine *e)
 {
 	struct outbox *o = &e->runner.out;
 
+	engine_flush_journal(e);
 	for (unsigned i = 0; i < o->n; i++) {
 		struct port_slot *s;
 
@@ -170,7 +175,7 @@ static sut_time next_deadline(const struct engine *e)
 {
 	sut_time t = runner_deadline(&e->runner);
 
-	if (engine_ready_ports(e) || e->control_more)
+	if (engine_ready_ports(e) || e->control_more || e->journal_more)
 		return 0;
 	t = earlier(t, earlier(e->next_report, e->next_pump));
 	t = earlier(t, e->next_drain);
@@ -208,6 +213,7 @@ static int run(struct engine *e)
 		expire(e);
 		engine_read_ports(e, ev.ready | engine_ready_ports(e));
 		engine_serve_control(e, ev.ready);
+		engine_turn_journal(e);
 		report_if_due(e, ev.report);
 		if (operate_drained(e)) {
 			log_line(&e->log, LOG_NOTICE, "drained: no connection is left");
@@ -247,6 +253,8 @@ static int open_runner(struct engine *e)
 		env.trace = engine_trace;
 		env.trace_ctx = e;
 	}
+	if (err == 0 && engine_open_journal(e, &env) != 0)
+		return -1; /* said already */
 	if (err == 0)
 		err = runner_open(&e->runner, e->cfg->ops, e->cfg->role_config, &env);
 	if (err)
@@ -327,6 +335,7 @@ static int run_opened(struct engine *e)
 	}
 	if (load_state(e) != 0)
 		goto out;
+	engine_replay_journal(e);
 	if (e->cfg->opened)
 		e->cfg->opened(e->cfg->opened_ctx);
 	engine_tick(e);
@@ -379,6 +388,7 @@ int engine_run(const struct engine_config *cfg)
 out_runner:
 	runner_close(&e->runner);
 out_control:
+	engine_close_journal(e);
 	if (e->control)
 		control_close(e->control);
 out:

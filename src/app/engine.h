@@ -33,6 +33,8 @@ struct engine_options {
 	const char *control; /* path of the socket for commands; NULL: none */
 	const char *
 		state; /* the role's records are restored from there, and saved to it at the end; NULL: not */
+	const char *journal; /* a file that keeps records as they come into being; NULL: none */
+	bool journal_salvage; /* use what lies before damage */
 };
 
 extern const struct option_desc engine_option_table[];

@@ -14,6 +14,7 @@
 
 struct control;
 struct control_reply;
+struct journal;
 
 struct engine {
 	const struct engine_config *cfg;
@@ -31,6 +32,8 @@ struct engine {
 	uint32_t watched; /* ports whose descriptor is in the loop */
 	bool failed;
 
+	struct journal *journal; /* NULL: none */
+	bool journal_more; /* it wants to go on soon */
 	struct control *control; /* NULL: no socket */
 	bool control_more; /* it wants to go on at once */
 	sut_time
@@ -70,6 +73,21 @@ void engine_ask_role(struct engine *e, const char *line, struct control_reply *r
 
 /* The counters as they are now. */
 void engine_report(struct engine *e, bool json, FILE *f);
+
+/* engine_journal: records that outlive the process. */
+
+/* Opens the journal, if there is to be one, and sets env up for it (its secret too): 0, or -errno (said already). */
+int engine_open_journal(struct engine *e, struct role_env *env);
+
+/* Gives the role what the journal has. */
+void engine_replay_journal(struct engine *e);
+
+/* Writes what was kept in this turn: before any packet of it leaves. */
+void engine_flush_journal(struct engine *e);
+
+/* Some more of what it has to do in the background. */
+void engine_turn_journal(struct engine *e);
+void engine_close_journal(struct engine *e);
 
 /* engine_operate: commands that every role has.  args is what follows the word. */
 void operate_flows(struct engine *e, const char *args, struct control_reply *reply);

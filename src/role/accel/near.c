@@ -422,4 +422,5 @@ const struct role_ops accel_near_ops = {
 	.save = near_save,
 	.restore = near_restore,
 	.list = near_list,
+	.journals = true,
 };

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/* engine_journal - joins a role's records to the journal. */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "app/engine_inside.h"
+#include "app/journal.h"
+
+static void keep(void *ctx, const struct record *r)
+{
+	struct engine *e = ctx;
+
+	journal_put(e->journal, r);
+}
+
+int engine_open_journal(struct engine *e, struct role_env *env)
+{
+	const struct engine_options *o = &e->cfg->opt;
+	char why[600];
+	int err;
+
+	if (!o->journal)
+		return 0;
+	if (o->state || !e->cfg->ops->journals) {
+		log_line(&e->log, LOG_ERROR,
+			 o->state ? "--journal and --state do the same: give one of them"
+				  : "--journal: %s keeps none; see --state",
+			 e->cfg->ops->name);
+		return -EINVAL;
+	}
+	err = journal_open(o->journal, e->cfg->ops, o->journal_salvage, env->secret, &e->journal,
+			   why, sizeof why);
+	if (err) {
+		log_line(&e->log, LOG_ERROR, "%s", why);
+		return err;
+	}
+	env->journal = keep;
+	env->journal_ctx = e;
+	return 0;
+}
+
+void engine_replay_journal(struct engine *e)
+{
+	struct journal_counts c;
+
+	if (!e->journal)
+		return;
+	engine_tick(e);
+	journal_replay(e->journal, e->runner.role, e->now, e->ports.wall, &c);
+	if (c.records || c.cut || c.salvaged_at)
+		log_line(&e->log, LOG_NOTICE,
+			 "journal %s: %" PRIu32 " records, %" PRIu32 " of them refused",
+			 e->cfg->opt.journal, c.records, c.refused);
+	if (c.cut)
+		log_line(&e->log, LOG_NOTICE,
+			 "journal: the last record was cut short: %" PRIu32 " bytes taken off",
+			 c.cut);
+	if (c.salvaged_at)
+		log_line(&e->log, LOG_ERROR,
+			 "journal: damaged at byte %" PRIu64 ": what lies behind is lost",
+			 c.salvaged_at);
+}
+
+void engine_flush_journal(struct engine *e)
+{
+	if (e->journal && !journal_flush(e->journal, e->ports.wall))
+		log_line(&e->log, LOG_ERROR, "%s", journal_error(e->journal));
+}
+
+void engine_turn_journal(struct engine *e)
+{
+	e->journal_more = e->journal &&
+			  journal_turn(e->journal, e->runner.role, e->now, e->ports.wall);
+}
+
+void engine_close_journal(struct engine *e)
+{
+	if (!e->journal)
+		return;
+	engine_flush_journal(e);
+	journal_close(e->journal);
+	e->journal = NULL;
+}

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: MIT */
+#include "app/journal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+/* A role of numbers: a record says that a number is there (REC_ACCEL_SERVER), or is no more (REC_FLOW_END). */
+#define NUMBERS 200000u
+
+struct numbers {
+	bool there[NUMBERS];
+	uint32_t restored;
+	sut_time last; /* the time that the last restored record was given */
+};
+
+static void number_record(struct record *r, enum record_kind kind, uint32_t n)
+{
+	uint8_t filling[60] = { 1 };
+
+	record_begin(r, kind, 1);
+	record_put32(r, n);
+	record_put(r, filling, sizeof filling);
+	record_end(r);
+}
+
+static size_t save(const void *role, uint32_t *cursor, sut_time now, struct record *ret_r)
+{
+	const struct numbers *s = role;
+
+	(void)now;
+	while (*cursor < NUMBERS && !s->there[*cursor])
+		(*cursor)++;
+	if (*cursor == NUMBERS)
+		return 0;
+	number_record(ret_r, REC_ACCEL_SERVER, (*cursor)++);
+	return ret_r->len;
+}
+
+static int restore(void *role, const struct record *r, sut_time now)
+{
+	struct numbers *s = role;
+	struct record_reader rd;
+	uint32_t n;
+
+	if (record_open(r, &rd) != 0)
+		return -EINVAL;
+	n = record_take32(&rd);
+	if (rd.failed || n >= NUMBERS)
+		return -EINVAL;
+	s->there[n] = rd.kind == REC_ACCEL_SERVER;
+	s->restored++;
+	s->last = now;
+	return 0;
+}
+
+static const struct role_ops ops = {
+	.name = "numbers", .save = save, .restore = restore, .journals = true
+};
+static const struct role_ops other_ops = {
+	.name = "letters", .save = save, .restore = restore, .journals = true
+};
+
+static char path[64];
+
+static int setup(void **state)
+{
+	*state = calloc(2, sizeof(struct numbers));
+	snprintf(path, sizeof path, "/tmp/sut-journal-%d", (int)getpid());
+	unlink(path);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	char next[80];
+
+	free(*state);
+	unlink(path);
+	snprintf(next, sizeof next, "%s.new", path);
+	assert_int_not_equal(access(next, F_OK), 0);
+	return 0;
+}
+
+static struct journal *open_it(uint8_t secret[16])
+{
+	struct journal *j;
+	char why[500];
+	int err = journal_open(path, &ops, false, secret, &j, why, sizeof why);
+
+	if (err)
+		print_message("%s\n", why);
+	assert_int_equal(err, 0);
+	return j;
+}
+
+/* The number comes, or goes, in the role and in the journal. */
+static void tell(struct journal *j, struct numbers *s, uint32_t n, bool there)
+{
+	struct record r;
+
+	s->there[n] = there;
+	number_record(&r, there ? REC_ACCEL_SERVER : REC_FLOW_END, n);
+	journal_put(j, &r);
+}
+
+/* What a process that begins anew knows: the same as s, and how many records that took. */
+static struct journal_counts same_again(struct numbers *s, struct numbers *ret_new)
+{
+	uint8_t secret[16] = { 0 };
+	struct journal_counts c;
+	struct journal *j = open_it(secret);
+
+	memset(ret_new, 0, sizeof *ret_new);
+	journal_replay(j, ret_new, SUT_MS(1000), SUT_MS(1000000), &c);
+	journal_close(j);
+	assert_int_equal(c.refused, 0);
+	assert_memory_equal(s->there, ret_new->there, sizeof s->there);
+	return c;
+}
+
+static void what_was_flushed_is_there_after_a_kill(void **state)
+{
+	struct numbers *s = *state;
+	uint8_t secret[16] = { 1, 2, 0xab }, again[16] = { 9 };
+	struct journal *j = open_it(secret), *k;
+	struct journal_counts c;
+
+	for (uint32_t i = 0; i < 100; i++) {
+		tell(j, s, i, true);
+		assert_true(journal_flush(j, SUT_MS(1000)));
+	}
+	tell(j, s, 7, false);
+	assert_true(journal_flush(j, SUT_MS(1000)));
+	/* Another cannot have it meanwhile. */
+	{
+		char why[500];
+
+		assert_int_equal(journal_open(path, &ops, false, again, &k, why, sizeof why),
+				 -EBUSY);
+		assert_non_null(strstr(why, "another suture"));
+	}
+	journal_close(j); /* nothing is left to be written: as if it had been killed */
+	c = same_again(s, s + 1);
+	assert_int_equal(c.records, 101);
+	k = open_it(again);
+	assert_memory_equal(again, secret, sizeof secret);
+	journal_close(k);
+}
+
+static void times_are_told_over_the_gap(void **state)
+{
+	struct numbers *s = *state;
+	uint8_t secret[16] = { 0 };
+	struct journal *j = open_it(secret);
+	struct journal_counts c;
+
+	tell(j, s, 1, true);
+	assert_true(journal_flush(j, SUT_MS(500000)));
+	journal_close(j);
+	j = open_it(secret);
+	journal_replay(j, s + 1, SUT_MS(700000), SUT_MS(530000), &c);
+	assert_int_equal((s + 1)->last, SUT_MS(670000)); /* 30 s ago */
+	journal_close(j);
+	j = open_it(secret);
+	journal_replay(j, s + 1, SUT_MS(1000), SUT_MS(530000), &c);
+	assert_int_equal((s + 1)->last, 1); /* this clock began later */
+	journal_close(j);
+}
+
+static long size_of(const char *name)
+{
+	struct stat st;
+
+	return stat(name, &st) == 0 ? (long)st.st_size : -1;
+}
+
+static void cut_end_is_taken_off(void **state)
+{
+	struct numbers *s = *state;
+	uint8_t secret[16] = { 0 };
+	struct journal *j = open_it(secret);
+	struct journal_counts c;
+	long size;
+
+	for (uint32_t i = 0; i < 10; i++)
+		tell(j, s, i, true);
+	assert_true(journal_flush(j, SUT_MS(1000)));
+	journal_close(j);
+	size = size_of(path);
+	s->there[9] = false;
+	for (long cut = 1; cut < 70; cut += 11) {
+		assert_int_equal(truncate(path, size - cut), 0);
+		j = open_it(secret);
+		memset(s + 1, 0, sizeof *s);
+		journal_replay(j, s + 1, SUT_MS(1000), SUT_MS(1000), &c);
+		assert_int_equal(c.records, 9);
+		assert_int_equal(c.cut > 0 || cut > 1, 1);
+		/* It goes on behind the last whole one. */
+		tell(j, s + 1, 9, true);
+		assert_true(journal_flush(j, SUT_MS(1000)));
+		journal_close(j);
+		assert_true(size_of(path) >= size);
+	}
+	s->there[9] = true;
+	(void)same_again(s, s + 1);
+}
+
+static void damage_is_refused_with_a_way_on(void **state)
+{
+	struct numbers *s = *state;
+	uint8_t secret[16] = { 0 };
+	struct journal *j = open_it(secret);
+	struct journal_counts c;
+	char why[500];
+	FILE *f;
+
+	for (uint32_t i = 0; i < 10; i++)
+		tell(j, s, i, true);
+	assert_true(journal_flush(j, SUT_MS(1000)));
+	journal_close(j);
+	f = fopen(path, "r+");
+	assert_non_null(f);
+	fseek(f, size_of(path) - 200, SEEK_SET);
+	fputc(0x5a, f);
+	fclose(f);
+	assert_int_equal(journal_open(path, &ops, false, secret, &j, why, sizeof why), -EBADMSG);
+	assert_non_null(strstr(why, "damaged at byte"));
+	assert_non_null(strstr(why, "--journal-salvage"));
+	assert_int_equal(journal_open(path, &ops, true, secret, &j, why, sizeof why), 0);
+	journal_replay(j, s + 1, SUT_MS(1000), SUT_MS(1000), &c);
+	assert_int_equal(c.records, 7);
+	assert_true(c.salvaged_at > 0);
+	journal_close(j);
+	j = open_it(secret); /* whole again */
+	journal_close(j);
+}
+
+static void strangers_are_refused(void **state)
+{
+	uint8_t secret[16] = { 0 };
+	struct journal *j = open_it(secret);
+	char why[500];
+	FILE *f;
+
+	(void)state;
+	journal_close(j);
+	assert_int_equal(journal_open(path, &other_ops, true, secret, &j, why, sizeof why),
+			 -EBADMSG);
+	assert_non_null(strstr(why, "another role"));
+	f = fopen(path, "w");
+	fputs("something else\n", f);
+	fclose(f);
+	assert_int_equal(journal_open(path, &ops, true, secret, &j, why, sizeof why), -EBADMSG);
+	f = fopen(path, "w");
+	fclose(f);
+	assert_int_equal(journal_open(path, &ops, true, secret, &j, why, sizeof why), -EBADMSG);
+	assert_int_equal(journal_open("/tmp", &ops, true, secret, &j, why, sizeof why), -EISDIR);
+	assert_int_equal(journal_open("/nowhere/at/all", &ops, true, secret, &j, why, sizeof why),
+			 -ENOENT);
+	assert_int_equal(journal_open("", &ops, true, secret, &j, why, sizeof why), -ENAMETOOLONG);
+}
+
+/* A long life of few numbers: the file does not grow without bound, and is right at any moment. */
+static void is_rewritten_a_little_a_turn(void **state)
+{
+	struct numbers *s = *state;
+	uint8_t secret[16] = { 0 };
+	struct journal *j = open_it(secret);
+	uint64_t most = 0, x = 1;
+	unsigned turns = 0;
+
+	for (uint32_t i = 0; i < 300000; i++) {
+		uint32_t n;
+
+		x = x * 6364136223846793005u + 1442695040888963407u;
+		n = (uint32_t)(x >> 40) % 5000;
+		tell(j, s, n, !s->there[n]);
+		if (i % 16 == 0) {
+			assert_true(journal_flush(j, SUT_MS(i)));
+			turns += journal_turn(j, s, SUT_MS(i), SUT_MS(i));
+		}
+		if (journal_size(j) > most)
+			most = journal_size(j);
+		if (i % 60000 == 59999) {
+			assert_true(journal_flush(j, SUT_MS(i)));
+			journal_close(j);
+			(void)same_again(s, s + 1);
+			j = open_it(secret);
+		}
+	}
+	assert_true(turns > 10);
+	assert_true(most < 8 * JOURNAL_SMALL);
+	assert_true(journal_flush(j, SUT_MS(1)));
+	journal_close(j);
+	(void)same_again(s, s + 1);
+}
+
+/* The file may not grow: it is said once, records are kept, and are there when there is room again. */
+static void full_disk_is_said_once(void **state)
+{
+	struct numbers *s = *state;
+	uint8_t secret[16] = { 0 };
+	struct journal *j = open_it(secret);
+	struct rlimit was, little = { .rlim_cur = 8000, .rlim_max = RLIM_INFINITY };
+	unsigned said = 0;
+
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
+	little.rlim_max = was.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &little), 0);
+	for (uint32_t i = 0; i < 500; i++) {
+		tell(j, s, i, true);
+		said += !journal_flush(j, SUT_MS(1000));
+	}
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
+	assert_int_equal(said, 1);
+	assert_non_null(strstr(journal_error(j), "would not survive"));
+	assert_true(journal_flush(j, SUT_MS(1000)));
+	journal_close(j);
+	(void)same_again(s, s + 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(what_was_flushed_is_there_after_a_kill, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(times_are_told_over_the_gap, setup, teardown),
+		cmocka_unit_test_setup_teardown(cut_end_is_taken_off, setup, teardown),
+		cmocka_unit_test_setup_teardown(damage_is_refused_with_a_way_on, setup, teardown),
+		cmocka_unit_test_setup_teardown(strangers_are_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(is_rewritten_a_little_a_turn, setup, teardown),
+		cmocka_unit_test_setup_teardown(full_disk_is_said_once, setup, teardown),
+	};
+
+	signal(SIGXFSZ, SIG_IGN);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
