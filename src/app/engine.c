@@ -23,6 +23,7 @@
 #include "app/engine_inside.h"
 #include "app/notify.h"
 #include "app/report.h"
+#include "app/sandbox.h"
 #include "app/state.h"
 #include "proto/print.h"
 
@@ -51,6 +52,8 @@ const struct option_desc engine_option_table[] = {
 	  .help = "keep connections in this file as they come: a kill loses none" },
 	{ .name = "journal-salvage", .kind = OPTION_FLAG, FIELD(journal_salvage),
 	  .help = "of a damaged journal use what lies before the damage" },
+	{ .name = "no-sandbox", .kind = OPTION_FLAG, FIELD(no_sandbox),
+	  .help = "keep all privileges and system calls, for debugging" },
 	{ .name = "state", .kind = OPTION_STRING, FIELD(state), .arg = "FILE",
 	  .help = "keep connections in this file from one run to the next" },
 	{ .name = NULL },
@@ -317,6 +320,26 @@ static int store_state(struct engine *e)
 	return err;
 }
 
+/* Gives up what is not needed any more: 0, or -errno (said already). */
+static int enter_sandbox(struct engine *e)
+{
+	char why[300];
+	int err;
+
+	if (!e->cfg->sandbox)
+		return 0;
+	err = sandbox_enter(why, sizeof why);
+	if (err == -ENOSYS) {
+		log_line(&e->log, LOG_NOTICE, "sandbox: %s: going on without", why);
+		return 0;
+	}
+	if (err)
+		log_line(&e->log, LOG_ERROR, "sandbox: %s; --no-sandbox does without", why);
+	else if (!sandbox_is_built())
+		log_line(&e->log, LOG_INFO, "sandbox: no system calls are filtered in this build");
+	return err;
+}
+
 /* With everything open: 0 to 1 as the exit code. */
 static int run_opened(struct engine *e)
 {
@@ -341,6 +364,8 @@ static int run_opened(struct engine *e)
 	engine_tick(e);
 	if (e->cfg->opt.stats_interval)
 		e->next_report = e->now + e->cfg->opt.stats_interval;
+	if (enter_sandbox(e) != 0)
+		goto out;
 	announce(e);
 	code = run(e);
 	notify_manager("STOPPING=1");

@@ -33,6 +33,7 @@ struct engine_options {
 	const char *control; /* path of the socket for commands; NULL: none */
 	const char *
 		state; /* the role's records are restored from there, and saved to it at the end; NULL: not */
+	bool no_sandbox; /* for commands: they set engine_config.sandbox */
 	const char *journal; /* a file that keeps records as they come into being; NULL: none */
 	bool journal_salvage; /* use what lies before damage */
 };
@@ -54,6 +55,8 @@ struct engine_config {
 	void (*opened)(
 		void *ctx); /* called once all is open, before readiness; NULL: nothing to do */
 	void *opened_ctx;
+
+	bool sandbox; /* give up what is not needed once all is open (app/sandbox.h); for whole processes only */
 
 	struct engine_options opt;
 };

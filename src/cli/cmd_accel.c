@@ -107,5 +107,6 @@ int cmd_accel_near(int argc, char **argv)
 		warn(&ports);
 	e.spec[ACCEL_CLIENT] = ports.client;
 	e.spec[ACCEL_SERVER] = ports.server;
+	e.sandbox = !e.opt.no_sandbox;
 	return engine_run(&e);
 }

@@ -147,6 +147,7 @@ static int run(const struct replica_command *cmd, void *config, int argc, char *
 	e.role_error = role->config_error(config);
 	if (e.role_error)
 		return options_complain(&usage, "--%s", e.role_error);
+	e.sandbox = !e.opt.no_sandbox;
 	return engine_run(&e);
 }
 

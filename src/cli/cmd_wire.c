@@ -189,6 +189,7 @@ static int run(struct engine_config *e, const struct wire_flags *flags)
 	prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
 	e->opened = prepare;
 	e->opened_ctx = &d;
+	e->sandbox = !e->opt.no_sandbox;
 	code = engine_run(e);
 	for (unsigned i = 2; i-- > 0;)
 		offload_restore(&d.saved[i]);
