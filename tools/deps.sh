@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: MIT
 # deps.sh [build] [demo] [test] [stock] [bench] - installs what these jobs need and this Debian machine lacks; says what in one line.
 #
-# Where nothing is missing it does nothing, and touches no network.  Packages of servers (nginx, openssh-server, haproxy)
+# Where nothing is missing it does nothing, and touches no network.  Packages of servers (nginx, openssh-server, haproxy, redis-server)
 # would start a daemon when they are installed: for that time a policy forbids it, unless the machine has a policy of its own.
 set -eu
 
-build="gcc libc6-dev meson ninja-build pkg-config libcmocka-dev libpcap-dev libseccomp-dev"
+build="gcc libc6-dev meson ninja-build pkg-config libcmocka-dev libpcap-dev libconfuse-dev libseccomp-dev"
 demo="iproute2 ethtool nginx-light curl openssl procps"
 test="clang libclang-rt-14-dev clang-tidy clang-format cppcheck mandoc tcpdump tshark iperf3
-	openssh-server openssh-client netcat-openbsd qemu-system-x86"
+	openssh-server openssh-client netcat-openbsd redis-server rsync git qemu-system-x86"
 stock="qemu-system-x86 busybox-static cpio dash"
 bench="iperf3 tcpdump haproxy nftables conntrack qemu-system-x86"
 

@@ -56,6 +56,8 @@ const struct option_desc engine_option_table[] = {
 	  .help = "keep all privileges and system calls, for debugging" },
 	{ .name = "state", .kind = OPTION_STRING, FIELD(state), .arg = "FILE",
 	  .help = "keep connections in this file from one run to the next" },
+	{ .name = "config", .kind = OPTION_CONFIG, FIELD(config), .arg = "FILE",
+	  .help = "read settings from this file, before the other flags" },
 	{ .name = NULL },
 };
 /* clang-format on */

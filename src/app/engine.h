@@ -36,6 +36,7 @@ struct engine_options {
 	bool no_sandbox; /* for commands: they set engine_config.sandbox */
 	const char *journal; /* a file that keeps records as they come into being; NULL: none */
 	bool journal_salvage; /* use what lies before damage */
+	const char *config; /* the file of settings; NULL: none */
 };
 
 extern const struct option_desc engine_option_table[];

@@ -355,6 +355,7 @@ int option_set(const struct option_desc *d, void *config, const char *text, char
 	case OPTION_FLAG:
 		return set_flag(d, field, text, c);
 	case OPTION_STRING:
+	case OPTION_CONFIG:
 		memcpy(field, &text, sizeof text);
 		return 0;
 	case OPTION_ENUM:

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "app/config.h"
 #include "app/option_value.h"
 #include "base/compiler.h"
 
@@ -57,6 +58,7 @@ static const struct option_desc *find_short(const struct option_usage *u, char l
 struct cursor {
 	int i, argc;
 	char *const *argv;
+	const char **config; /* where set: only looks for the file of settings, and sets nothing */
 	char *err;
 	size_t err_size;
 };
@@ -85,7 +87,9 @@ static int apply(struct cursor *c, const struct option_desc *d, void *config, co
 	if (!value && takes_value(d))
 		return fail(c, "%s needs a value: %s%s%s", shown, d->arg ? d->arg : "VALUE",
 			    d->help ? ", " : "", d->help ? d->help : "");
-	if (option_set(d, config, value, why, sizeof why) != 0)
+	if (c->config && d->kind == OPTION_CONFIG)
+		*c->config = value;
+	if (!c->config && option_set(d, config, value, why, sizeof why) != 0)
 		return fail(c, "%s: %s", shown, why);
 	return 0;
 }
@@ -153,16 +157,16 @@ static int check_args(struct cursor *c, const struct option_usage *u, const stru
 	return 0;
 }
 
-int options_parse(const struct option_usage *u, int argc, char *const *argv,
-		  struct option_args *ret_args, char *ret_err, size_t err_size)
+static int read_words(const struct cursor *cur, const struct option_usage *u,
+		      struct option_args *ret_args)
 {
-	struct cursor c = { .argc = argc, .argv = argv, .err = ret_err, .err_size = err_size };
+	struct cursor c = *cur;
 	struct option_args args = { 0 };
 	bool ended = false;
 	int err = 0;
 
-	for (; c.i < argc; c.i++) {
-		const char *word = argv[c.i];
+	for (; c.i < c.argc; c.i++) {
+		const char *word = c.argv[c.i];
 
 		if (ended || word[0] != '-' || !word[1]) {
 			if (args.n == OPTIONS_ARGS_MAX)
@@ -183,6 +187,47 @@ int options_parse(const struct option_usage *u, int argc, char *const *argv,
 	if (err == 0)
 		*ret_args = args;
 	return err;
+}
+
+/* The file of settings that argv names; NULL: none, or a mistake that is found again. */
+static const char *find_config(const struct option_usage *u, int argc, char *const *argv)
+{
+	const char *path = NULL;
+	char why[400];
+	struct cursor c = {
+		.argc = argc,
+		.argv = argv,
+		.config = &path,
+		.err = why,
+		.err_size = sizeof why,
+	};
+	struct option_args ignored;
+
+	return read_words(&c, u, &ignored) == 0 ? path : NULL;
+}
+
+int options_parse(const struct option_usage *u, int argc, char *const *argv,
+		  struct option_args *ret_args, char *ret_err, size_t err_size)
+{
+	struct cursor c = { .argc = argc, .argv = argv, .err = ret_err, .err_size = err_size };
+	const char *path = find_config(u, argc, argv);
+	struct option_args args = { 0 };
+	struct config_file *file = NULL;
+	int err = 0;
+
+	if (path)
+		err = config_read(u, path, &file, ret_err, err_size);
+	if (err == 0)
+		err = read_words(&c, u, &args);
+	else
+		err = -EINVAL;
+	if (err) {
+		config_close(file);
+		return err;
+	}
+	args.file = file;
+	*ret_args = args;
+	return 0;
 }
 
 void options_defaults(const struct option_desc *table, void *config)
@@ -253,7 +298,7 @@ int options_complain(const struct option_usage *u, const char *fmt, ...)
 int options_run(const struct option_usage *u, int argc, char *const *argv,
 		struct option_args *ret_args)
 {
-	char why[400];
+	char why[2000]; /* lists what is known */
 	int err = options_parse(u, argc, argv, ret_args, why, sizeof why);
 
 	if (err == 1) {

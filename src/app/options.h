@@ -33,6 +33,7 @@ enum option_kind {
 	OPTION_PORTS,	/* "80,443,8000-8999", "all", "none": pairs of uint16_t first, last; replaces the list */
 	OPTION_LIST,	/* "1,5": numbers of uint32_t; replaces the list */
 	OPTION_STRINGS,	/* const char * each time the option is given: appended */
+	OPTION_CONFIG,	/* const char *: a file whose settings (config.h) come before those of all other flags */
 };
 /* clang-format on */
 
@@ -50,6 +51,7 @@ struct option_desc {
 	const char *const *names; /* OPTION_ENUM: names by value, ended by NULL */
 	size_t count_offset; /* lists: offset of a uint32_t that takes the number of entries; */
 	unsigned char counted; /* ... 1 if there is one: else the list ends with a zero entry */
+	unsigned char fixed; /* 1: cannot change while a command runs; texts never can */
 };
 
 #define OPTION_FIELD(type, field) \
@@ -71,12 +73,18 @@ struct option_usage {
 	const char *about; /* lines of text, each ended by a newline */
 	const struct option_group *groups;
 	unsigned min_args, max_args; /* how many arguments that are no options */
+	const char *const
+		*sections; /* that a file of settings may have, ended by NULL; NULL: any */
 };
 
 #define OPTIONS_ARGS_MAX 16
 
+struct config_file;
+
 /* What is left beside the options. */
 struct option_args {
+	struct config_file *
+		file; /* holds texts that the settings point to: config_close() it behind their last use */
 	unsigned n;
 	const char *arg[OPTIONS_ARGS_MAX];
 };
@@ -93,7 +101,7 @@ void options_defaults(const struct option_desc *table, void *config);
 
 /*
  * Reads argv[0..argc-1] (the command's words are not in it): --name=value, --name value, -x value, -xvalue, -- ends options.
- * In a name an underscore is as good as a hyphen.
+ * In a name an underscore is as good as a hyphen.  A file that an OPTION_CONFIG names is read first, wherever that stands.
  * Returns 0; 1 if --help or -h was met; -EINVAL with a sentence in ret_err that names the option.
  */
 int options_parse(const struct option_usage *u, int argc, char *const *argv,

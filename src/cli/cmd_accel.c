@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "app/config.h"
 #include "app/doctor.h"
 #include "app/engine.h"
 #include "app/options.h"
@@ -89,6 +90,7 @@ int cmd_accel_near(int argc, char **argv)
 			 "passes.\n"
 			 "Ends on SIGINT and SIGTERM; prints its counters on SIGUSR1.\n",
 		.groups = groups,
+		.sections = command_sections,
 	};
 	struct option_args args;
 	int code;
@@ -96,17 +98,19 @@ int cmd_accel_near(int argc, char **argv)
 	role->defaults(&cfg);
 	options_defaults(engine_option_table, &e.opt);
 	code = options_run(&usage, argc, argv, &args);
-	if (code < 0)
-		code = check_ports(&usage, &ports);
 	if (code >= 0)
 		return code;
+	code = check_ports(&usage, &ports);
 	e.role_error = role->config_error(&cfg);
-	if (e.role_error)
-		return options_complain(&usage, "--%s", e.role_error);
-	if (!e.opt.quiet)
+	if (code < 0 && e.role_error)
+		code = options_complain(&usage, "--%s", e.role_error);
+	if (code < 0 && !e.opt.quiet)
 		warn(&ports);
 	e.spec[ACCEL_CLIENT] = ports.client;
 	e.spec[ACCEL_SERVER] = ports.server;
 	e.sandbox = !e.opt.no_sandbox;
-	return engine_run(&e);
+	if (code < 0)
+		code = engine_run(&e);
+	config_close(args.file);
+	return code;
 }

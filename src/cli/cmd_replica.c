@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "app/config.h"
 #include "app/engine.h"
 #include "app/options.h"
 #include "base/compiler.h"
@@ -133,6 +134,7 @@ static int run(const struct replica_command *cmd, void *config, int argc, char *
 		.synopsis = cmd->synopsis,
 		.about = cmd->about,
 		.groups = groups,
+		.sections = command_sections,
 	};
 	struct option_args args;
 	int code;
@@ -140,15 +142,17 @@ static int run(const struct replica_command *cmd, void *config, int argc, char *
 	role->defaults(config);
 	options_defaults(engine_option_table, &e.opt);
 	code = options_run(&usage, argc, argv, &args);
-	if (code < 0)
-		code = check_ports(&usage, cmd->ports, role->ops->ports, e.spec);
 	if (code >= 0)
 		return code;
+	code = check_ports(&usage, cmd->ports, role->ops->ports, e.spec);
 	e.role_error = role->config_error(config);
-	if (e.role_error)
-		return options_complain(&usage, "--%s", e.role_error);
+	if (code < 0 && e.role_error)
+		code = options_complain(&usage, "--%s", e.role_error);
 	e.sandbox = !e.opt.no_sandbox;
-	return engine_run(&e);
+	if (code < 0)
+		code = engine_run(&e);
+	config_close(args.file);
+	return code;
 }
 
 int cmd_replica_rewrite(int argc, char **argv)

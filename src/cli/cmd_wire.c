@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 
+#include "app/config.h"
 #include "app/engine.h"
 #include "app/options.h"
 #include "cli/command.h"
@@ -226,6 +227,7 @@ int cmd_wire(int argc, char **argv)
 			 "names, or ports (if:eth0).  Frames are counted, lost and delayed as the\n"
 			 "segments that a cable would carry.\n",
 		.groups = groups,
+		.sections = command_sections,
 		.min_args = 2,
 		.max_args = 2,
 	};
@@ -241,15 +243,16 @@ int cmd_wire(int argc, char **argv)
 	if (code >= 0)
 		return code;
 	configure(l, &flags, &cfg);
-	if (wire_config_error(&cfg))
-		return options_complain(&usage, "--%s", wire_config_error(&cfg));
 	for (unsigned i = 0; i < 2; i++)
 		e.spec[i] = spec[i] = port_spec(args.arg[i]);
 	e.role_config = &cfg;
 	code = spec[0] && spec[1] ? check_ports(&usage, e.spec) : 1;
+	if (code < 0 && wire_config_error(&cfg))
+		code = options_complain(&usage, "--%s", wire_config_error(&cfg));
 	if (code < 0)
 		code = run(&e, &flags);
 	free(spec[0]);
 	free(spec[1]);
+	config_close(args.file);
 	return code;
 }

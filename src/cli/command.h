@@ -15,6 +15,9 @@ struct command {
 /* In the order of the help text; ends with NULL words. */
 extern const struct command commands[];
 
+/* Sections that a file of settings may have: the commands that read one, ended by NULL. */
+extern const char *const command_sections[];
+
 /* Each is in cmd_<name>.c. */
 int cmd_accel_near(int argc, char **argv);
 int cmd_replica_compare(int argc, char **argv);

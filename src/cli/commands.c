@@ -27,4 +27,17 @@ const struct command commands[] = {
 	{ "version",    cmd_version,    "print the version" },
 	{ NULL, NULL, NULL },
 };
+
+const char *const command_sections[] = {
+#ifdef HAVE_ACCEL_NEAR
+	"accel-near",
+#endif
+#ifdef HAVE_REPLICA_REWRITE
+	"replica-compare", "replica-mirror", "replica-rewrite",
+#endif
+#ifdef HAVE_WIRE
+	"wire",
+#endif
+	NULL,
+};
 /* clang-format on */
