@@ -34,6 +34,8 @@
 #define TURN_RECORDS 64u
 #define BUFFER_MAX ((size_t)8 << 20) /* what is kept while the file cannot be written */
 #define GROWTH 4u
+#define SHRINK_BYTES \
+	((uint64_t)1 << 20) /* of the retired file, a turn: giving it all back at once takes long */
 #define TIME_VERSION 1
 #define SECOND_NS 1000000000u
 
@@ -51,6 +53,8 @@ struct journal {
 	char path[PATH_MAX], next[PATH_MAX + 8];
 	uint8_t secret[16];
 	struct out file, rewrite;
+	int retired; /* the file before the last one, of no name any more; -1: none */
+	uint64_t retired_size; /* what is left of it */
 	uint64_t base; /* size when it was last rewritten, or opened */
 	uint32_t cursor; /* of the role's walk, while rewriting */
 	uint64_t lost; /* records that found no room in the buffer */
@@ -324,7 +328,7 @@ int journal_open(const char *path, const struct role_ops *ops, bool salvage, uin
 	if (!j)
 		return complain(ret_err, err_size, -ENOMEM, path, strerror(ENOMEM));
 	j->ops = ops;
-	j->file.fd = j->rewrite.fd = -1;
+	j->file.fd = j->rewrite.fd = j->retired = -1;
 	memcpy(j->secret, secret, sizeof j->secret);
 	if (!*path || snprintf(j->path, sizeof j->path, "%s", path) >= (int)sizeof j->path) {
 		err = complain(ret_err, err_size, -ENAMETOOLONG, path,
@@ -365,6 +369,8 @@ void journal_close(struct journal *j)
 		(void)drain(&j->file);
 	if (j->rewrite.fd >= 0)
 		(void)unlink(j->next);
+	if (j->retired >= 0)
+		close(j->retired);
 	close_out(&j->rewrite);
 	close_out(&j->file);
 	free(j->read);
@@ -450,24 +456,54 @@ const char *journal_error(const struct journal *j)
 	return j->error;
 }
 
+/*
+ * Puts the second file in the place of the first.  Exchanged names, for a file that takes the place of another by rename() is written to
+ * the disk on the spot by some file systems.
+ */
+static int take_place(const struct journal *j)
+{
+	if (renameat2(AT_FDCWD, j->next, AT_FDCWD, j->path, RENAME_EXCHANGE) == 0) {
+		(void)unlink(j->next);
+		return 0;
+	}
+	return rename(j->next, j->path) == 0 ? 0 : -errno;
+}
+
 static void finish(struct journal *j, sut_time wall)
 {
 	if (j->rewrite.len)
 		mark(j, &j->rewrite, wall);
-	if (drain(&j->rewrite) != 0 || rename(j->next, j->path) < 0) {
+	if (drain(&j->rewrite) != 0 || take_place(j) != 0) {
 		stop_rewriting(j);
 		return;
 	}
+	j->retired = j->file.fd;
+	j->retired_size = j->file.size;
+	j->file.fd = -1;
 	close_out(&j->file);
 	j->file = j->rewrite;
 	j->rewrite = (struct out){ .fd = -1 };
 	j->base = j->file.size;
 }
 
+/* Gives a piece of the retired file back. */
+static void shrink(struct journal *j)
+{
+	j->retired_size -= j->retired_size < SHRINK_BYTES ? j->retired_size : SHRINK_BYTES;
+	if (ftruncate(j->retired, (off_t)j->retired_size) == 0 && j->retired_size > 0)
+		return;
+	close(j->retired);
+	j->retired = -1;
+}
+
 bool journal_turn(struct journal *j, const void *role, sut_time now, sut_time wall)
 {
 	struct record r;
 
+	if (j->retired >= 0) {
+		shrink(j);
+		return j->retired >= 0;
+	}
 	if (j->rewrite.fd < 0) {
 		if (j->file.size < JOURNAL_SMALL || j->file.size < GROWTH * j->base || j->failing)
 			return false;
@@ -480,7 +516,7 @@ bool journal_turn(struct journal *j, const void *role, sut_time now, sut_time wa
 	for (unsigned i = 0; i < TURN_RECORDS; i++) {
 		if (!j->ops->save(role, &j->cursor, now, &r)) {
 			finish(j, wall);
-			return false;
+			return j->retired >= 0;
 		}
 		put_bytes(j, &j->rewrite, r.bytes, r.len);
 	}
