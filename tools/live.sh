@@ -17,11 +17,12 @@
 #   flood       hold, 4 s                                     hold, merge, 10 s
 #   cookie      merge gso wrap                                + strict
 #   operate     flows, stats, drain
+#   programs    merge strict wrap, without the slow ones      hold, merge x gso, strict wrap; redis, rsync, git too
 #   journal     hold gso wrap                                 + merge, strict
 #
 # Each test prints "ok NAME", "not ok NAME # why", "skip NAME # why".  These go to the file that $RESULTS names; failures are shown.
 set -u
-tests="basic options refused drops loss capture sackbreak doctor flood cookie operate journal"
+tests="basic options refused drops loss capture sackbreak doctor flood cookie operate journal programs"
 
 build=$1
 shift

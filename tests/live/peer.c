@@ -7,183 +7,41 @@
  *	peer chat HOST PORT COUNT		writes and reads COUNT lines with a peer echo, of growing length
  *	peer echo PORT				serves for ever: gives back what it gets
  *	peer greet PORT				serves for ever: speaks first (one line), then as echo
+ *	peer late PORT				serves for ever: as sink, but answers a second later, in two parts
+ *	peer early PORT				serves for ever: says "go" and half-closes, reads to the end, prints "BYTES SHA256"
+ *	peer ws PORT				serves for ever: a WebSocket that gives back each message
+ *	peer greeted HOST PORT COUNT		reads a line first, then as chat
+ *	peer upload HOST PORT BYTES		with a peer early: waits for its end, then sends; prints "BYTES SHA256"
+ *	peer crowd HOST PORT COUNT		COUNT connections at once with a peer echo, each with a line of its own
+ *	peer wschat HOST PORT COUNT		COUNT messages there and back over a WebSocket
  *	peer again HOST PORT COUNT SPORT	COUNT HTTP requests one after another, each from source port SPORT
  *	peer refused HOST PORT			connects and reads: prints how it ended, and after how many ms
  *	peer sha				the digest of standard input
  *
+ * Before the verb: --mptcp, --fastopen, --md5=ADDRESS (ends.h).
+ *
  * Exit codes: 0 all as it should be, 1 not, 2 bad usage.
  */
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netdb.h>
 #include <netinet/in.h>
+#include <linux/sockios.h>
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "ends.h"
 #include "sha256.h"
+#include "ws.h"
 
 #define CHUNK 65536u
 
 static uint8_t chunk[CHUNK];
-
-static int fail(const char *what)
-{
-	fprintf(stderr, "peer: %s: %s\n", what, strerror(errno));
-	return 1;
-}
-
-static double now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
-}
-
-static bool write_all(int fd, const void *p, size_t n)
-{
-	const uint8_t *b = p;
-
-	while (n) {
-		ssize_t w = write(fd, b, n);
-
-		if (w < 0 && errno == EINTR)
-			continue;
-		if (w <= 0)
-			return false;
-		b += w;
-		n -= (size_t)w;
-	}
-	return true;
-}
-
-/* Reads n bytes; what is there at the end of the stream. */
-static size_t read_all(int fd, void *p, size_t n)
-{
-	uint8_t *b = p;
-	size_t got = 0;
-
-	while (got < n) {
-		ssize_t r = read(fd, b + got, n - got);
-
-		if (r < 0 && errno == EINTR)
-			continue;
-		if (r <= 0)
-			break;
-		got += (size_t)r;
-	}
-	return got;
-}
-
-/* A connected socket, or -1; sport "" leaves the source port to the kernel. */
-static int connect_to(const char *host, const char *port, const char *sport)
-{
-	struct addrinfo hints = { .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV,
-				  .ai_socktype = SOCK_STREAM };
-	struct addrinfo *to, *from = NULL;
-	int fd, one = 1;
-
-	if (getaddrinfo(host, port, &hints, &to) != 0)
-		return errno = EINVAL, -1;
-	fd = socket(to->ai_family, SOCK_STREAM, 0);
-	if (fd < 0)
-		goto out;
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (*sport) {
-		hints.ai_family = to->ai_family;
-		hints.ai_flags |= AI_PASSIVE;
-		if (getaddrinfo(NULL, sport, &hints, &from) != 0 ||
-		    bind(fd, from->ai_addr, from->ai_addrlen) < 0)
-			goto bad;
-	}
-	/* The last use of a source port may still wait for the ACK of its FIN. */
-	for (int i = 0; i < 100; i++) {
-		if (connect(fd, to->ai_addr, to->ai_addrlen) == 0)
-			goto out;
-		if (errno != EADDRNOTAVAIL)
-			break;
-		usleep(10000);
-	}
-bad:
-	close(fd);
-	fd = -1;
-out:
-	freeaddrinfo(to);
-	if (from)
-		freeaddrinfo(from);
-	return fd;
-}
-
-/* Listens on both families and hands each connection to a child that runs serve(). */
-static int serve_for_ever(const char *port, int (*serve)(int fd))
-{
-	struct sockaddr_in6 a = { .sin6_family = AF_INET6,
-				  .sin6_port = htons((uint16_t)atoi(port)) };
-	int l = socket(AF_INET6, SOCK_STREAM, 0), one = 1, queue = 64;
-
-	signal(SIGCHLD, SIG_IGN);
-	setsockopt(l, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	setsockopt(l, IPPROTO_TCP, TCP_FASTOPEN, &queue, sizeof(queue));
-	if (l < 0 || bind(l, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(l, 512) < 0)
-		return fail("cannot listen");
-	printf("ready\n");
-	fflush(stdout);
-	for (;;) {
-		int fd = accept(l, NULL, NULL);
-
-		if (fd < 0)
-			continue;
-		if (fork() == 0) {
-			close(l);
-			_exit(serve(fd));
-		}
-		close(fd);
-	}
-}
-
-static int serve_sink(int fd)
-{
-	struct sha256 s;
-	unsigned long long total = 0;
-	char hex[SHA256_HEX], line[128];
-	ssize_t n;
-
-	sha256_init(&s);
-	while ((n = read(fd, chunk, CHUNK)) > 0) {
-		sha256_add(&s, chunk, (size_t)n);
-		total += (unsigned long long)n;
-	}
-	if (n < 0)
-		return 1;
-	sha256_end(&s, hex);
-	n = snprintf(line, sizeof(line), "%llu %s\n", total, hex);
-	return write_all(fd, line, (size_t)n) ? 0 : 1;
-}
-
-static int serve_echo(int fd)
-{
-	ssize_t n;
-
-	while ((n = read(fd, chunk, CHUNK)) > 0)
-		if (!write_all(fd, chunk, (size_t)n))
-			return 1;
-	return n < 0;
-}
-
-static int serve_greet(int fd)
-{
-	static const char hello[] = "220 server.example.org ready\r\n";
-
-	return write_all(fd, hello, sizeof(hello) - 1) ? serve_echo(fd) : 1;
-}
 
 /* Fills the chunk with bytes that depend on their place in the stream. */
 static void make_up(uint64_t *x)
@@ -196,30 +54,104 @@ static void make_up(uint64_t *x)
 	}
 }
 
-static int push(const char *host, const char *port, unsigned long long bytes, const char *sport)
+/* Reads to the end; the line that says how much it was. */
+static bool digest(int fd, char *ret_line, size_t room)
 {
-	int fd = connect_to(host, port, sport);
+	struct sha256 s;
+	unsigned long long total = 0;
+	char hex[SHA256_HEX];
+	ssize_t n;
+
+	sha256_init(&s);
+	while ((n = read(fd, chunk, CHUNK)) > 0) {
+		sha256_add(&s, chunk, (size_t)n);
+		total += (unsigned long long)n;
+	}
+	sha256_end(&s, hex);
+	snprintf(ret_line, room, "%llu %s\n", total, hex);
+	return n == 0;
+}
+
+static int serve_sink(int fd)
+{
+	char line[128];
+
+	return digest(fd, line, sizeof(line)) && ends_write(fd, line, strlen(line)) ? 0 : 1;
+}
+
+static int serve_late(int fd)
+{
+	char line[128];
+
+	if (!digest(fd, line, sizeof(line)))
+		return 1;
+	usleep(1000000);
+	if (!ends_write(fd, line, 10))
+		return 1;
+	usleep(200000);
+	return ends_write(fd, line + 10, strlen(line) - 10) ? 0 : 1;
+}
+
+static int serve_early(int fd)
+{
+	char line[128];
+
+	if (!ends_write(fd, "go\n", 3) || shutdown(fd, SHUT_WR) < 0)
+		return 1;
+	if (!digest(fd, line, sizeof(line)))
+		return 1;
+	fputs(line, stdout);
+	fflush(stdout);
+	return 0;
+}
+
+static int serve_echo(int fd)
+{
+	ssize_t n;
+
+	while ((n = read(fd, chunk, CHUNK)) > 0)
+		if (!ends_write(fd, chunk, (size_t)n))
+			return 1;
+	return n < 0;
+}
+
+static int serve_greet(int fd)
+{
+	static const char hello[] = "220 server.example.org ready\r\n";
+
+	return ends_write(fd, hello, sizeof(hello) - 1) ? serve_echo(fd) : 1;
+}
+
+/* Sends bytes that depend on their place, and half-closes; the line that says what they were. */
+static bool send_made_up(int fd, unsigned long long bytes, char *ret_line, size_t room)
+{
 	uint64_t x = 0x9e3779b97f4a7c15u ^ bytes;
-	char hex[SHA256_HEX], want[128], got[128] = "";
+	char hex[SHA256_HEX];
 	struct sha256 s;
 
-	if (fd < 0)
-		return fail("cannot connect");
 	sha256_init(&s);
 	for (unsigned long long left = bytes; left;) {
 		size_t n = left < CHUNK ? (size_t)left : CHUNK;
 
 		make_up(&x);
-		if (!write_all(fd, chunk, n))
-			return fail("cannot send");
+		if (!ends_write(fd, chunk, n))
+			return false;
 		sha256_add(&s, chunk, n);
 		left -= n;
 	}
 	shutdown(fd, SHUT_WR);
 	sha256_end(&s, hex);
-	snprintf(want, sizeof(want), "%llu %s\n", bytes, hex);
-	read_all(fd, got, sizeof(got) - 1);
-	close(fd);
+	snprintf(ret_line, room, "%llu %s\n", bytes, hex);
+	return true;
+}
+
+static int push(int fd, unsigned long long bytes)
+{
+	char want[128], got[128] = "";
+
+	if (!send_made_up(fd, bytes, want, sizeof(want)))
+		return ends_fail("cannot send");
+	ends_read(fd, got, sizeof(got) - 1);
 	if (strcmp(want, got) != 0) {
 		fprintf(stderr, "peer: sent %speer: they got %s\n", want, *got ? got : "nothing\n");
 		return 1;
@@ -227,33 +159,85 @@ static int push(const char *host, const char *port, unsigned long long bytes, co
 	return 0;
 }
 
-static int chat(const char *host, const char *port, int count)
+static int upload(int fd, unsigned long long bytes)
 {
-	int fd = connect_to(host, port, ""), one = 1;
+	char go[4] = "", line[128];
+
+	if (ends_read(fd, go, 4) != 3 || strncmp(go, "go\n", 3) != 0)
+		return ends_fail("not told to go");
+	usleep(200000);
+	if (!send_made_up(fd, bytes, line, sizeof(line)))
+		return ends_fail("cannot send");
+	fputs(line, stdout);
+	/* Their end came before ours: what is left to wait for is that all of ours is acknowledged. */
+	for (int left = 1, i = 0; left && i < 1000; i++) {
+		ioctl(fd, SIOCOUTQ, &left);
+		usleep(10000);
+	}
+	return 0;
+}
+
+static int chat(int fd, int count)
+{
+	int one = 1;
 	uint64_t x = 1;
 	uint8_t back[CHUNK];
 
-	if (fd < 0)
-		return fail("cannot connect");
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	for (int i = 1; i <= count; i++) {
 		size_t n = (size_t)i * 37 % 4000 + 1;
 
 		make_up(&x);
-		if (!write_all(fd, chunk, n))
-			return fail("cannot send");
-		if (read_all(fd, back, n) != n || memcmp(back, chunk, n) != 0) {
+		if (!ends_write(fd, chunk, n))
+			return ends_fail("cannot send");
+		if (ends_read(fd, back, n) != n || memcmp(back, chunk, n) != 0) {
 			fprintf(stderr, "peer: line %d did not come back as it was\n", i);
 			return 1;
 		}
 	}
 	shutdown(fd, SHUT_WR);
-	if (read_all(fd, back, 1) != 0) {
+	if (ends_read(fd, back, 1) != 0) {
 		fprintf(stderr, "peer: bytes after the end\n");
 		return 1;
 	}
-	close(fd);
 	return 0;
+}
+
+static int greeted(int fd, int count)
+{
+	char c = 0;
+
+	while (c != '\n')
+		if (ends_read(fd, &c, 1) != 1)
+			return ends_fail("no greeting");
+	return chat(fd, count);
+}
+
+/* All connect before any writes, all write before any reads. */
+static int crowd(const char *host, const char *port, int count)
+{
+	int *fd = calloc((size_t)count, sizeof(*fd));
+	char line[64], back[64];
+	int bad = 0;
+
+	for (int i = 0; i < count; i++)
+		if ((fd[i] = ends_connect(host, port, "")) < 0)
+			return ends_fail("cannot connect");
+	for (int i = 0; i < count; i++) {
+		snprintf(line, sizeof(line), "this is connection %d of %d\n", i, count);
+		if (!ends_write(fd[i], line, strlen(line)))
+			return ends_fail("cannot send");
+	}
+	for (int i = count; i-- > 0;) {
+		snprintf(line, sizeof(line), "this is connection %d of %d\n", i, count);
+		shutdown(fd[i], SHUT_WR);
+		if (ends_read(fd[i], back, sizeof(back)) != strlen(line) ||
+		    memcmp(back, line, strlen(line)) != 0)
+			bad += fprintf(stderr, "peer: connection %d did not get its line\n", i) > 0;
+		close(fd[i]);
+	}
+	free(fd);
+	return bad != 0;
 }
 
 static int again(const char *host, const char *port, int count, const char *sport)
@@ -263,25 +247,25 @@ static int again(const char *host, const char *port, int count, const char *spor
 	double longest = 0;
 
 	for (int i = 1; i <= count; i++) {
-		double began = now_ms();
-		int fd = connect_to(host, port, sport);
+		double began = ends_now_ms();
+		int fd = ends_connect(host, port, sport);
 		size_t n;
 
 		if (fd < 0) {
 			fprintf(stderr, "peer: use %d of port %s: ", i, sport);
-			return fail("cannot connect");
+			return ends_fail("cannot connect");
 		}
-		if (!write_all(fd, request, sizeof(request) - 1))
-			return fail("cannot send");
-		n = read_all(fd, reply, sizeof(reply) - 1);
+		if (!ends_write(fd, request, sizeof(request) - 1))
+			return ends_fail("cannot send");
+		n = ends_read(fd, reply, sizeof(reply) - 1);
 		close(fd);
 		reply[n] = 0;
 		if (n < 12 || memcmp(reply + 8, " 200", 4) != 0) {
 			fprintf(stderr, "peer: use %d of port %s: no answer\n", i, sport);
 			return 1;
 		}
-		if (now_ms() - began > longest)
-			longest = now_ms() - began;
+		if (ends_now_ms() - began > longest)
+			longest = ends_now_ms() - began;
 	}
 	printf("longest %.1f ms\n", longest);
 	return 0;
@@ -290,8 +274,8 @@ static int again(const char *host, const char *port, int count, const char *spor
 /* A reset may come between the handshake's end and connect()'s return: that is a reset too, and no refusal. */
 static int refused(const char *host, const char *port)
 {
-	double began = now_ms();
-	int fd = connect_to(host, port, "");
+	double began = ends_now_ms();
+	int fd = ends_connect(host, port, "");
 	ssize_t n = fd < 0 ? -1 : read(fd, chunk, CHUNK);
 	const char *how = strerror(errno);
 
@@ -299,7 +283,7 @@ static int refused(const char *host, const char *port)
 		how = n > 0 ? "data" : "eof";
 	else if (errno == ECONNREFUSED || errno == ECONNRESET)
 		how = errno == ECONNREFUSED ? "refused" : "reset";
-	printf("%s %.0f\n", how, now_ms() - began);
+	printf("%s %.0f\n", how, ends_now_ms() - began);
 	return 0;
 }
 
@@ -317,31 +301,89 @@ static int sha(void)
 	return n < 0;
 }
 
-int main(int argc, char **argv)
+/* The verbs that serve for ever, and those that talk over one connection: by name. */
+static int (*server_of(const char *verb))(int fd)
 {
-	const char *verb = argc > 1 ? argv[1] : "";
+	static const struct {
+		const char *verb;
+		int (*serve)(int fd);
+	} servers[] = {
+		{ "sink", serve_sink }, { "echo", serve_echo },	  { "greet", serve_greet },
+		{ "late", serve_late }, { "early", serve_early }, { "ws", ws_echo },
+	};
 
-	signal(SIGPIPE, SIG_IGN);
-	if (strcmp(verb, "sink") == 0 && argc == 3)
-		return serve_for_ever(argv[2], serve_sink);
-	if (strcmp(verb, "echo") == 0 && argc == 3)
-		return serve_for_ever(argv[2], serve_echo);
-	if (strcmp(verb, "greet") == 0 && argc == 3)
-		return serve_for_ever(argv[2], serve_greet);
-	if (strcmp(verb, "push") == 0 && (argc == 5 || argc == 6))
-		return push(argv[2], argv[3], strtoull(argv[4], NULL, 10),
-			    argc == 6 ? argv[5] : "");
-	if (strcmp(verb, "chat") == 0 && argc == 5)
-		return chat(argv[2], argv[3], atoi(argv[4]));
-	if (strcmp(verb, "again") == 0 && argc == 6)
-		return again(argv[2], argv[3], atoi(argv[4]), argv[5]);
-	if (strcmp(verb, "refused") == 0 && argc == 4)
-		return refused(argv[2], argv[3]);
-	if (strcmp(verb, "sha") == 0 && argc == 2)
-		return sha();
-	fputs("usage: peer sink|echo|greet PORT | push HOST PORT BYTES [SPORT] | chat HOST PORT "
-	      "COUNT |\n"
-	      "       again HOST PORT COUNT SPORT | refused HOST PORT | sha\n",
+	for (size_t i = 0; i < sizeof(servers) / sizeof(*servers); i++)
+		if (strcmp(servers[i].verb, verb) == 0)
+			return servers[i].serve;
+	return NULL;
+}
+
+/* VERB HOST PORT NUMBER [SPORT]; -1 if there is no such verb. */
+static int talk(char **argv, const char *sport)
+{
+	static const char verbs[] = " push chat greeted upload wschat ";
+	unsigned long long number = strtoull(argv[3], NULL, 10);
+	char word[16];
+	int fd, status;
+
+	snprintf(word, sizeof(word), " %.12s ", argv[0]);
+	if (!strstr(verbs, word))
+		return -1;
+	fd = ends_connect(argv[1], argv[2], sport);
+	if (fd < 0)
+		return ends_fail("cannot connect");
+	switch (argv[0][0]) {
+	case 'p':
+		status = push(fd, number);
+		break;
+	case 'c':
+		status = chat(fd, (int)number);
+		break;
+	case 'g':
+		status = greeted(fd, (int)number);
+		break;
+	case 'u':
+		status = upload(fd, number);
+		break;
+	default:
+		status = ws_talk(fd, (int)number);
+		break;
+	}
+	close(fd);
+	return status;
+}
+
+static int usage(void)
+{
+	fputs("usage: peer sink|echo|greet|late|early|ws PORT |\n"
+	      "       push|chat|greeted|upload|wschat|crowd HOST PORT NUMBER [SPORT] |\n"
+	      "       again HOST PORT COUNT SPORT | refused HOST PORT | sha\n"
+	      "       before these: --mptcp, --fastopen, --md5=ADDRESS\n",
 	      stderr);
 	return 2;
+}
+
+int main(int argc, char **argv)
+{
+	const char *verb;
+	int status;
+
+	signal(SIGPIPE, SIG_IGN);
+	for (argv++, argc--; argc > 0 && ends_ask(*argv); argv++, argc--)
+		;
+	verb = argc > 0 ? *argv : "";
+	if (argc == 2 && server_of(verb))
+		return ends_serve(argv[1], server_of(verb));
+	if (argc == 1 && strcmp(verb, "sha") == 0)
+		return sha();
+	if (argc == 3 && strcmp(verb, "refused") == 0)
+		return refused(argv[1], argv[2]);
+	if (argc == 5 && strcmp(verb, "again") == 0)
+		return again(argv[1], argv[2], atoi(argv[3]), argv[4]);
+	if (argc == 4 && strcmp(verb, "crowd") == 0)
+		return crowd(argv[1], argv[2], atoi(argv[3]));
+	if (argc != 4 && argc != 5)
+		return usage();
+	status = talk(argv, argc == 5 ? argv[4] : "");
+	return status < 0 ? usage() : status;
 }
