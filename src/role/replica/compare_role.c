@@ -15,6 +15,7 @@
 #include "role/replica/compare_out.h"
 #include "role/replica/compare_record.h"
 #include "role/replica/compare_tcp.h"
+#include "role/replica/replica_list.h"
 
 /*
  * Theory of operation
@@ -364,4 +365,5 @@ const struct role_ops replica_compare_ops = {
 	.deadline = role_deadline,
 	.save = compare_save,
 	.restore = compare_restore,
+	.list = compare_list,
 };

@@ -13,6 +13,7 @@
 #include "role/replica/known.h"
 #include "role/replica/pair.h"
 #include "role/replica/pair_record.h"
+#include "role/replica/replica_list.h"
 #include "role/replica/primary.h"
 
 /*
@@ -419,4 +420,5 @@ const struct role_ops replica_rewrite_ops = {
 	.deadline = rewrite_deadline,
 	.save = pair_save,
 	.restore = pair_restore,
+	.list = pair_list,
 };
