@@ -21,6 +21,7 @@
 #   lab_nginx                  nginx on 80, 8080 and 443 (TLS) in the server, files of $LAB/www; any of them takes data in SYN
 #   lab_capture NAME NS DEV    tcpdump into $LAB/NAME.pcap
 #   lab_server_scale N         the server's window scale becomes N
+#   lab_more NS                one more namespace, to be joined by lab_join NS1 DEV1 NS2 DEV2
 #   lab_sysctl NS KEY=VALUE    where the kernel has that key
 
 SUTURE=${SUTURE:-build/src/cli/suture}
@@ -93,7 +94,7 @@ lab_down() {
 		lab_f=${lab_f##*/}
 		lab_end "${lab_f%.pid}"
 	done
-	for lab_n in client box wire server; do
+	for lab_n in client box wire server $LAB_MORE; do
 		ip netns del "sut$$-$lab_n" 2>/dev/null
 	done
 	[ -n "${LAB_KEEP:-}" ] || rm -rf "$LAB"
@@ -107,6 +108,20 @@ lab_sysctl() {
 	lab_in "$1" sh -c '[ ! -w "$1" ] || printf "%s\n" "$2" >"$1"' sh "$lab_path" "$lab_val" 2>/dev/null || true
 }
 
+lab_ns() {
+	ip netns add "sut$$-$1" || lab_fail "cannot make a network namespace"
+	lab_sysctl "$1" net.ipv6.conf.all.accept_dad=0
+	lab_sysctl "$1" net.ipv6.conf.default.accept_dad=0
+	lab_sysctl "$1" net.ipv4.ip_forward=0
+	lab_in "$1" ip link set dev lo up
+}
+
+# One more, which goes when the laboratory does.
+lab_more() {
+	LAB_MORE="$LAB_MORE $1"
+	lab_ns "$1"
+}
+
 # lab_join NS1 DEV1 NS2 DEV2: a veth pair.  Its ends learn no neighbours by accident and send no router solicitations.
 lab_join() {
 	ip link add name "$2" netns "sut$$-$1" mtu "$LAB_MTU" type veth peer name "$4" netns "sut$$-$3" mtu "$LAB_MTU" ||
@@ -115,17 +130,13 @@ lab_join() {
 
 lab_up() {
 	[ "$(id -u)" = 0 ] || lab_fail "needs root for network namespaces"
-	LAB=$(mktemp -d)
+	LAB=$(mktemp -d) LAB_MORE=
 	chmod 755 "$LAB"
 	trap lab_down EXIT
 	trap 'exit 130' HUP INT TERM
 	for lab_n in client box wire server; do
 		[ "$lab_n $LAB_WIRE" != 'wire no' ] || continue
-		ip netns add "sut$$-$lab_n" || lab_fail "cannot make a network namespace"
-		lab_sysctl $lab_n net.ipv6.conf.all.accept_dad=0
-		lab_sysctl $lab_n net.ipv6.conf.default.accept_dad=0
-		lab_sysctl $lab_n net.ipv4.ip_forward=0
-		lab_in $lab_n ip link set dev lo up
+		lab_ns $lab_n
 	done
 	for lab_n in box wire; do
 		lab_sysctl $lab_n net.ipv6.conf.all.disable_ipv6=1 2>/dev/null
