@@ -8,6 +8,7 @@
 #include "base/compiler.h"
 #include "core/outbox.h"
 #include "role/replica/half.h"
+#include "role/replica/reach.h"
 
 /*
  * Theory of operation
@@ -169,6 +170,7 @@ static void become_copy(struct pair *c, struct flow_rec *near, struct flow_rec *
 	c->far_isn = (sut_farseq){ c->near_isn.v };
 	c->far_talks = true;
 	c->withheld.any = false;
+	*reach_window(far) = 0; /* that was the old one's */
 	memcpy(c->seam.far_scale, c->seam.near_scale, sizeof c->seam.far_scale);
 	if (c->primary.known)
 		c->secondary = c->primary;

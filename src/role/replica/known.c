@@ -10,6 +10,7 @@
 #include "role/replica/command.h"
 #include "role/replica/guest.h"
 #include "role/replica/half.h"
+#include "role/replica/reach.h"
 #include "role/replica/stamp.h"
 
 /*
@@ -60,7 +61,7 @@ bool known_fast_near(struct rewrite *r, uint32_t rec, struct packet *p, struct v
 	const struct flow_rec *peer = flows_rec_const(r->flows, rec + 1);
 	sut_seq ack = { v->ack };
 
-	if (!ordinary(r, me, p, v) || !known_near_to(v->seq, me->end) ||
+	if (!ordinary(r, me, p, v) || v->seq - peer->acked.v + REACH_FAST >= 2 * REACH_FAST ||
 	    !known_near_to(v->ack, me->acked) || seq_before(peer->end, ack) ||
 	    seq_before(ack, me->acked))
 		return false;
@@ -80,6 +81,7 @@ bool known_fast_far(struct rewrite *r, uint32_t rec, struct packet *p, struct vi
 	    !known_near_to(v->ack, me->acked))
 		return false;
 	flow_rec_seen(me, seq + v->payload_len, v->ack);
+	*reach_window(me) = v->window | REACH_WINDOW_KNOWN;
 	(void)rewrite_fast(p, v, me->add_seq, 0, me->add_ts, true);
 	return true;
 }
@@ -112,14 +114,14 @@ static void withhold(struct turn *t, uint32_t f, const struct packet *p, const s
 	pair_refresh(t, f);
 }
 
-/* Keeps ack and SACK edges of a segment of the client within what the secondary has sent. */
+/* Keeps ack and SACK edges of a segment of the client within what the secondary has sent; tell: the rest is for later. */
 static void clamp(struct turn *t, uint32_t f, struct packet *p, struct view *v,
-		  struct tcp_options *o)
+		  struct tcp_options *o, bool tell)
 {
 	sut_seq limit = pair_rec(t, f, FAR)->end;
 
 	if (seq_before(limit, (sut_seq){ v->ack }) && known_near_to(v->ack, limit)) {
-		if (!(v->flags & TCP_RST))
+		if (tell && !(v->flags & TCP_RST))
 			withhold(t, f, p, v, o);
 		rewrite_ack(p, v, limit.v);
 		count_pass(t->r->env, R_ACK_HELD);
@@ -300,15 +302,39 @@ static void hear_client(struct turn *t, uint32_t f, const struct packet *p, cons
 		trust_ack(t, f, v);
 }
 
+/* Will the secondary refuse v, of the client, for its seq? */
+static bool is_stray(struct turn *t, uint32_t f, const struct view *v)
+{
+	return (v->flags & (TCP_SYN | TCP_ACK)) == TCP_ACK &&
+	       !reach_near(pair_of(t, f), pair_rec(t, f, NEAR), pair_rec(t, f, FAR), v);
+}
+
+/* A segment of the client that is to teach nothing; an old one, or forged: translated as the others. */
+static void pass_stray(struct turn *t, uint32_t f, struct packet *p, struct view *v,
+		       struct tcp_options *o)
+{
+	const struct pair *c = pair_of(t, f);
+
+	count_pass(t->r->env, R_WINDOW);
+	if (pair_far_seen(c))
+		clamp(t, f, p, v, o, false);
+	map_echo(c, p, v, o);
+	shift(t, f, NEAR, p, v, o);
+}
+
 static void near_segment(struct turn *t, uint32_t f, struct packet *p, struct view *v,
 			 struct tcp_options *o)
 {
 	struct pair *c = pair_of(t, f);
 	struct segment s;
 
+	if (is_stray(t, f, v)) {
+		pass_stray(t, f, p, v, o);
+		return;
+	}
 	if (v->flags & TCP_ACK) {
 		hear_client(t, f, p, v, o);
-		clamp(t, f, p, v, o);
+		clamp(t, f, p, v, o, true);
 		map_echo(c, p, v, o);
 	}
 	(void)segment_read(v, NEAR, NEAR, &c->seam.seq, &s);
@@ -419,6 +445,8 @@ static void far_segment(struct turn *t, uint32_t f, struct packet *p, struct vie
 		return;
 	relearn(t, f, p, v);
 	c->copied = false;
+	if (!(v->flags & (TCP_SYN | TCP_RST)))
+		*reach_window(pair_rec(t, f, FAR)) = v->window | REACH_WINDOW_KNOWN;
 	stamp_lift(t, f, o);
 	(void)segment_read(v, FAR, FAR, &c->seam.seq, &s);
 	shift(t, f, FAR, p, v, o);

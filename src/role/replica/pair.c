@@ -185,10 +185,9 @@ void pair_refresh(struct turn *t, uint32_t f)
 	bool settled = is_settled(c);
 	uint32_t epoch = c->epoch << PAIR_EPOCH_SHIFT;
 
-	near->add_ack = a.ack; /* add_seq: pair_echo() */
+	near->add_ack = a.ack; /* add_seq: pair_echo(); the other's: reach_window() */
 	near->add_ts = a.tsecr;
 	far->add_seq = b.seq;
-	far->add_ack = b.ack;
 	far->add_ts = b.tsval;
 	near->flags = (near->flags & FLOW_SEEN) | epoch |
 		      (settled && near_is_fast(c) ? FLOW_FAST : 0);
