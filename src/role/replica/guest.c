@@ -95,10 +95,40 @@ static bool is_guess(const struct pair *c)
 	return c->early != 0 && !c->near_isn_sure;
 }
 
+/*
+ * v, a SYN, comes behind an answer that no guest has asked for.  That was a stray, or forged: it goes as it came, and
+ * v opens the connection that these ports are for.
+ */
+static void open_instead(struct turn *t, uint32_t f, const struct view *v, struct packet *p)
+{
+	struct flow_key key = pair_rec(t, f, NEAR)->key;
+	enum reason why = R_NO_FLOW;
+
+	half_give_up(t, f, R_NOT_CLIENT);
+	if (flows_live(t->r->flows, f)) { /* there was no room */
+		half_hold(t, f, p);
+		return;
+	}
+	if (!t->r->failed_over)
+		why = half_open(t, &key, p, v);
+	if (why != R_NONE)
+		count_pass(t->r->env, why);
+	outbox_put(t->out, REPLICA_SECONDARY, p);
+}
+
+static bool was_asked_for(const struct pair *c)
+{
+	return c->far_isn_known || c->near_isn_sure;
+}
+
 static void near_segment(struct turn *t, uint32_t f, struct packet *p, struct view *v)
 {
 	struct pair *c = pair_of(t, f);
 
+	if (c->held.first != HELD_NONE && track_event_of(v->flags) == TE_SYN && !was_asked_for(c)) {
+		open_instead(t, f, v, p);
+		return;
+	}
 	if (c->held.first != HELD_NONE && !guest_is_answer(v)) { /* behind the answer */
 		half_hold(t, f, p);
 		return;
