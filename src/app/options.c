@@ -283,6 +283,35 @@ void options_help(const struct option_usage *u, FILE *f)
 	fputs("\n  -h, --help                  this text\n", f);
 }
 
+/* What a value of d can be, for completion. */
+static const char *value_kind(const struct option_desc *d)
+{
+	if (strstr(d->arg, "FILE") || strcmp(d->arg, "PATH") == 0)
+		return "@file";
+	return strcmp(d->arg, "PORT") == 0 ? "@port" : "@value";
+}
+
+static void list_option(const struct option_desc *d, FILE *f)
+{
+	fprintf(f, "--%s", d->name);
+	for (const char *const *s = d->names; s && *s; s++)
+		fprintf(f, " %s", *s);
+	if (!d->names && takes_value(d))
+		fprintf(f, " %s", value_kind(d));
+	fputc('\n', f);
+}
+
+/* One a line, in the form that options.h tells. */
+static void list_options(const struct option_usage *u, FILE *f)
+{
+	for (const struct option_group *g = u->groups; g && g->table; g++)
+		for (const struct option_desc *d = g->table; d->name; d++)
+			list_option(d, f);
+	fputs("--help\n", f);
+	if (u->beside)
+		fprintf(f, "* %s\n", u->beside);
+}
+
 int options_complain(const struct option_usage *u, const char *fmt, ...)
 {
 	va_list ap;
@@ -299,7 +328,13 @@ int options_run(const struct option_usage *u, int argc, char *const *argv,
 		struct option_args *ret_args)
 {
 	char why[2000]; /* lists what is known */
-	int err = options_parse(u, argc, argv, ret_args, why, sizeof why);
+	int err;
+
+	if (argc > 0 && strcmp(argv[argc - 1], "--list-options") == 0) {
+		list_options(u, stdout);
+		return 0;
+	}
+	err = options_parse(u, argc, argv, ret_args, why, sizeof why);
 
 	if (err == 1) {
 		options_help(u, stdout);

@@ -75,6 +75,8 @@ struct option_usage {
 	unsigned min_args, max_args; /* how many arguments that are no options */
 	const char *const
 		*sections; /* that a file of settings may have, ended by NULL; NULL: any */
+	/* what may stand beside the options, for completion: words, "@file", "@device"; NULL: nothing known */
+	const char *beside;
 };
 
 #define OPTIONS_ARGS_MAX 16
@@ -112,6 +114,8 @@ void options_help(const struct option_usage *u, FILE *f);
 
 /*
  * For commands: parses; prints help on stdout, or the error and a hint on stderr.
+ * With --list-options as the last word it lists the options for a shell's completion: "--mode auto bypass", "--config @file", "--stats",
+ * "--client @port", "--max-flows @value", and "* ..." for what stands beside them.
  * Returns -1 to go on, else the exit code (0 after --help, 2 after bad usage).
  */
 int options_run(const struct option_usage *u, int argc, char *const *argv,

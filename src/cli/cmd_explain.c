@@ -127,6 +127,7 @@ int cmd_explain(int argc, char **argv)
 	const struct option_usage usage = {
 		.command = "explain",
 		.synopsis = "[OPTION]... IN.pcap [OTHER-SIDE.pcap]",
+		.beside = "@file",
 		.about = about,
 		.groups = groups,
 		.min_args = 1,

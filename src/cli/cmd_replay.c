@@ -216,6 +216,7 @@ int cmd_replay(int argc, char **argv)
 		.groups = groups,
 		.min_args = 1,
 		.max_args = REPLAY_FILES_MAX,
+		.beside = "@file",
 	};
 	struct option_args args;
 	char names[200];

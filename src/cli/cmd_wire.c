@@ -222,6 +222,7 @@ int cmd_wire(int argc, char **argv)
 	const struct option_usage usage = {
 		.command = "wire",
 		.synopsis = "A B [OPTION]...",
+		.beside = "@device",
 		.about = "Joins the devices A and B by a modelled link: every frame that comes in\n"
 			 "at one leaves at the other, later or never.  A and B are interface\n"
 			 "names, or ports (if:eth0).  Frames are counted, lost and delayed as the\n"

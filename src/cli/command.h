@@ -26,6 +26,7 @@ int cmd_replica_failover(int argc, char **argv);
 int cmd_replica_mirror(int argc, char **argv);
 int cmd_accel_doctor(int argc, char **argv);
 int cmd_replica_rewrite(int argc, char **argv);
+int cmd_completion(int argc, char **argv);
 int cmd_drain(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
 int cmd_flows(int argc, char **argv);

@@ -9,6 +9,7 @@ const struct command commands[] = {
 	{ "accel near", cmd_accel_near, "answer SYNs at once beside the client (0-RTT)" },
 	{ "accel doctor", cmd_accel_doctor, "say what is wrong with the devices for accel near, and what mends it" },
 #endif
+	{ "completion", cmd_completion, "print a script that completes commands and options in a shell" },
 	{ "drain",      cmd_drain,      "let a running suture take no new connections" },
 	{ "explain",    cmd_explain,    "draw the connections of captures as ladders, of both sides of a box" },
 	{ "flows",      cmd_flows,      "list the connections of a running suture" },

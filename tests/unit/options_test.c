@@ -114,7 +114,7 @@ static int parse(const char *line)
 	const struct option_group groups[] = { { NULL, table, &cfg },
 					       { "Second", second_table, &second },
 					       { NULL, NULL, NULL } };
-	const struct option_usage u = { "test", "[A [B]]", "About.\n", groups, 0, 2, NULL };
+	const struct option_usage u = { "test", "[A [B]]", "About.\n", groups, 0, 2, NULL, NULL };
 	static char copy[300];
 	char *argv[20], *save = NULL;
 	int argc = 0;
@@ -306,7 +306,7 @@ static void sets_defaults(void **state)
 static void prints_help(void **state)
 {
 	const struct option_group groups[] = { { NULL, table, &cfg }, { NULL, NULL, NULL } };
-	const struct option_usage u = { "test", "[A [B]]", "About.\n", groups, 0, 2, NULL };
+	const struct option_usage u = { "test", "[A [B]]", "About.\n", groups, 0, 2, NULL, NULL };
 	char text[8192], flag[64];
 	FILE *f = fmemopen(text, sizeof text, "w");
 
