@@ -106,11 +106,27 @@ void half_learn(struct turn *t, uint32_t f)
 	pair_compare(t, f);
 }
 
+/*
+ * The pool is full: gives up another flow, the one that has waited for longest.  Who must wait does so for a moment;
+ * what fills the pool are answers and acknowledgements of connections that are none.
+ */
+static bool make_way(struct turn *t, uint32_t f)
+{
+	uint32_t oldest = t->r->waiting.first;
+
+	if (oldest == FLOW_NONE || oldest == f || outbox_room_made(t->out) == 0)
+		return false;
+	half_give_up(t, oldest, R_STORE_FULL);
+	return true;
+}
+
 void half_hold(struct turn *t, uint32_t f, const struct packet *p)
 {
 	struct pair *c = pair_of(t, f);
 	enum reason r = held_put(t->r->held, &c->held, t->port, p);
 
+	while (r == R_STORE_FULL && make_way(t, f))
+		r = held_put(t->r->held, &c->held, t->port, p);
 	if (r == R_NONE)
 		t->r->env->counters->event[EV_HELD_BYTES] += packet_len(p);
 	else

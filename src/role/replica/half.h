@@ -53,7 +53,7 @@ void half_take_far_syn(struct pair *c, const struct packet *p, const struct view
 /* Both ISNs are there: enters KNOWN.  What is held stays until half_release(). */
 void half_learn(struct turn *t, uint32_t f);
 
-/* Holds p, or counts why it is dropped. */
+/* Holds p, or counts why it is dropped.  Where no cell is free, the flow that has waited for longest is given up (R_STORE_FULL). */
 void half_hold(struct turn *t, uint32_t f, const struct packet *p);
 
 /*
