@@ -35,7 +35,7 @@ static void warn(const struct accel_ports *p)
 	unsigned n;
 
 	for (unsigned i = 0; i < DOCTOR_PORTS; i++) {
-		if (strncmp(name[i], "if:", 3) != 0)
+		if (!name[i] || strncmp(name[i], "if:", 3) != 0)
 			return;
 		name[i] += 3;
 	}

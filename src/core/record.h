@@ -31,7 +31,8 @@ enum record_kind {
 	REC_REPLICA_STATE = 5,
 	REC_ACCEL_COOKIE = 6,
 	REC_REPLICA_COMPARE = 4,
-	REC_TIME = 7, /* the wall clock, nanoseconds since 1970: of the records behind it in a journal */
+	REC_TIME =
+		7, /* the wall clock, nanoseconds since 1970: of the records behind it in a journal */
 	REC_FLOW_END = 8, /* the flow with this key is over: record_flow.h */
 };
 

@@ -1,3 +1,4 @@
+#!/bin/sh
 # SPDX-License-Identifier: MIT
 # A server that takes data in SYNs with a Fast Open cookie only, as Linux does unless told otherwise: the box asks for one in the client's
 # name, and the client's later requests travel in their SYNs.

@@ -1,3 +1,4 @@
+#!/bin/sh
 # SPDX-License-Identifier: MIT
 # Each thing that the doctor knows is provoked in the box, found by its name, mended by the very command that is printed, and gone.
 # shellcheck source=tests/live/live.sh

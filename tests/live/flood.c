@@ -60,7 +60,8 @@ static uint32_t fold(uint32_t s)
 
 static void put_syn(uint8_t *t, uint16_t port)
 {
-	static const uint8_t options[20] = { 2, 4, 5, 180, 4, 2, 8, 10, 0, 0, 0, 0, 0, 0, 0, 0, 1, 3, 3, 7 };
+	static const uint8_t options[20] = { 2, 4, 5, 180, 4, 2, 8, 10, 0, 0,
+					     0, 0, 0, 0,   0, 0, 1, 3,	3, 7 };
 
 	memset(t, 0, SYN_BYTES);
 	put16(t, 1024 + rnd() % 60000);

@@ -1,3 +1,4 @@
+#!/bin/sh
 # SPDX-License-Identifier: MIT
 # A flood of SYNs from forged sources: memory stays within its bound, the server's accept queue stays empty, and everyone else is served.
 # shellcheck source=tests/live/live.sh

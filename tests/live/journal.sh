@@ -1,3 +1,4 @@
+#!/bin/sh
 # SPDX-License-Identifier: MIT
 # The box is killed in mid-download and begins anew with its journal: the bytes are right, servers are known, promises are the same.
 # shellcheck source=tests/live/live.sh
@@ -19,7 +20,7 @@ killed() {
 survives() {
 	lab_in client curl -gksS -m 60 --limit-rate 8M "$3/big$4" 2>"$LAB/curl.err" | "$PEER" sha >"$LAB/got.sha" &
 	survives_pid=$!
-	for survives_i in 1 2 3; do
+	for _ in 1 2 3; do
 		sleep 0.4
 		killed "$1" "$2" || return 1
 	done
@@ -31,7 +32,7 @@ survives() {
 survives_up() {
 	lab_in client timeout 60 "$PEER" push "$3" 9000 $(($4 * 1048576)) &
 	survives_pid=$!
-	for survives_i in 1 2 3; do
+	for _ in 1 2 3; do
 		sleep 0.3
 		killed "$1" "$2" || return 1
 	done

@@ -1,3 +1,4 @@
+#!/bin/sh
 # SPDX-License-Identifier: MIT
 # What operators ask a running box: its connections, its counters, to take no new ones.
 # shellcheck source=tests/live/live.sh
@@ -45,7 +46,7 @@ ends() {
 	sleep 0.5
 	lab_alive box && lab_alive chat || { echo "it did not wait for its last connection"; return 1; }
 	lab_end chat
-	for i in 1 2 3 4 5 6 7 8 9 10; do
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
 		lab_alive box || break
 		sleep 0.2
 	done

@@ -1,3 +1,4 @@
+#!/bin/sh
 # SPDX-License-Identifier: MIT
 # all.sh - what is run in the guest: packet scripts, live cases, VLAN devices, netem against suture's own wire.
 for d in tests/pkt/*/; do

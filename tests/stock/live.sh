@@ -1,3 +1,4 @@
+#!/bin/sh
 # SPDX-License-Identifier: MIT
 # live.sh - everyday use through accel near, between the stock kernel's own TCP.
 # shellcheck source=tests/live/live.sh

@@ -1,3 +1,4 @@
+#!/bin/sh
 # SPDX-License-Identifier: MIT
 # netem.sh - suture's wire beside the kernel's netem: the same delay, the same loss, measured by the same pings.
 #

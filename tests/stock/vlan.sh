@@ -1,3 +1,4 @@
+#!/bin/sh
 # SPDX-License-Identifier: MIT
 # vlan.sh - the box between the kernel's own VLAN devices: 802.1Q, and 802.1Q within 802.1ad; tags are neither lost nor mixed up.
 # shellcheck source=tests/live/live.sh

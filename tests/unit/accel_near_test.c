@@ -241,6 +241,7 @@ static void journal_survives_a_kill(void **state)
 	uint32_t promise = open_flow(b, 40000), far = 0xc0000000u;
 	struct make_tcp m = { .flags = TCP_ACK, .window = 60000, .ack = 1001 };
 	char kinds[KEPT_MAX + 1];
+	uint32_t cursor = 0;
 
 	kinds_kept(b, kinds);
 	assert_string_equal(kinds, "sf");
@@ -274,7 +275,7 @@ static void journal_survives_a_kill(void **state)
 	kinds_kept(b, kinds);
 	assert_string_equal(kinds, "sfe");
 	killed(b);
-	assert_int_equal(accel_near_ops.save(b->role, &(uint32_t){ 0 }, b->now, &b->kept[9]),
+	assert_int_equal(accel_near_ops.save(b->role, &cursor, b->now, &b->kept[9]),
 			 b->kept[0].len);
 }
 
