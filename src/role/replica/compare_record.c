@@ -11,9 +11,12 @@
 /*
  * The body, version 1: the primary's key; epoch, flags, ISN, shift; the two servers; the number of
  * agreed ranges, and these.  What the secondary has produced follows from what is agreed.
+ *
+ * In front of them all, if the primary is dead: a record without a body, which says so.
  */
 
 #define VERSION 1
+#define STATE_VERSION 1
 
 enum { SAVED_BEGUN = 1, SAVED_DIVERGED = 2, SAVED_DIFFERS = 4, SAVED_SHIFT = 8, SAVED_ALL = 15 };
 
@@ -103,19 +106,28 @@ size_t compare_save(const void *role, uint32_t *cursor, sut_time now, struct rec
 {
 	const struct compare *r = role;
 	struct compare_flow c;
+	uint32_t f;
 
 	(void)now;
-	while (*cursor < flows_max(r->flows) &&
-	       (!flows_live(r->flows, *cursor) || r->cold[*cursor].kind != COMPARE_TCP))
+	if (*cursor == 0) {
 		++*cursor;
-	if (*cursor >= flows_max(r->flows))
+		if (r->failed_over) {
+			record_begin(ret_record, REC_REPLICA_STATE, STATE_VERSION);
+			record_end(ret_record);
+			return ret_record->len;
+		}
+	}
+	while (*cursor <= flows_max(r->flows) &&
+	       (!flows_live(r->flows, *cursor - 1) || r->cold[*cursor - 1].kind != COMPARE_TCP))
+		++*cursor;
+	if (*cursor > flows_max(r->flows))
 		return 0;
-	c = r->cold[*cursor];
+	f = (*cursor)++ - 1;
+	c = r->cold[f];
 	if (c.checkpoint != r->checkpoint)
 		compare_tcp_equal(&c);
 	record_begin(ret_record, REC_REPLICA_COMPARE, VERSION);
-	record_put_key(ret_record, &flows_rec_const(r->flows, flow_rec_of(*cursor, NEAR))->key);
-	++*cursor;
+	record_put_key(ret_record, &flows_rec_const(r->flows, flow_rec_of(f, NEAR))->key);
 	record_put8(ret_record, c.epoch);
 	record_put8(ret_record, flags_of(&c));
 	record_put32(ret_record, c.isn.v);
@@ -133,44 +145,41 @@ struct saved {
 	struct compare_flow c;
 };
 
-static int read_saved(const struct record *record, struct saved *s)
+static int read_saved(struct record_reader *rd, struct saved *s)
 {
 	struct compare_flow *c = &s->c;
-	struct record_reader rd;
 	uint8_t flags;
 
-	if (record_open(record, &rd) != 0 || rd.kind != REC_REPLICA_COMPARE)
-		return -EINVAL;
-	if (rd.version != VERSION)
+	if (rd->version != VERSION)
 		return -EPROTO;
-	record_take_key(&rd, &s->key);
-	c->epoch = record_take8(&rd);
-	flags = record_take8(&rd);
+	record_take_key(rd, &s->key);
+	c->epoch = record_take8(rd);
+	flags = record_take8(rd);
 	c->begun = flags & SAVED_BEGUN;
 	c->diverged = flags & SAVED_DIVERGED;
 	c->differs = flags & SAVED_DIFFERS;
 	c->map.known = flags & SAVED_SHIFT ? 1u << FAR : 0;
-	c->isn.v = record_take32(&rd);
-	c->map.shift[FAR] = record_take32(&rd);
-	take_side(&rd, &c->side[NEAR]);
-	take_side(&rd, &c->side[FAR]);
-	take_agreed(&rd, &c->agreed);
+	c->isn.v = record_take32(rd);
+	c->map.shift[FAR] = record_take32(rd);
+	take_side(rd, &c->side[NEAR]);
+	take_side(rd, &c->side[FAR]);
+	take_agreed(rd, &c->agreed);
 	c->produced = c->agreed;
 	c->event_since = SUT_NEVER;
-	return rd.failed || rd.left != 0 || flags > SAVED_ALL ||
+	return rd->failed || rd->left != 0 || flags > SAVED_ALL ||
 			       s->key.where >> 24 != (COMPARE_TCP << 1 | NEAR)
 		       ? -EINVAL
 		       : 0;
 }
 
-int compare_restore(void *role, const struct record *record, sut_time now)
+static int restore_flow(struct compare *r, struct record_reader *rd, sut_time now)
 {
-	struct compare_turn t = { .c = role, .now = now };
+	struct compare_turn t = { .c = r, .now = now };
 	struct saved s = { 0 };
 	struct compare_flow *c;
 	struct place place;
 	uint32_t f;
-	int err = read_saved(record, &s);
+	int err = read_saved(rd, &s);
 
 	if (err)
 		return err;
@@ -187,4 +196,32 @@ int compare_restore(void *role, const struct record *record, sut_time now)
 	c->checkpoint = t.c->checkpoint;
 	c->last = now;
 	return 0;
+}
+
+static int restore_state(struct compare *r, const struct record_reader *rd)
+{
+	if (rd->version != STATE_VERSION)
+		return -EPROTO;
+	if (rd->left != 0)
+		return -EINVAL;
+	if (r->failed_over)
+		return -EEXIST;
+	r->failed_over = true;
+	return 0;
+}
+
+int compare_restore(void *role, const struct record *record, sut_time now)
+{
+	struct record_reader rd;
+
+	if (record_open(record, &rd) != 0)
+		return -EINVAL;
+	switch (rd.kind) {
+	case REC_REPLICA_COMPARE:
+		return restore_flow(role, &rd, now);
+	case REC_REPLICA_STATE:
+		return restore_state(role, &rd);
+	default:
+		return -EINVAL;
+	}
 }

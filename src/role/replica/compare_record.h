@@ -2,7 +2,8 @@
 #ifndef SUT_ROLE_REPLICA_COMPARE_RECORD_H
 #define SUT_ROLE_REPLICA_COMPARE_RECORD_H
 /*
- * compare_record - a TCP flow as a record (REC_REPLICA_COMPARE) and back: save and restore of role_ops.
+ * compare_record - a TCP flow as a record (REC_REPLICA_COMPARE) and back, and that there was a failover (REC_REPLICA_STATE): save and
+ * restore of role_ops.
  *
  * In it: which connection, the numbers of both servers, what is agreed.  Not in it: frames that wait.  The primary sends its own
  * again; what the secondary had sent ahead counts as not sent, so it is taken when it sends it again.  Flows that are not TCP
