@@ -166,6 +166,7 @@ static void equal(struct compare_turn *t, uint32_t f)
 	compare_drop_all(t, f, FAR, R_STALE);
 	c->event_since = SUT_NEVER;
 	c->diverged = false;
+	c->asked = 0; /* that was answered */
 	if (c->kind == COMPARE_TCP)
 		compare_tcp_equal(c);
 }
@@ -252,6 +253,7 @@ void compare_checkpoint(struct compare_turn *t)
 	uint32_t next, f;
 
 	t->c->checkpoint++;
+	t->c->asked = 0;
 	count_event(t->c->env, EV_CHECKPOINTS);
 	for (f = t->c->waiting.first; f != FLOW_NONE; f = compare_cold(t, f)->place.next) {
 		equal(t, f);
