@@ -235,6 +235,18 @@ static void next_epoch(struct output *o)
 }
 
 /*
+ * Does the SYN w begin another connection than the SYN before?  One of the same connection may have
+ * another number, since the rewriter translates it or a listener was restarted, but acknowledges
+ * the same SYN of the client's.
+ */
+static bool is_anew(const struct output *o, const struct waiting *w)
+{
+	if (o->syn && o->isn.v == w->seq.v)
+		return false;
+	return o->talks || (o->syn && o->has_acked && w->flags & TCP_ACK && o->acked.v != w->ack.v);
+}
+
+/*
  * A server has sent w: what that says of its connection; sets w->epoch.  near_isn: its SYN as the
  * rewriter may have translated it since; NULL if there is none.
  */
@@ -243,7 +255,7 @@ static void follow(struct output *o, struct waiting *w, const sut_seq *near_isn)
 	bool syn = w->flags & TCP_SYN;
 
 	if (syn && !(near_isn && near_isn->v == w->seq.v)) {
-		if (o->talks && !(o->syn && o->isn.v == w->seq.v))
+		if (is_anew(o, w))
 			next_epoch(o);
 		o->has_end &= o->syn && o->isn.v == w->seq.v;
 		o->syn = true;
