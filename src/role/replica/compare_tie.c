@@ -13,8 +13,9 @@
  * then), and where there is no rewriter nothing is translated: so the two ISNs give a difference,
  * and each later number of the secondary's is read with and without it.  Windows are far smaller
  * than the space of numbers, so one of the two lies near what the secondary sends next.  Where both
- * do, because the ISNs happen to lie close together, the one that is just what is expected counts,
- * or else what counted last.
+ * do, because the ISNs lie close together (those of a copy do), the one that is just what is
+ * expected counts, or else what counted last; but what repeats bytes as it was read last is no new
+ * data by chance.
  *
  * A connection that is picked up on its way has no ISNs.  Its numbers are believed to be the same
  * ones; if the bytes say otherwise before any was agreed, the first data of both servers do as the
@@ -30,10 +31,8 @@ static int32_t distance(sut_seq a, sut_seq b)
 	return (int32_t)(a.v - b.v);
 }
 
-static uint32_t apart(sut_seq a, sut_seq b)
+static uint32_t size(int32_t d)
 {
-	int32_t d = distance(a, b);
-
 	return d < 0 ? 0u - (uint32_t)d : (uint32_t)d;
 }
 
@@ -48,14 +47,22 @@ static void numbers_differ(struct compare_turn *t, uint32_t f)
 	compare_tell(t, f, "OPEN", "OPEN", "the secondary's numbers are not the primary's");
 }
 
-/* How far from what is expected next the number lies if it is a near one, and if it is its own. */
-static enum reading judge(const struct compare_flow *c, uint32_t near, uint32_t own)
+/*
+ * Is the number a near one, or one of its own?  Each reading lies so far from what is expected next;
+ * negative: it repeats what was sent.
+ */
+static enum reading judge(const struct compare_flow *c, int32_t near, int32_t own)
 {
-	if (near == 0 || own == 0)
-		return near == 0 ? READ_NEAR : READ_OWN;
-	if (near < AMBIGUOUS && own < AMBIGUOUS && c->reading != READ_NOTHING)
+	uint32_t n = size(near), o = size(own);
+	bool both = n < AMBIGUOUS && o < AMBIGUOUS && c->reading != READ_NOTHING;
+
+	if (both && (c->reading == READ_NEAR ? near : own) < 0)
 		return (enum reading)c->reading;
-	return near <= own ? READ_NEAR : READ_OWN;
+	if (n == 0 || o == 0)
+		return n == 0 ? READ_NEAR : READ_OWN;
+	if (both)
+		return (enum reading)c->reading;
+	return n <= o ? READ_NEAR : READ_OWN;
 }
 
 void compare_tie_read(struct compare_turn *t, uint32_t f, struct waiting *w)
@@ -67,7 +74,7 @@ void compare_tie_read(struct compare_turn *t, uint32_t f, struct waiting *w)
 	if (!seqmap_knows(&c->map, FAR) || !s->has_end || c->map.shift[FAR] == 0)
 		return;
 	own = seqmap_to_near(&c->map, FAR, (sut_farseq){ w->seq.v });
-	c->reading = (uint8_t)judge(c, apart(w->seq, s->end), apart(own, s->end));
+	c->reading = (uint8_t)judge(c, distance(w->seq, s->end), distance(own, s->end));
 	if (c->reading != READ_OWN)
 		return;
 	w->seq = own;
