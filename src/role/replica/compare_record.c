@@ -12,7 +12,7 @@
  * The body, version 1: the primary's key; epoch, flags, ISN, shift; the two servers; the number of
  * agreed ranges, and these.  What the secondary has produced follows from what is agreed.
  *
- * In front of them all, if the primary is dead: a record without a body, which says so.
+ * Behind them all, if the primary is dead: a record without a body, which says so.
  */
 
 #define VERSION 1
@@ -102,32 +102,33 @@ static uint8_t flags_of(const struct compare_flow *c)
 			 (seqmap_knows(&c->map, FAR) ? SAVED_SHIFT : 0));
 }
 
+static size_t save_state(const struct compare *r, uint32_t *cursor, struct record *ret_record)
+{
+	if (!r->failed_over || *cursor > flows_max(r->flows))
+		return 0;
+	++*cursor;
+	record_begin(ret_record, REC_REPLICA_STATE, STATE_VERSION);
+	record_end(ret_record);
+	return ret_record->len;
+}
+
 size_t compare_save(const void *role, uint32_t *cursor, sut_time now, struct record *ret_record)
 {
 	const struct compare *r = role;
 	struct compare_flow c;
-	uint32_t f;
 
 	(void)now;
-	if (*cursor == 0) {
+	while (*cursor < flows_max(r->flows) &&
+	       (!flows_live(r->flows, *cursor) || r->cold[*cursor].kind != COMPARE_TCP))
 		++*cursor;
-		if (r->failed_over) {
-			record_begin(ret_record, REC_REPLICA_STATE, STATE_VERSION);
-			record_end(ret_record);
-			return ret_record->len;
-		}
-	}
-	while (*cursor <= flows_max(r->flows) &&
-	       (!flows_live(r->flows, *cursor - 1) || r->cold[*cursor - 1].kind != COMPARE_TCP))
-		++*cursor;
-	if (*cursor > flows_max(r->flows))
-		return 0;
-	f = (*cursor)++ - 1;
-	c = r->cold[f];
+	if (*cursor >= flows_max(r->flows))
+		return save_state(r, cursor, ret_record);
+	c = r->cold[*cursor];
 	if (c.checkpoint != r->checkpoint)
 		compare_tcp_equal(&c);
 	record_begin(ret_record, REC_REPLICA_COMPARE, VERSION);
-	record_put_key(ret_record, &flows_rec_const(r->flows, flow_rec_of(f, NEAR))->key);
+	record_put_key(ret_record, &flows_rec_const(r->flows, flow_rec_of(*cursor, NEAR))->key);
+	++*cursor;
 	record_put8(ret_record, c.epoch);
 	record_put8(ret_record, flags_of(&c));
 	record_put32(ret_record, c.isn.v);
