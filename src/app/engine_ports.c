@@ -5,7 +5,8 @@
  * A port is congested when its peer does not keep up: a stream then keeps what was sent, and asks for no more.  So nothing is read that could
  * go there: of the ports of frames only the congested one itself, since what comes in there goes elsewhere, and since reading it
  * is what lets it write.  Where two are congested, each of them could feed the other: none is read then, and they are only called
- * to write, every PUMP.  Ports of messages are always read.
+ * to write, every PUMP.  Ports of messages are always read.  What waits at a port that the role does not use any more (a dead primary's)
+ * holds up nobody.
  *
  * Descriptors that may not be read leave the loop's set as long as that lasts: a ready one would wake us for ever.
  */
@@ -23,9 +24,10 @@ static bool is_frames(const struct engine *e, unsigned i)
 	return e->ports.slot[i].kind == PORT_FRAMES;
 }
 
-/* A bit for each port of frames that is congested. */
+/* A bit for each port of frames that is congested, and still used. */
 static uint32_t congested(const struct engine *e)
 {
+	const struct role_ops *ops = e->cfg->ops;
 	uint32_t ports = 0;
 
 	for (unsigned i = 0; i < e->ports.n; i++) {
@@ -34,7 +36,7 @@ static uint32_t congested(const struct engine *e)
 		if (s->port && !s->ended && s->port->congested && is_frames(e, i))
 			ports |= (uint32_t)1 << i;
 	}
-	return ports;
+	return ops->unused ? ports & ~ops->unused(e->runner.role) : ports;
 }
 
 /* May port i be read while these are congested? */

@@ -107,6 +107,15 @@ static sut_time crossing_deadline(const void *role)
 	return ((const struct crossing *)role)->at;
 }
 
+/* Ports that are taken for unused. */
+static uint32_t crossing_left_alone;
+
+static uint32_t crossing_unused(const void *role)
+{
+	(void)role;
+	return crossing_left_alone;
+}
+
 static const struct port_desc crossing_ports[] = { { "left", PORT_FRAMES, false },
 						   { "right", PORT_FRAMES, false },
 						   { NULL, PORT_FRAMES, false } };
@@ -119,6 +128,7 @@ static const struct role_ops crossing_ops = {
 	.input = crossing_input,
 	.expire = crossing_expire,
 	.deadline = crossing_deadline,
+	.unused = crossing_unused,
 };
 
 static struct arena arena;
@@ -363,7 +373,7 @@ static void run_watched(struct port *left, struct port *right, unsigned frames)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	pthread_sigmask(SIG_BLOCK, &set, &old);
-	watched[0] = left;
+	watched[0] = crossing_left_alone ? NULL : left;
 	watched[1] = right;
 	turns = 0;
 	frames_left = frames;
@@ -420,6 +430,22 @@ static void sleeps_while_congested(void **state)
 	run_watched(left, right, 0);
 	expect(right, 0, 64, 0);
 	assert_true(turns < 50);
+	left->ops->close(left);
+	right->ops->close(right);
+}
+
+/* What waits at a port that nobody uses any more keeps nothing from being read. */
+static void reads_on_beside_an_unused_port(void **state)
+{
+	struct port *left = mem_open("left", &arena), *right = mem_open("right", &arena);
+
+	(void)state;
+	mem_set_limit(right, 10, 0);
+	push(left, 0, 900);
+	crossing_left_alone = 1u << 1;
+	run_watched(left, right, 0);
+	crossing_left_alone = 0;
+	expect(right, 0, 900, 0);
 	left->ops->close(left);
 	right->ops->close(right);
 }
@@ -722,6 +748,7 @@ int main(void)
 		cmocka_unit_test(waits_for_slow_peer),
 		cmocka_unit_test(waits_for_slow_peers),
 		cmocka_unit_test(sleeps_while_congested),
+		cmocka_unit_test(reads_on_beside_an_unused_port),
 		cmocka_unit_test(joins_what_is_given),
 		cmocka_unit_test(takes_commands),
 		cmocka_unit_test(refuses_control),

@@ -387,6 +387,16 @@ static sut_time rewrite_deadline(const void *role)
 	return r->ready.first != FLOW_NONE || r->renewing ? 0 : wheel_deadline(r->wheel);
 }
 
+/* After the failover all that the secondary sends goes to the network. */
+static uint32_t rewrite_unused(const void *role)
+{
+	const struct rewrite *r = role;
+
+	if (!r->failed_over || !pair_joined(r, REPLICA_NETWORK))
+		return 0;
+	return 1u << REPLICA_PRIMARY | 1u << REPLICA_SECONDARY_OUT | 1u << REPLICA_COMPARE;
+}
+
 bool replica_rewrite_describe(const void *role, const struct flow_key *client_key, char *ret_s,
 			      size_t size)
 {
@@ -420,5 +430,6 @@ const struct role_ops replica_rewrite_ops = {
 	.deadline = rewrite_deadline,
 	.save = pair_save,
 	.restore = pair_restore,
+	.unused = rewrite_unused,
 	.list = pair_list,
 };
