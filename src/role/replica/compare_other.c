@@ -14,11 +14,15 @@
  * two have diverged.  None there: it waits.
  *
  * What is equal: the length of the frames, and all behind the IP header; of fragments and of
- * protocols that are neither UDP nor ICMP, all from the IP header on.  A UDP checksum that one of
- * the two senders has left to a device says nothing, and is not compared.
+ * protocols that are neither UDP nor ICMP, all from the IP header on, but for the identification,
+ * which each sender picks for itself, and the IPv4 checksum over it.  A UDP checksum that one of the
+ * two senders has left to a device says nothing, and is not compared.
  */
 
 #define UDP_CSUM 6u /* from the UDP header */
+#define IP4_ID 4u /* from the IPv4 header */
+#define IP4_CSUM 10u
+#define FRAG6_ID_BACK 4u /* from the end of the IPv6 fragment header */
 
 static struct waiting waiting_read(const struct compare_turn *t, const struct compare_flow *c,
 				   const struct packet *p, const struct view *v)
@@ -42,20 +46,48 @@ static struct packet held_packet(const struct compare_turn *t, uint32_t at)
 	return p;
 }
 
+/* Bytes that are not compared, in order; counted from the first one that is.  len 0: none. */
+struct holes {
+	uint32_t at[2], len[2];
+};
+
+static struct holes holes_of(uint8_t kind, const struct packet *p, const struct packet *s)
+{
+	struct holes h = { { 0 }, { 0 } };
+	struct view v;
+
+	if (kind == COMPARE_UDP) {
+		if (p->off.csum != CSUM_PARTIAL && s->off.csum != CSUM_PARTIAL)
+			return h;
+		h.at[0] = UDP_CSUM;
+		h.len[0] = 2;
+	} else if (kind == COMPARE_OTHER && view_parse(p, &v) == R_NONE && v.ip == 4) {
+		h = (struct holes){ { IP4_ID, IP4_CSUM }, { 2, 2 } };
+	} else if (kind == COMPARE_OTHER && v.ip == 6 && v.fragment) {
+		h.at[0] = v.l4 - v.l3 - FRAG6_ID_BACK;
+		h.len[0] = 4;
+	}
+	return h;
+}
+
 static bool equal(uint8_t kind, const struct packet *p, const struct packet *s, uint16_t from)
 {
-	uint32_t n = p->head_len - from, skip = 0;
-	const uint8_t *a = p->head + from, *b = s->head + from;
+	uint32_t at = from, end = p->head_len;
+	struct holes h;
 
 	if (p->head_len != s->head_len)
 		return false;
-	if (kind == COMPARE_UDP && n >= UDP_CSUM + 2 &&
-	    (p->off.csum == CSUM_PARTIAL || s->off.csum == CSUM_PARTIAL)) {
-		if (memcmp(a, b, UDP_CSUM) != 0)
+	h = holes_of(kind, p, s);
+	for (unsigned i = 0; i < 2 && h.len[i]; i++) {
+		uint32_t hole = from + h.at[i];
+
+		if (hole + h.len[i] > end)
+			break;
+		if (memcmp(p->head + at, s->head + at, hole - at) != 0)
 			return false;
-		skip = UDP_CSUM + 2;
+		at = hole + h.len[i];
 	}
-	return memcmp(a + skip, b + skip, n - skip) == 0;
+	return memcmp(p->head + at, s->head + at, end - at) == 0;
 }
 
 /* Finds the secondary's equal of p, and drops it: true. */

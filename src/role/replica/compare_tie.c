@@ -55,13 +55,12 @@ static enum reading judge(const struct compare_flow *c, int32_t near, int32_t ow
 {
 	uint32_t n = size(near), o = size(own);
 	bool both = n < AMBIGUOUS && o < AMBIGUOUS && c->reading != READ_NOTHING;
+	bool again = (c->reading == READ_NEAR ? near : own) < 0, exact = n == 0 || o == 0;
 
-	if (both && (c->reading == READ_NEAR ? near : own) < 0)
+	if (both && (again || !exact))
 		return (enum reading)c->reading;
-	if (n == 0 || o == 0)
+	if (exact)
 		return n == 0 ? READ_NEAR : READ_OWN;
-	if (both)
-		return (enum reading)c->reading;
 	return n <= o ? READ_NEAR : READ_OWN;
 }
 
