@@ -302,9 +302,24 @@ static void hear_client(struct turn *t, uint32_t f, const struct packet *p, cons
 		trust_ack(t, f, v);
 }
 
-/* Will the secondary refuse v, of the client, for its seq? */
+/* Does v answer a SYN that no guest has sent?  The primary's may have had data that the secondary's had not. */
+static bool answers_nothing(struct turn *t, uint32_t f, const struct view *v)
+{
+	const struct pair *c = pair_of(t, f);
+	sut_seq end = pair_rec(t, f, FAR)->end;
+
+	if (!pair_by_guest(c) || c->track.state != TRACK_SYN_SENT || !guest_is_answer(v))
+		return false;
+	if (c->primary_end_known && seq_before(end, c->primary_end))
+		end = c->primary_end;
+	return seq_before(end, (sut_seq){ v->ack });
+}
+
+/* Will the secondary refuse v, of the client, for its numbers? */
 static bool is_stray(struct turn *t, uint32_t f, const struct view *v)
 {
+	if (answers_nothing(t, f, v))
+		return true;
 	return (v->flags & (TCP_SYN | TCP_ACK)) == TCP_ACK &&
 	       !reach_near(pair_of(t, f), pair_rec(t, f, NEAR), pair_rec(t, f, FAR), v);
 }
@@ -316,7 +331,7 @@ static void pass_stray(struct turn *t, uint32_t f, struct packet *p, struct view
 	const struct pair *c = pair_of(t, f);
 
 	count_pass(t->r->env, R_WINDOW);
-	if (pair_far_seen(c))
+	if (pair_far_seen(c) && !guest_is_answer(v)) /* lowered, an answer would become one */
 		clamp(t, f, p, v, o, false);
 	map_echo(c, p, v, o);
 	shift(t, f, NEAR, p, v, o);
