@@ -35,7 +35,7 @@
 const struct option_desc engine_option_table[] = {
 	{ .name = "verbose", .letter = 'v', .kind = OPTION_FLAG, FIELD(verbose),
 	  .help = "say more, and print counters at the end" },
-	{ .name = "debug", .kind = OPTION_FLAG, FIELD(debug),
+	{ .name = "debug", .kind = OPTION_FLAG, FIELD(debug), .fixed = 1,
 	  .help = "log every change of a flow's state" },
 	{ .name = "quiet", .letter = 'q', .kind = OPTION_FLAG, FIELD(quiet), .help = "errors only" },
 	{ .name = "log-time", .kind = OPTION_FLAG, FIELD(log_time), .help = "put the time before each line" },
@@ -50,9 +50,9 @@ const struct option_desc engine_option_table[] = {
 	  .help = "take commands at this unix socket" },
 	{ .name = "journal", .kind = OPTION_STRING, FIELD(journal), .arg = "FILE",
 	  .help = "keep connections in this file as they come: a kill loses none" },
-	{ .name = "journal-salvage", .kind = OPTION_FLAG, FIELD(journal_salvage),
+	{ .name = "journal-salvage", .kind = OPTION_FLAG, FIELD(journal_salvage), .fixed = 1,
 	  .help = "of a damaged journal use what lies before the damage" },
-	{ .name = "no-sandbox", .kind = OPTION_FLAG, FIELD(no_sandbox),
+	{ .name = "no-sandbox", .kind = OPTION_FLAG, FIELD(no_sandbox), .fixed = 1,
 	  .help = "keep all privileges and system calls, for debugging" },
 	{ .name = "state", .kind = OPTION_STRING, FIELD(state), .arg = "FILE",
 	  .help = "keep connections in this file from one run to the next" },
@@ -118,9 +118,9 @@ void engine_report(struct engine *e, bool json, FILE *f)
 /* Counters as asked for: text on stderr, JSON on stdout. */
 static void report(struct engine *e)
 {
-	FILE *f = e->cfg->opt.json ? stdout : stderr;
+	FILE *f = e->opt.json ? stdout : stderr;
 
-	engine_report(e, e->cfg->opt.json, f);
+	engine_report(e, e->opt.json, f);
 	fflush(f);
 }
 
@@ -190,7 +190,7 @@ static sut_time next_deadline(const struct engine *e)
 static void report_if_due(struct engine *e, bool asked)
 {
 	if (e->now >= e->next_report) {
-		e->next_report = e->now + e->cfg->opt.stats_interval;
+		e->next_report = e->now + e->opt.stats_interval;
 		asked = true;
 	}
 	if (asked)
@@ -254,7 +254,7 @@ static int open_runner(struct engine *e)
 
 	if (e->control_port >= 0)
 		env.ports |= (uint32_t)1 << e->control_port;
-	if (e->cfg->opt.debug) {
+	if (e->opt.debug) {
 		env.trace = engine_trace;
 		env.trace_ctx = e;
 	}
@@ -273,7 +273,7 @@ static int open_runner(struct engine *e)
 /* Takes over what an earlier run has left: 0, or -errno (said already). */
 static int load_state(struct engine *e)
 {
-	const char *path = e->cfg->opt.state;
+	const char *path = e->opt.state;
 	struct state_counts c;
 	uint64_t wall, age;
 	char why[600];
@@ -309,16 +309,16 @@ static int store_state(struct engine *e)
 	char why[600];
 	int err;
 
-	if (!e->cfg->opt.state)
+	if (!e->opt.state)
 		return 0;
 	engine_tick(e);
-	err = state_store(e->cfg->opt.state, e->cfg->ops, e->runner.role, e->now, e->ports.wall,
+	err = state_store(e->opt.state, e->cfg->ops, e->runner.role, e->now, e->ports.wall,
 			  &records, why, sizeof why);
 	if (err)
 		log_line(&e->log, LOG_ERROR, "%s", why);
 	else
-		log_line(&e->log, LOG_NOTICE, "state %s: %" PRIu32 " records saved",
-			 e->cfg->opt.state, records);
+		log_line(&e->log, LOG_NOTICE, "state %s: %" PRIu32 " records saved", e->opt.state,
+			 records);
 	return err;
 }
 
@@ -364,8 +364,8 @@ static int run_opened(struct engine *e)
 	if (e->cfg->opened)
 		e->cfg->opened(e->cfg->opened_ctx);
 	engine_tick(e);
-	if (e->cfg->opt.stats_interval)
-		e->next_report = e->now + e->cfg->opt.stats_interval;
+	if (e->opt.stats_interval)
+		e->next_report = e->now + e->opt.stats_interval;
 	if (enter_sandbox(e) != 0)
 		goto out;
 	announce(e);
@@ -373,7 +373,7 @@ static int run_opened(struct engine *e)
 	notify_manager("STOPPING=1");
 	if (store_state(e) != 0)
 		code = 1;
-	if (e->cfg->opt.stats || e->cfg->opt.verbose || e->cfg->opt.json)
+	if (e->opt.stats || e->opt.verbose || e->opt.json)
 		report(e);
 out:
 	loop_close(&e->loop);
@@ -387,6 +387,11 @@ static enum log_level level_of(const struct engine_options *o)
 	return o->debug ? LOG_DEBUG : o->verbose ? LOG_INFO : LOG_NOTICE;
 }
 
+void engine_set_log(struct engine *e)
+{
+	e->log = (struct log){ .level = level_of(&e->opt), .time = e->opt.log_time };
+}
+
 int engine_run(const struct engine_config *cfg)
 {
 	struct engine *e = calloc(1, sizeof *e);
@@ -397,7 +402,8 @@ int engine_run(const struct engine_config *cfg)
 		return 1;
 	signal(SIGPIPE, SIG_IGN);
 	e->cfg = cfg;
-	e->log = (struct log){ .level = level_of(&cfg->opt), .time = cfg->opt.log_time };
+	e->opt = cfg->opt;
+	engine_set_log(e);
 	e->next_report = e->next_retry = e->next_pump = e->end = e->next_drain = SUT_NEVER;
 	e->wall_offset = clock_wall_offset();
 	if (engine_open_control(e) != 0)

@@ -19,6 +19,7 @@
 #include "role/role.h"
 
 struct port;
+struct settings;
 
 #define ENGINE_PORTS_MAX 12 /* ROLE_PORTS_MAX */
 
@@ -52,6 +53,9 @@ struct engine_config {
 	 */
 	const char *spec[ENGINE_PORTS_MAX];
 	struct port *port[ENGINE_PORTS_MAX];
+
+	/* What all of that was read from, to be read anew; role_config lies in its block; NULL: it cannot be. */
+	const struct settings *settings;
 
 	void (*opened)(
 		void *ctx); /* called once all is open, before readiness; NULL: nothing to do */

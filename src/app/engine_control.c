@@ -32,6 +32,7 @@ static const struct command commands[] = {
 	{ "stats", "[json]", "print the counters", operate_stats },
 	{ "drain", "[end | off]",
 	  "take no new connections; end once the last is gone; or take them again", operate_drain },
+	{ "reload", NULL, "read the settings anew", operate_reload },
 	{ NULL, NULL, NULL, NULL },
 };
 
@@ -91,9 +92,9 @@ int engine_open_control(struct engine *e)
 	int err;
 
 	e->control_port = -1;
-	if (!e->cfg->opt.control)
+	if (!e->opt.control)
 		return 0;
-	err = control_open(e->cfg->opt.control, &e->control, why, sizeof why);
+	err = control_open(e->opt.control, &e->control, why, sizeof why);
 	if (err)
 		log_line(&e->log, LOG_ERROR, "%s", why);
 	else

@@ -18,6 +18,7 @@ struct journal;
 
 struct engine {
 	const struct engine_config *cfg;
+	struct engine_options opt; /* as they are now: reload changes some */
 	struct log log;
 	struct loop loop;
 	struct ports ports;
@@ -38,6 +39,7 @@ struct engine {
 	bool control_more; /* it wants to go on at once */
 	sut_time
 		next_drain; /* when to look whether the role is empty, and so at its end; SUT_NEVER: it is not to end then */
+	bool draining; /* the role was told to take no new connections */
 	int control_port; /* of the role; -1: none, or no socket */
 	struct control_reply
 		*answer; /* where the role's answer goes; NULL: no command is being served */
@@ -93,6 +95,15 @@ void engine_close_journal(struct engine *e);
 void operate_flows(struct engine *e, const char *args, struct control_reply *reply);
 void operate_stats(struct engine *e, const char *args, struct control_reply *reply);
 void operate_drain(struct engine *e, const char *args, struct control_reply *reply);
+
+/* Asks the role something that it answers by a number; -1 if it does not. */
+long engine_ask_number(struct engine *e, const char *line);
+
+/* engine_reload: the settings, read anew. */
+void operate_reload(struct engine *e, const char *args, struct control_reply *reply);
+
+/* The log as the options have it. */
+void engine_set_log(struct engine *e);
 
 /* Was it told to end once it is empty, and is it? */
 bool operate_drained(struct engine *e);

@@ -16,7 +16,7 @@ static void keep(void *ctx, const struct record *r)
 
 int engine_open_journal(struct engine *e, struct role_env *env)
 {
-	const struct engine_options *o = &e->cfg->opt;
+	const struct engine_options *o = &e->opt;
 	char why[600];
 	int err;
 
@@ -51,7 +51,7 @@ void engine_replay_journal(struct engine *e)
 	if (c.records || c.cut || c.salvaged_at)
 		log_line(&e->log, LOG_NOTICE,
 			 "journal %s: %" PRIu32 " records, %" PRIu32 " of them refused",
-			 e->cfg->opt.journal, c.records, c.refused);
+			 e->opt.journal, c.records, c.refused);
 	if (c.cut)
 		log_line(&e->log, LOG_NOTICE,
 			 "journal: the last record was cut short: %" PRIu32 " bytes taken off",

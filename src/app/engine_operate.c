@@ -92,8 +92,7 @@ void operate_stats(struct engine *e, const char *args, struct control_reply *rep
 	reply_ok(reply, "%s", "");
 }
 
-/* Asks the role how many connections are left; -1 if it cannot tell. */
-static long left(struct engine *e, const char *line)
+long engine_ask_number(struct engine *e, const char *line)
 {
 	struct control_reply r = { 0 };
 	long n = -1;
@@ -114,11 +113,12 @@ void operate_drain(struct engine *e, const char *args, struct control_reply *rep
 		reply_error(reply, "drain: expected nothing, 'end' or 'off', not '%s'", args);
 		return;
 	}
-	n = e->control_port < 0 ? -1 : left(e, off ? "drain off" : "drain");
+	n = e->control_port < 0 ? -1 : engine_ask_number(e, off ? "drain off" : "drain");
 	if (n < 0) {
 		reply_error(reply, "%s cannot be drained", e->cfg->ops->name);
 		return;
 	}
+	e->draining = !off;
 	e->next_drain = ends ? e->now : SUT_NEVER;
 	log_line(&e->log, LOG_NOTICE,
 		 off ? "takes new connections again" : "takes no new connections; %ld are left", n);
@@ -130,5 +130,5 @@ bool operate_drained(struct engine *e)
 	if (e->now < e->next_drain)
 		return false;
 	e->next_drain = e->now + DRAIN_LOOK;
-	return left(e, "drain") == 0;
+	return engine_ask_number(e, "drain") == 0;
 }

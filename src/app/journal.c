@@ -526,6 +526,12 @@ bool journal_turn(struct journal *j, const void *role, sut_time now, sut_time wa
 	return j->rewrite.fd >= 0;
 }
 
+void journal_walk_anew(struct journal *j)
+{
+	if (j->rewrite.fd >= 0)
+		stop_rewriting(j);
+}
+
 uint64_t journal_size(const struct journal *j)
 {
 	return j->file.size + j->file.len;

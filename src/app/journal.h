@@ -60,6 +60,9 @@ void journal_put(struct journal *j, const struct record *r);
 bool journal_flush(struct journal *j, sut_time wall);
 const char *journal_error(const struct journal *j);
 
+/* The role was laid out anew: a rewriting that walks the old one begins again. */
+void journal_walk_anew(struct journal *j);
+
 /* Goes on with the rewriting, some records; true: call again soon. */
 bool journal_turn(struct journal *j, const void *role, sut_time now, sut_time wall);
 

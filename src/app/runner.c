@@ -6,10 +6,9 @@
 
 #include <sys/mman.h>
 
-int runner_open(struct runner *r, const struct role_ops *ops, const void *config,
-		const struct role_env *env)
+int runner_lay_out(struct runner *r, const void *config, struct runner_block *ret_b)
 {
-	size_t need = ops->need(config);
+	size_t need = r->ops->need(config);
 	void *block;
 
 	if (need == 0)
@@ -20,14 +19,42 @@ int runner_open(struct runner *r, const struct role_ops *ops, const void *config
 		return -errno;
 	/* A random record or bucket then costs one miss, and not one of the page tables as well. */
 	(void)madvise(block, need, MADV_HUGEPAGE);
+	*ret_b = (struct runner_block){ r->ops->init(block, config, &r->env), block, need };
+	return 0;
+}
+
+void runner_free(struct runner_block *b)
+{
+	munmap(b->block, b->bytes);
+}
+
+void runner_swap(struct runner *r, struct runner_block *b)
+{
+	const struct runner_block was = { r->role, r->block, r->block_bytes };
+
+	r->role = b->role;
+	r->block = b->block;
+	r->block_bytes = b->bytes;
+	*b = was;
+}
+
+int runner_open(struct runner *r, const struct role_ops *ops, const void *config,
+		const struct role_env *env)
+{
+	struct runner_block b;
+	int err;
+
 	memset(&r->counters, 0, sizeof r->counters);
 	outbox_clear(&r->out);
 	r->ops = ops;
-	r->block = block;
-	r->block_bytes = need;
 	r->env = *env;
 	r->env.counters = &r->counters;
-	r->role = ops->init(block, config, &r->env);
+	err = runner_lay_out(r, config, &b);
+	if (err)
+		return err;
+	r->role = b.role;
+	r->block = b.block;
+	r->block_bytes = b.bytes;
 	return 0;
 }
 

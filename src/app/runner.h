@@ -36,6 +36,20 @@ int runner_open(struct runner *r, const struct role_ops *ops, const void *config
 		const struct role_env *env);
 void runner_close(struct runner *r);
 
+/* A role in its memory, laid out beside the one that runs. */
+struct runner_block {
+	void *role;
+	void *block;
+	size_t bytes;
+};
+
+/* Lays the role out once more, with another configuration and the env and counters of r: as runner_open(). */
+int runner_lay_out(struct runner *r, const void *config, struct runner_block *ret_b);
+
+/* Puts b in the place of the role that runs, and that one in b. */
+void runner_swap(struct runner *r, struct runner_block *b);
+void runner_free(struct runner_block *b);
+
 /* One burst into the role; counts what came in. */
 void runner_input(struct runner *r, unsigned port, struct packet **pkts, unsigned n, sut_time now);
 

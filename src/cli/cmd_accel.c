@@ -6,6 +6,7 @@
 #include "app/doctor.h"
 #include "app/engine.h"
 #include "app/options.h"
+#include "app/settings.h"
 #include "cli/command.h"
 #include "cli/roles.h"
 #include "port/port.h"
@@ -67,16 +68,38 @@ static int check_ports(const struct option_usage *usage, const struct accel_port
 	return -1;
 }
 
+/* All that can be set. */
+struct accel_settings {
+	struct accel_ports ports;
+	struct accel_near_config role;
+	struct engine_options engine;
+};
+
+static void set_defaults(const void *ctx, void *block)
+{
+	struct accel_settings *s = block;
+
+	(void)ctx;
+	accel_near_defaults(&s->role);
+	options_defaults(engine_option_table, &s->engine);
+}
+
+static const char *find_error(const void *ctx, void *block)
+{
+	const struct accel_settings *s = block;
+
+	(void)ctx;
+	return accel_near_config_error(&s->role);
+}
+
 int cmd_accel_near(int argc, char **argv)
 {
 	const struct role_entry *role = role_find("accel-near");
-	struct accel_near_config cfg;
-	struct accel_ports ports = { 0 };
-	struct engine_config e = { .ops = role->ops, .role_config = &cfg };
+	struct accel_settings set = { 0 };
 	const struct option_group groups[] = {
-		{ "Ports", port_table, &ports },
-		{ "Acceleration", role->options, &cfg },
-		{ NULL, engine_option_table, &e.opt },
+		{ "Ports", port_table, &set.ports },
+		{ "Acceleration", role->options, &set.role },
+		{ NULL, engine_option_table, &set.engine },
 		{ NULL, NULL, NULL },
 	};
 	const struct option_usage usage = {
@@ -92,22 +115,36 @@ int cmd_accel_near(int argc, char **argv)
 		.groups = groups,
 		.sections = command_sections,
 	};
+	const struct settings settings = {
+		.usage = &usage,
+		.argc = argc,
+		.argv = argv,
+		.block = &set,
+		.size = sizeof set,
+		.defaults = set_defaults,
+		.finish = find_error,
+	};
+	struct engine_config e = {
+		.ops = role->ops,
+		.role_config = &set.role,
+		.settings = &settings,
+	};
 	struct option_args args;
 	int code;
 
-	role->defaults(&cfg);
-	options_defaults(engine_option_table, &e.opt);
+	set_defaults(NULL, &set);
 	code = options_run(&usage, argc, argv, &args);
 	if (code >= 0)
 		return code;
-	code = check_ports(&usage, &ports);
-	e.role_error = role->config_error(&cfg);
+	e.opt = set.engine;
+	code = check_ports(&usage, &set.ports);
+	e.role_error = find_error(NULL, &set);
 	if (code < 0 && e.role_error)
 		code = options_complain(&usage, "--%s", e.role_error);
 	if (code < 0 && !e.opt.quiet)
-		warn(&ports);
-	e.spec[ACCEL_CLIENT] = ports.client;
-	e.spec[ACCEL_SERVER] = ports.server;
+		warn(&set.ports);
+	e.spec[ACCEL_CLIENT] = set.ports.client;
+	e.spec[ACCEL_SERVER] = set.ports.server;
 	e.sandbox = !e.opt.no_sandbox;
 	if (code < 0)
 		code = engine_run(&e);

@@ -124,6 +124,14 @@ static const struct request drain = {
 	.ask = ask_drain,
 };
 
+static const struct request reload = {
+	.command = "reload",
+	.line = "reload",
+	.about = "Lets a running suture read its settings anew, from the file that --config named, "
+		 "and\n"
+		 "says what has changed.\n",
+};
+
 static int run(const struct request *what, int argc, char **argv)
 {
 	static struct control_client c;
@@ -179,6 +187,11 @@ int cmd_flows(int argc, char **argv)
 int cmd_stats(int argc, char **argv)
 {
 	return run(&stats, argc, argv);
+}
+
+int cmd_reload(int argc, char **argv)
+{
+	return run(&reload, argc, argv);
 }
 
 int cmd_drain(int argc, char **argv)

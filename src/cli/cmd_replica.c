@@ -5,6 +5,7 @@
 #include "app/config.h"
 #include "app/engine.h"
 #include "app/options.h"
+#include "app/settings.h"
 #include "base/compiler.h"
 #include "cli/command.h"
 #include "cli/roles.h"
@@ -119,14 +120,42 @@ static int check_ports(const struct option_usage *usage, const struct option_des
 	return -1;
 }
 
-static int run(const struct replica_command *cmd, void *config, int argc, char **argv)
+/* All that can be set. */
+struct replica_settings {
+	const char *spec[ENGINE_PORTS_MAX];
+	union {
+		struct replica_rewrite_config rewrite;
+		struct replica_compare_config compare;
+		struct replica_mirror_config mirror;
+	} role;
+	struct engine_options engine;
+};
+
+static void set_defaults(const void *ctx, void *block)
+{
+	const struct role_entry *role = ctx;
+	struct replica_settings *s = block;
+
+	role->defaults(&s->role);
+	options_defaults(engine_option_table, &s->engine);
+}
+
+static const char *find_error(const void *ctx, void *block)
+{
+	const struct role_entry *role = ctx;
+	const struct replica_settings *s = block;
+
+	return role->config_error(&s->role);
+}
+
+static int run(const struct replica_command *cmd, int argc, char **argv)
 {
 	const struct role_entry *role = role_find(cmd->role);
-	struct engine_config e = { .ops = role->ops, .role_config = config };
+	struct replica_settings set = { 0 };
 	const struct option_group groups[] = {
-		{ "Ports", cmd->ports, e.spec },
-		{ cmd->title, role->options, config },
-		{ NULL, engine_option_table, &e.opt },
+		{ "Ports", cmd->ports, set.spec },
+		{ cmd->title, role->options, &set.role },
+		{ NULL, engine_option_table, &set.engine },
 		{ NULL, NULL, NULL },
 	};
 	const struct option_usage usage = {
@@ -136,16 +165,32 @@ static int run(const struct replica_command *cmd, void *config, int argc, char *
 		.groups = groups,
 		.sections = command_sections,
 	};
+	const struct settings settings = {
+		.usage = &usage,
+		.argc = argc,
+		.argv = argv,
+		.block = &set,
+		.size = sizeof set,
+		.ctx = role,
+		.defaults = set_defaults,
+		.finish = find_error,
+	};
+	struct engine_config e = {
+		.ops = role->ops,
+		.role_config = &set.role,
+		.settings = &settings,
+	};
 	struct option_args args;
 	int code;
 
-	role->defaults(config);
-	options_defaults(engine_option_table, &e.opt);
+	set_defaults(role, &set);
 	code = options_run(&usage, argc, argv, &args);
 	if (code >= 0)
 		return code;
+	e.opt = set.engine;
+	memcpy(e.spec, set.spec, sizeof e.spec);
 	code = check_ports(&usage, cmd->ports, role->ops->ports, e.spec);
-	e.role_error = role->config_error(config);
+	e.role_error = find_error(role, &set);
 	if (code < 0 && e.role_error)
 		code = options_complain(&usage, "--%s", e.role_error);
 	e.sandbox = !e.opt.no_sandbox;
@@ -157,21 +202,15 @@ static int run(const struct replica_command *cmd, void *config, int argc, char *
 
 int cmd_replica_rewrite(int argc, char **argv)
 {
-	struct replica_rewrite_config cfg;
-
-	return run(&rewrite_command, &cfg, argc, argv);
+	return run(&rewrite_command, argc, argv);
 }
 
 int cmd_replica_compare(int argc, char **argv)
 {
-	struct replica_compare_config cfg;
-
-	return run(&compare_command, &cfg, argc, argv);
+	return run(&compare_command, argc, argv);
 }
 
 int cmd_replica_mirror(int argc, char **argv)
 {
-	struct replica_mirror_config cfg;
-
-	return run(&mirror_command, &cfg, argc, argv);
+	return run(&mirror_command, argc, argv);
 }

@@ -8,6 +8,7 @@
 #include "app/config.h"
 #include "app/engine.h"
 #include "app/options.h"
+#include "app/settings.h"
 #include "cli/command.h"
 #include "port/offload.h"
 #include "port/port.h"
@@ -209,15 +210,44 @@ static void configure(const struct link_flags l[3], const struct wire_flags *fla
 	ret_c->keep_gso = flags->gso;
 }
 
+/* All that can be set: flags, and the configuration that they make. */
+struct wire_settings {
+	struct link_flags link[3]; /* both directions, from A to B, from B to A */
+	struct wire_flags flags;
+	struct engine_options engine;
+	struct wire_config role;
+};
+
+static void set_defaults(const void *ctx, void *block)
+{
+	struct wire_settings *s = block;
+
+	(void)ctx;
+	s->link[1] = s->link[2] = unset;
+	options_defaults(both_table, &s->link[0]);
+	options_defaults(wire_table, &s->flags);
+	options_defaults(engine_option_table, &s->engine);
+}
+
+static const char *finish(const void *ctx, void *block)
+{
+	struct wire_settings *s = block;
+
+	(void)ctx;
+	configure(s->link, &s->flags, &s->role);
+	return wire_config_error(&s->role);
+}
+
 int cmd_wire(int argc, char **argv)
 {
-	struct link_flags l[3] = { { 0 }, unset, unset };
-	struct wire_flags flags = { 0 };
-	struct engine_config e = { .ops = &wire_ops };
+	struct wire_settings set = { 0 };
 	const struct option_group groups[] = {
-		{ "Both directions", both_table, &l[0] }, { "From A to B only", ab_table, &l[1] },
-		{ "From B to A only", ba_table, &l[2] },  { "The wire", wire_table, &flags },
-		{ NULL, engine_option_table, &e.opt },	  { NULL, NULL, NULL },
+		{ "Both directions", both_table, &set.link[0] },
+		{ "From A to B only", ab_table, &set.link[1] },
+		{ "From B to A only", ba_table, &set.link[2] },
+		{ "The wire", wire_table, &set.flags },
+		{ NULL, engine_option_table, &set.engine },
+		{ NULL, NULL, NULL },
 	};
 	const struct option_usage usage = {
 		.command = "wire",
@@ -232,26 +262,38 @@ int cmd_wire(int argc, char **argv)
 		.min_args = 2,
 		.max_args = 2,
 	};
-	struct wire_config cfg;
+	const struct settings settings = {
+		.usage = &usage,
+		.argc = argc,
+		.argv = argv,
+		.block = &set,
+		.size = sizeof set,
+		.defaults = set_defaults,
+		.finish = finish,
+	};
+	struct engine_config e = {
+		.ops = &wire_ops,
+		.role_config = &set.role,
+		.settings = &settings,
+	};
 	struct option_args args;
+	const char *wrong;
 	char *spec[2];
 	int code;
 
-	options_defaults(both_table, &l[0]);
-	options_defaults(wire_table, &flags);
-	options_defaults(engine_option_table, &e.opt);
+	set_defaults(NULL, &set);
 	code = options_run(&usage, argc, argv, &args);
 	if (code >= 0)
 		return code;
-	configure(l, &flags, &cfg);
+	wrong = finish(NULL, &set);
+	e.opt = set.engine;
 	for (unsigned i = 0; i < 2; i++)
 		e.spec[i] = spec[i] = port_spec(args.arg[i]);
-	e.role_config = &cfg;
 	code = spec[0] && spec[1] ? check_ports(&usage, e.spec) : 1;
-	if (code < 0 && wire_config_error(&cfg))
-		code = options_complain(&usage, "--%s", wire_config_error(&cfg));
+	if (code < 0 && wrong)
+		code = options_complain(&usage, "--%s", wrong);
 	if (code < 0)
-		code = run(&e, &flags);
+		code = run(&e, &set.flags);
 	free(spec[0]);
 	free(spec[1]);
 	config_close(args.file);

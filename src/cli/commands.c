@@ -13,6 +13,7 @@ const struct command commands[] = {
 	{ "drain",      cmd_drain,      "let a running suture take no new connections" },
 	{ "explain",    cmd_explain,    "draw the connections of captures as ladders, of both sides of a box" },
 	{ "flows",      cmd_flows,      "list the connections of a running suture" },
+	{ "reload",     cmd_reload,     "let a running suture read its settings anew" },
 	{ "replay",     cmd_replay,     "run a role over captures, on the captures' time" },
 #ifdef HAVE_REPLICA_REWRITE
 	{ "replica compare", cmd_replica_compare, "let out what two servers agree on" },

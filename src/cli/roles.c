@@ -61,7 +61,7 @@ static const struct option_desc accel_options[] = {
 	  .help = "learnt options are good for" },
 	{ .name = "idle-time", .kind = OPTION_TIME, ACCEL(idle_time), .arg = "TIME", .def = "125min",
 	  .help = "a connection without a packet is reset after" },
-	{ .name = "debug-isn-near-wrap", .kind = OPTION_FLAG, ACCEL(isn_near_wrap),
+	{ .name = "debug-isn-near-wrap", .kind = OPTION_FLAG, ACCEL(isn_near_wrap), .fixed = 1,
 	  .help = "testing aid: promised ISNs lie just before 2^32" },
 	{ .name = NULL },
 };

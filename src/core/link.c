@@ -28,6 +28,15 @@ void link_init(struct link *l, const struct link_config *cfg)
 	*l = (struct link){ .cfg = *cfg, .rng = cfg->seed };
 }
 
+void link_change(struct link *l, const struct link_config *cfg)
+{
+	if (cfg->seed != l->cfg.seed)
+		l->rng = cfg->seed;
+	if (cfg->rate_bps != l->cfg.rate_bps)
+		l->rest = 0;
+	l->cfg = *cfg;
+}
+
 /* 64 random bits: a Weyl sequence, mixed (xor-shift and multiply, twice). */
 static uint64_t draw(struct link *l)
 {

@@ -41,6 +41,9 @@ struct link {
 
 void link_init(struct link *l, const struct link_config *cfg);
 
+/* Another configuration from the next packet on; what was offered keeps its times, and the numbers go on.  Another seed begins anew. */
+void link_change(struct link *l, const struct link_config *cfg);
+
 /*
  * What becomes of a packet: R_NONE and one or two times to leave; or R_WIRE_LOSS, R_WIRE_NTH,
  * R_WIRE_QUEUE.

@@ -53,12 +53,34 @@ ends() {
 	! lab_alive box && grep -q 'drained: no connection is left' "$LAB/box.out"
 }
 
+# The box's settings.
+settings() {
+	printf '%s\n' "accel-near { mode = hold stats = yes $1 }" >"$LAB/conf"
+}
+
+# A limit is changed below a living connection: it goes on, and still says how much came from either end.
+reloaded() {
+	settings 'max-flows = 1000 idle-time = 1h'
+	ctl reload >"$LAB/reload" || return 1
+	cat "$LAB/reload"
+	grep -q '^max-flows: 256k -> 1000$' "$LAB/reload" && grep -q '^2 settings changed; .*: [1-9][0-9]* connections came over, [0-9]* not joined yet' "$LAB/reload" &&
+		sleep 0.5 && lab_alive chat && listed && small && ctl stats >"$LAB/stats" &&
+		awk '$1 == "promised" && $2 > 1 { found = 1 } END { exit !found }' "$LAB/stats"
+}
+
+# No room for what lives: all stays as it is.
+not_reloaded() {
+	settings 'max-flows = 1000 idle-time = 1h mode = nope'
+	! ctl reload 2>"$LAB/reload" && grep -q "$LAB/conf:1: mode: .nope" "$LAB/reload" && lab_alive chat && small
+}
+
 LAB_WIRE=no
 live_up gso
 LIVE_WHERE='operate: '
 lab_nginx
 serve echo 9001
-accel hold far --control "$LAB/ctl"
+settings ""
+accel hold far --control "$LAB/ctl" --config "$LAB/conf"
 lab_reach
 check 'pages' small
 check 'a first connection, that teaches' chat $SERVER4 9001
@@ -66,6 +88,8 @@ check 'a connection that stays' chatting
 check 'flows' listed
 check 'flows, JSON' listed_json
 check 'stats' counted
+check 'reload' reloaded
+check 'reload of what is wrong' not_reloaded
 check 'drain' drained
 check 'drain off' undrained
 live_mode=none

@@ -191,7 +191,15 @@ static int restore(void *role, const struct record *record, sut_time now)
 }
 
 const struct role_ops pass_ops = {
-	"pass", ports, need, init, input, expire, deadline, save, restore, false, NULL,
+	.name = "pass",
+	.ports = ports,
+	.need = need,
+	.init = init,
+	.input = input,
+	.expire = expire,
+	.deadline = deadline,
+	.save = save,
+	.restore = restore,
 };
 
 bool pass_describe(const void *role, const struct flow_key *near_key, char *ret_s, size_t size)

@@ -410,6 +410,30 @@ static void bad_settings_are_named(void **state)
 	assert_non_null(strstr(accel_near_config_error(&c), "max-flows"));
 }
 
+/* Limits say so and change nothing; all else is in force at once, and what was joined goes on. */
+static void settings_change_while_it_runs(void **state)
+{
+	struct bench *b = *state;
+	struct accel_near_config c = b->cfg;
+	const struct make_tcp syn = { .seq = 7, .flags = TCP_SYN };
+	uint32_t promise = open_flow(b, 4000);
+	uint64_t bypassed = b->counters.passed[R_MODE_BYPASS];
+
+	c.mode = ACCEL_BYPASS;
+	c.max_flows++;
+	assert_int_equal(accel_near_ops.configure(b->role, &c), -EBUSY);
+	c.max_flows--;
+	c.hold_cells++;
+	assert_int_equal(accel_near_ops.configure(b->role, &c), -EBUSY);
+	c.hold_cells--;
+	send_one(b, ACCEL_CLIENT, 4001, &syn);
+	assert_int_equal(b->counters.passed[R_MODE_BYPASS], bypassed);
+	assert_int_equal(accel_near_ops.configure(b->role, &c), 0);
+	send_one(b, ACCEL_CLIENT, 4002, &syn);
+	assert_int_equal(b->counters.passed[R_MODE_BYPASS], bypassed + 1);
+	check_translates(b, 4000, promise);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -422,6 +446,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(answer_overtakes_an_owed_syn, setup, teardown),
 		cmocka_unit_test_setup_teardown(cut_segments_lose_their_trailer, setup, teardown),
 		cmocka_unit_test_setup_teardown(bad_settings_are_named, setup, teardown),
+		cmocka_unit_test_setup_teardown(settings_change_while_it_runs, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -578,6 +578,7 @@ static void takes_commands(void **state)
 		"= stats [json]: print the counters\n"
 		"= drain [end | off]: take no new connections; end once the last is gone; or take "
 		"them again\n"
+		"= reload: read the settings anew\n"
 		"ok all others are for talker\n";
 	struct port *in = mem_open("in", &arena), *notes = mem_open("notes", &arena);
 	char path[] = "/tmp/engine_test.XXXXXX";

@@ -183,6 +183,26 @@ static void rate_is_exact(void **state)
 	}
 }
 
+/* What was offered keeps its times and its numbers; what comes later meets the new configuration. */
+static void changes_from_the_next_packet_on(void **state)
+{
+	const struct link_config first = { .delay = SUT_MS(10), .nth = { 3 }, .seed = 1 };
+	const struct link_config slow = { .delay = SUT_MS(20), .nth = { 3 }, .seed = 1 };
+	const struct link_config lossy = { .loss_ppm = 500000, .seed = 2 };
+	struct link l, anew;
+
+	(void)state;
+	link_init(&l, &first);
+	assert_int_equal(link_offer(&l, 60, 0).at[0], SUT_MS(10));
+	link_change(&l, &slow);
+	assert_int_equal(link_offer(&l, 60, 0).at[0], SUT_MS(20));
+	assert_int_equal(link_offer(&l, 60, 0).reason, R_WIRE_NTH);
+	link_change(&l, &lossy);
+	link_init(&anew, &lossy);
+	for (unsigned i = 0; i < 100; i++)
+		assert_int_equal(link_offer(&l, 60, 0).reason, link_offer(&anew, 60, 0).reason);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -191,6 +211,7 @@ int main(void)
 		cmocka_unit_test(jitter_keeps_order_and_its_bounds),
 		cmocka_unit_test(loss_depends_on_seed_and_number_alone),
 		cmocka_unit_test(rate_is_exact),
+		cmocka_unit_test(changes_from_the_next_packet_on),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,6 +30,7 @@
  */
 #include "role/accel/accel.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "core/rewrite.h"
@@ -382,6 +383,12 @@ static struct hash_key table_key(const struct role_env *env)
 	return k;
 }
 
+/* Cells that the early data of one flow may take. */
+static uint16_t cells_of(const struct accel_near_config *c)
+{
+	return (uint16_t)(c->early_bytes / 512 + 16);
+}
+
 static void *near_init(void *block, const void *config, const struct role_env *env)
 {
 	struct near *n = block;
@@ -400,8 +407,24 @@ static void *near_init(void *block, const void *config, const struct role_env *e
 	budget_init(&n->budget, c->max_pending, c->max_pending_source, &key);
 	n->cold = (struct cold *)(void *)(b + l.cold);
 	n->owing = n->closed = (struct flow_list){ FLOW_NONE, FLOW_NONE };
-	n->max_cells = (uint16_t)(c->early_bytes / 512 + 16);
+	n->max_cells = cells_of(c);
 	return n;
+}
+
+/* Timers that run keep their times; the next ones have the new ones. */
+static int near_configure(void *role, const void *config)
+{
+	const struct accel_near_config *c = config;
+	struct near *n = role;
+
+	if (c->max_flows != n->cfg.max_flows || c->max_servers != n->cfg.max_servers ||
+	    c->max_cookies != n->cfg.max_cookies || c->hold_cells != n->cfg.hold_cells)
+		return -EBUSY;
+	n->cfg = *c;
+	n->budget.max_pending = c->max_pending;
+	n->budget.max_source = c->max_pending_source;
+	n->max_cells = cells_of(c);
+	return 0;
 }
 
 static const struct port_desc ports[] = {
@@ -422,5 +445,6 @@ const struct role_ops accel_near_ops = {
 	.save = near_save,
 	.restore = near_restore,
 	.list = near_list,
+	.configure = near_configure,
 	.journals = true,
 };

@@ -255,6 +255,20 @@ static sut_time wire_deadline(const void *role)
 	return line_next(line_const(w, first_dir(w)));
 }
 
+/* What is on the way cannot be moved: neither memory nor the form of the frames in it changes. */
+static int wire_configure(void *role, const void *config)
+{
+	const struct wire_config *c = config;
+	struct wire *w = role;
+
+	if (c->ring_bytes != w->cfg.ring_bytes || c->keep_gso != w->cfg.keep_gso)
+		return -EOPNOTSUPP;
+	w->cfg = *c;
+	link_change(&w->link[WIRE_A], &c->link[WIRE_A]);
+	link_change(&w->link[WIRE_B], &c->link[WIRE_B]);
+	return 0;
+}
+
 /* A wire has no state that another could take over. */
 static size_t wire_save(const void *role, uint32_t *cursor, sut_time now, struct record *ret_record)
 {
@@ -294,4 +308,5 @@ const struct role_ops wire_ops = {
 	.deadline = wire_deadline,
 	.save = wire_save,
 	.restore = wire_restore,
+	.configure = wire_configure,
 };

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SUT_APP_OPTION_TEXT_H
+#define SUT_APP_OPTION_TEXT_H
+/* option_text - the value of an option as one would type it: option_set() of the text gives the value again. */
+#include <stddef.h>
+
+#include "app/options.h"
+
+/* Writes the value of d in config; "" where it is not set.  What is longer than size is cut. */
+void option_text(const struct option_desc *d, const void *config, char *ret_s, size_t size);
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SUT_APP_SETTINGS_H
+#define SUT_APP_SETTINGS_H
+/*
+ * settings - all that a command was told, in one block, so that it can be read a second time and compared.
+ *
+ * Owns:     nothing: blocks are the caller's.
+ * Does not: know what a setting means, or which may change while the command runs, but for texts (of ports, of files), which never may.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "app/options.h"
+
+struct settings {
+	const struct option_usage *usage; /* each struct that its groups fill lies in block */
+	int argc;
+	char *const *argv; /* the flags, without the command's words */
+	void *block;
+	size_t size; /* of block */
+	const void *ctx; /* of the two below */
+	void (*defaults)(const void *ctx, void *block); /* block is zeroed */
+	/* Makes of the settings what follows from them: NULL, or which of them is impossible. */
+	const char *(*finish)(const void *ctx, void *block);
+};
+
+/* What lies at p in the block, in another one. */
+void *settings_in(const struct settings *s, const void *p, void *block);
+
+/*
+ * Reads all settings into ret_block, s->size bytes at the same alignment, as they would be at a start now: defaults, the file, the flags.
+ * 0, with the file in *ret_file (config_close() it); -EINVAL with a sentence in ret_err.
+ */
+int settings_read(const struct settings *s, void *ret_block, struct config_file **ret_file,
+		  char *ret_err, size_t err_size);
+
+/* A setting that differs: its option, the struct it is in, and that of the other block. */
+typedef void setting_fn(void *ctx, const struct option_group *g, const struct option_desc *d,
+			const void *next);
+
+/* Tells of each setting that is another one in the block next. */
+void settings_compare(const struct settings *s, void *next, setting_fn *fn, void *ctx);
+
+/* May it change while the command runs? */
+bool setting_may_change(const struct option_desc *d);
+
+/* Takes what next has, but for the texts, which are the same and stay where they are. */
+void settings_take(const struct settings *s, void *next);
+#endif
