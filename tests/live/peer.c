@@ -12,6 +12,8 @@
  *	peer ws PORT				serves for ever: a WebSocket that gives back each message
  *	peer greeted HOST PORT COUNT		reads a line first, then as chat
  *	peer upload HOST PORT BYTES		with a peer early: waits for its end, then sends; prints "BYTES SHA256"
+ *	peer abort HOST PORT BYTES		sends, and ends by a reset
+ *	peer stay HOST PORT 0			a line there and back with a peer echo; then prints how it ended
  *	peer crowd HOST PORT COUNT		COUNT connections at once with a peer echo, each with a line of its own
  *	peer wschat HOST PORT COUNT		COUNT messages there and back over a WebSocket
  *	peer again HOST PORT COUNT SPORT	COUNT HTTP requests one after another, each from source port SPORT
@@ -213,6 +215,36 @@ static int greeted(int fd, int count)
 	return chat(fd, count);
 }
 
+/* Sends some, and gives up: the kernel says so by a reset. */
+static int abort_it(int fd, int bytes)
+{
+	struct linger now = { .l_onoff = 1 };
+
+	for (int i = 0; i < bytes; i += (int)CHUNK)
+		if (!ends_write(fd, chunk,
+				(size_t)(bytes - i < (int)CHUNK ? bytes - i : (int)CHUNK)))
+			return ends_fail("cannot send");
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	return 0;
+}
+
+/* A line there and back, then it waits for what comes; whoever ends it makes it a reset. */
+static int stay(int fd)
+{
+	struct linger now = { .l_onoff = 1 };
+	char back[8];
+	ssize_t n;
+
+	if (!ends_write(fd, "hello\n", 6) || ends_read(fd, back, 6) != 6)
+		return ends_fail("no line came back");
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	puts("stays");
+	fflush(stdout);
+	n = read(fd, chunk, CHUNK);
+	puts(n > 0 ? "data" : n == 0 ? "eof" : errno == ECONNRESET ? "reset" : strerror(errno));
+	return 0;
+}
+
 /* All connect before any writes, all write before any reads. */
 static int crowd(const char *host, const char *port, int count)
 {
@@ -321,7 +353,7 @@ static int (*server_of(const char *verb))(int fd)
 /* VERB HOST PORT NUMBER [SPORT]; -1 if there is no such verb. */
 static int talk(char **argv, const char *sport)
 {
-	static const char verbs[] = " push chat greeted upload wschat ";
+	static const char verbs[] = " push chat greeted upload wschat abort stay ";
 	unsigned long long number = strtoull(argv[3], NULL, 10);
 	char word[16];
 	int fd, status;
@@ -342,6 +374,12 @@ static int talk(char **argv, const char *sport)
 	case 'g':
 		status = greeted(fd, (int)number);
 		break;
+	case 'a':
+		status = abort_it(fd, (int)number);
+		break;
+	case 's':
+		status = stay(fd);
+		break;
 	case 'u':
 		status = upload(fd, number);
 		break;
@@ -356,7 +394,7 @@ static int talk(char **argv, const char *sport)
 static int usage(void)
 {
 	fputs("usage: peer sink|echo|greet|late|early|ws PORT |\n"
-	      "       push|chat|greeted|upload|wschat|crowd HOST PORT NUMBER [SPORT] |\n"
+	      "       push|chat|greeted|upload|wschat|abort|stay|crowd HOST PORT NUMBER [SPORT] |\n"
 	      "       again HOST PORT COUNT SPORT | refused HOST PORT | sha\n"
 	      "       before these: --mptcp, --fastopen, --md5=ADDRESS\n",
 	      stderr);
