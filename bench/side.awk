@@ -142,12 +142,13 @@ function throughput() {
 function processor() {
 	print "\n## Processor time"
 	print "\nMicroseconds; a packet is one that the box's devices received, a super-packet is one."
-	print "\n* *own*: user and system time of the box's process, from /proc/PID/stat. The kernel's ways have none."
+	print "\n* *own*: user and system time of the box's process, from /proc/PID/stat. The kernel's ways have none. Soft interrupts that run in its"
+	print "  calls count in it: over virtual links a send runs the receiving end's whole stack, which no real device would make it do."
 	print "* *softirq*: time of all processors in soft interrupts, from /proc/stat. All kernel peers' work is in there, and work of the"
-	print "  client's and the server's kernel too; some of it is counted as the sender's system time, in whose calls it runs."
+	print "  client's and the server's kernel too; what runs in a process's calls is in its system time too."
 	print "* *box*: busy time of all processors, less that of the cable for the same megabytes or connections: what the box itself costs, whoever"
 	print "  does the work. This is the figure that compares. Ends that send and receive in other bursts count as the box's, for better or worse."
-	print "  The clock behind all of these ticks " ticks " times a second."
+	print "  The clock behind all of these ticks " ticks " times a second. Of a way that stalls, a figure for a connection is that of the stall."
 	header("us", 1)
 	row("own, a packet, offloads, 1 flow", "gso1_own", "%.2f", "least")
 	row("own, a packet, single frames, 1 flow", "frame1_own", "%.2f", "least")
