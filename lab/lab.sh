@@ -43,9 +43,11 @@ lab_in() {
 }
 
 # The shell's own child becomes the command: ip netns exec replaces itself, so that $! is the command's process id.
+# Its output is empty from the start: what an earlier one of that name said must not be taken for its.
 lab_start() {
 	lab_name=$1 lab_where=$2
 	shift 2
+	: >"$LAB/$lab_name.out"
 	ip netns exec "sut$$-$lab_where" "$@" >"$LAB/$lab_name.out" 2>&1 </dev/null &
 	echo $! >"$LAB/$lab_name.pid"
 }
