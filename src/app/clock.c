@@ -23,6 +23,11 @@ sut_time clock_wall_offset(void)
 	return read_clock(CLOCK_REALTIME) - clock_now();
 }
 
+sut_time clock_cpu(void)
+{
+	return read_clock(CLOCK_PROCESS_CPUTIME_ID);
+}
+
 int random_bytes(void *ret_p, size_t n)
 {
 	char *p = ret_p;

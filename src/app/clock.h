@@ -13,6 +13,9 @@ sut_time clock_now(void);
 /* What to add to clock_now() for nanoseconds since 1970, as of now. */
 sut_time clock_wall_offset(void);
 
+/* Processor time of the process in nanoseconds. */
+sut_time clock_cpu(void);
+
 /* Fills n bytes from the kernel's random source: 0 or -errno. */
 int random_bytes(void *ret_p, size_t n);
 #endif

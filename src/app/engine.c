@@ -46,6 +46,8 @@ const struct option_desc engine_option_table[] = {
 	  .help = "print counters on standard output, a JSON object a line" },
 	{ .name = "trace-pcap", .kind = OPTION_STRING, FIELD(trace_pcap), .arg = "PATH",
 	  .help = "record all frames: a file, or a directory for a file per port" },
+	{ .name = "metrics", .kind = OPTION_STRING, FIELD(metrics), .arg = "[ADDR:]PORT",
+	  .help = "answer HTTP GET /metrics there, of 127.0.0.1 without ADDR" },
 	{ .name = "control", .kind = OPTION_STRING, FIELD(control), .arg = "PATH",
 	  .help = "take commands at this unix socket" },
 	{ .name = "journal", .kind = OPTION_STRING, FIELD(journal), .arg = "FILE",
@@ -91,9 +93,9 @@ void engine_tick(struct engine *e)
 	e->ports.wall = e->now + e->wall_offset;
 }
 
-void engine_report(struct engine *e, bool json, FILE *f)
+void engine_gather(const struct engine *e, struct report_port ports[PORTS_MAX],
+		   struct report *ret_r)
 {
-	struct report_port ports[PORTS_MAX];
 	struct report r = {
 		.ops = e->cfg->ops,
 		.counters = &e->runner.counters,
@@ -109,6 +111,15 @@ void engine_report(struct engine *e, bool json, FILE *f)
 							    .spec = p->name };
 		p->ops->stats(p, &ports[r.port_count++].stats);
 	}
+	*ret_r = r;
+}
+
+void engine_report(struct engine *e, bool json, FILE *f)
+{
+	struct report_port ports[PORTS_MAX];
+	struct report r;
+
+	engine_gather(e, ports, &r);
 	if (json)
 		report_json(&r, f);
 	else
@@ -183,6 +194,7 @@ static sut_time next_deadline(const struct engine *e)
 	if (engine_ready_ports(e) || e->control_more || e->journal_more)
 		return 0;
 	t = earlier(t, earlier(e->next_report, e->next_pump));
+	t = earlier(t, e->next_metrics);
 	t = earlier(t, e->next_drain);
 	return earlier(earlier(t, e->next_retry), e->end);
 }
@@ -218,6 +230,7 @@ static int run(struct engine *e)
 		expire(e);
 		engine_read_ports(e, ev.ready | engine_ready_ports(e));
 		engine_serve_control(e, ev.ready);
+		engine_serve_metrics(e, ev.ready);
 		engine_turn_journal(e);
 		report_if_due(e, ev.report);
 		if (operate_drained(e)) {
@@ -354,6 +367,8 @@ static int run_opened(struct engine *e)
 	err = engine_watch_ports(e);
 	if (err == 0)
 		err = engine_watch_control(e);
+	if (err == 0)
+		err = engine_watch_metrics(e);
 	if (err) {
 		log_line(&e->log, LOG_ERROR, "event loop: %s", strerror(-err));
 		goto out;
@@ -408,6 +423,8 @@ int engine_run(const struct engine_config *cfg)
 	e->wall_offset = clock_wall_offset();
 	if (engine_open_control(e) != 0)
 		goto out;
+	if (engine_open_metrics(e) != 0)
+		goto out_control;
 	if (open_runner(e) != 0)
 		goto out_control;
 	if (ports_open(&e->ports, cfg->ops, cfg->spec, cfg->port, cfg->opt.trace_pcap, why,
@@ -421,6 +438,7 @@ int engine_run(const struct engine_config *cfg)
 out_runner:
 	runner_close(&e->runner);
 out_control:
+	engine_close_metrics(e);
 	engine_close_journal(e);
 	if (e->control)
 		control_close(e->control);

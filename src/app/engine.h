@@ -32,6 +32,7 @@ struct engine_options {
 	sut_time stats_interval; /* counters every so often; 0: never */
 	const char *trace_pcap; /* a directory (a file per port), or a file; NULL: no trace */
 	const char *control; /* path of the socket for commands; NULL: none */
+	const char *metrics; /* where HTTP is answered: "9100", "192.0.2.1:9100"; NULL: nowhere */
 	const char *
 		state; /* the role's records are restored from there, and saved to it at the end; NULL: not */
 	bool no_sandbox; /* for commands: they set engine_config.sandbox */

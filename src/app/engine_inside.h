@@ -9,10 +9,14 @@
 #include "app/engine.h"
 #include "app/log.h"
 #include "app/loop.h"
+#include "app/metrics_text.h"
 #include "app/ports.h"
 #include "app/runner.h"
 
 struct control;
+struct metrics_server;
+struct report;
+struct report_port;
 struct control_reply;
 struct journal;
 
@@ -35,6 +39,10 @@ struct engine {
 
 	struct journal *journal; /* NULL: none */
 	bool journal_more; /* it wants to go on soon */
+	struct metrics_server *metrics; /* NULL: none */
+	sut_time next_metrics; /* when it wants to go on; SUT_NEVER: when something is ready */
+	struct metrics_flows flows; /* as last counted */
+	sut_time flows_due; /* not to be counted before */
 	struct control *control; /* NULL: no socket */
 	bool control_more; /* it wants to go on at once */
 	sut_time
@@ -75,6 +83,16 @@ void engine_ask_role(struct engine *e, const char *line, struct control_reply *r
 
 /* The counters as they are now. */
 void engine_report(struct engine *e, bool json, FILE *f);
+
+/* The same for other forms; ret_r points into ports. */
+void engine_gather(const struct engine *e, struct report_port ports[PORTS_MAX],
+		   struct report *ret_r);
+
+/* engine_metrics: the same over HTTP. */
+int engine_open_metrics(struct engine *e); /* 0, or -errno (said already) */
+int engine_watch_metrics(struct engine *e);
+void engine_serve_metrics(struct engine *e, uint32_t ready);
+void engine_close_metrics(struct engine *e);
 
 /* engine_journal: records that outlive the process. */
 

@@ -53,6 +53,16 @@ ends() {
 	! lab_alive box && grep -q 'drained: no connection is left' "$LAB/box.out"
 }
 
+# The counters over HTTP, in the box's namespace.
+scraped() {
+	lab_in box curl -sS -m 5 "http://127.0.0.1:9100/metrics" >"$LAB/metrics" &&
+		awk '$1 == "suture_promised_total" && $2 > 0 { n++ }
+			$1 ~ /^suture_flows{state="OPEN"}/ && $2 > 0 { n++ }
+			$1 ~ /^suture_port_rx_total{port="client",device="if:/ && $2 > 0 { n++ }
+			$1 == "suture_flows_complete" && $2 == 1 { n++ }
+			END { exit n != 4 }' "$LAB/metrics" && [ "$(lab_in box curl -sS -m 5 http://127.0.0.1:9100/healthz)" = ok ]
+}
+
 # The box's settings.
 settings() {
 	printf '%s\n' "accel-near { mode = hold stats = yes $1 }" >"$LAB/conf"
@@ -80,7 +90,7 @@ LIVE_WHERE='operate: '
 lab_nginx
 serve echo 9001
 settings ""
-accel hold far --control "$LAB/ctl" --config "$LAB/conf"
+accel hold far --control "$LAB/ctl" --config "$LAB/conf" --metrics 9100
 lab_reach
 check 'pages' small
 check 'a first connection, that teaches' chat $SERVER4 9001
@@ -88,6 +98,7 @@ check 'a connection that stays' chatting
 check 'flows' listed
 check 'flows, JSON' listed_json
 check 'stats' counted
+check 'metrics' scraped
 check 'reload' reloaded
 check 'reload of what is wrong' not_reloaded
 check 'drain' drained

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+#include "app/metrics_text.h"
+
+#include <inttypes.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "core/flow_row.h"
+
+void metrics_count_flows(const struct role_ops *ops, const void *role, sut_time now,
+			 struct metrics_flows *ret_f)
+{
+	struct metrics_flows f = { .known = ops->list != NULL, .complete = true };
+	uint32_t cursor = 0, rows = 0;
+	struct flow_row row;
+
+	while (f.known && ops->list(role, &cursor, now, &row)) {
+		unsigned i = 0;
+
+		while (i < f.states && strcmp(f.state[i].name, row.state) != 0)
+			i++;
+		if (rows++ == METRICS_ROWS_MAX || i == METRICS_STATES) {
+			f.complete = false;
+			break;
+		}
+		if (i == f.states)
+			f.state[f.states++].name = row.state;
+		f.state[i].n++;
+	}
+	*ret_f = f;
+}
+
+/* "# HELP" and "# TYPE" of one family; a help text has a backslash before a backslash. */
+static void head(const char *name, const char *type, const char *help, FILE *f)
+{
+	fprintf(f, "# HELP %s ", name);
+	for (; *help; help++) {
+		if (*help == '\\')
+			fputc('\\', f);
+		fputc(*help, f);
+	}
+	fprintf(f, "\n# TYPE %s %s\n", name, type);
+}
+
+/* name="value", with what would end it escaped; bytes that are no printable ASCII become '?'. */
+static void label(const char *name, const char *value, FILE *f)
+{
+	fprintf(f, "%s=\"", name);
+	for (; *value; value++) {
+		if (*value == '"' || *value == '\\')
+			fputc('\\', f);
+		fputc(*value >= 0x20 && *value < 0x7f ? *value : '?', f);
+	}
+	fputc('"', f);
+}
+
+static void one(const char *name, const char *type, const char *help, uint64_t v, FILE *f)
+{
+	head(name, type, help, f);
+	fprintf(f, "%s %" PRIu64 "\n", name, v);
+}
+
+static void events(const struct counters *c, FILE *f)
+{
+	char name[100];
+
+	for (unsigned i = 0; i < SUT_EVENT_COUNT; i++) {
+		snprintf(name, sizeof name, "suture_%s_total", event_label((enum event)i));
+		one(name, "counter", event_text((enum event)i), c->event[i], f);
+	}
+}
+
+static void reasons(const char *name, const char *help, const uint64_t *n, FILE *f)
+{
+	head(name, "counter", help, f);
+	for (unsigned i = R_NONE + 1; i < SUT_REASON_COUNT; i++)
+		fprintf(f, "%s{reason=\"%s\"} %" PRIu64 "\n", name, reason_label((enum reason)i),
+			n[i]);
+}
+
+/* Each counter of a port is a family with a row for each port. */
+static void ports(const struct report *r, FILE *f)
+{
+	static const struct {
+		const char *name, *help;
+		size_t offset;
+	} rows[] = {
+#define X(field, text) { "suture_port_" #field "_total", text, offsetof(struct port_stats, field) },
+		PORT_STATS(X)
+#undef X
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		head(rows[i].name, "counter", rows[i].help, f);
+		for (unsigned p = 0; p < r->port_count; p++) {
+			uint64_t v;
+
+			memcpy(&v, (const char *)&r->ports[p].stats + rows[i].offset, sizeof v);
+			fprintf(f, "%s{", rows[i].name);
+			label("port", r->ports[p].name, f);
+			fputc(',', f);
+			label("device", r->ports[p].spec, f);
+			fprintf(f, "} %" PRIu64 "\n", v);
+		}
+	}
+}
+
+static void flows(const struct metrics_flows *flows, FILE *f)
+{
+	if (!flows->known)
+		return;
+	head("suture_flows", "gauge",
+	     "connections in the table by state, of the first 65536, at most a second ago", f);
+	for (unsigned i = 0; i < flows->states; i++) {
+		fputs("suture_flows{", f);
+		label("state", flows->state[i].name, f);
+		fprintf(f, "} %" PRIu32 "\n", flows->state[i].n);
+	}
+	one("suture_flows_complete", "gauge", "1 if suture_flows counts all connections",
+	    flows->complete, f);
+}
+
+void metrics_text(const struct metrics *m, FILE *f)
+{
+	head("suture_info", "gauge", "the version, and the role that runs", f);
+	fputs("suture_info{", f);
+	label("version", SUT_VERSION, f);
+	fputc(',', f);
+	label("role", m->report.ops->name, f);
+	fputs("} 1\n", f);
+	events(m->report.counters, f);
+	reasons("suture_dropped_total", "packets that were dropped, by reason",
+		m->report.counters->dropped, f);
+	reasons("suture_passed_total", "packets that were passed on untouched, by reason",
+		m->report.counters->passed, f);
+	ports(&m->report, f);
+	flows(m->flows, f);
+	one("suture_role_memory_bytes", "gauge", "address space of the role's tables",
+	    m->role_bytes, f);
+	one("process_resident_memory_bytes", "gauge", "memory of the process", m->resident_bytes,
+	    f);
+	one("process_virtual_memory_bytes", "gauge", "address space of the process",
+	    m->virtual_bytes, f);
+	head("process_cpu_seconds_total", "counter", "processor time of the process", f);
+	fprintf(f, "process_cpu_seconds_total %.3f\n", m->cpu_seconds);
+}
