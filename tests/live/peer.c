@@ -13,7 +13,7 @@
  *	peer greeted HOST PORT COUNT		reads a line first, then as chat
  *	peer upload HOST PORT BYTES		with a peer early: waits for its end, then sends; prints "BYTES SHA256"
  *	peer abort HOST PORT BYTES		sends, and ends by a reset
- *	peer stay HOST PORT 0			a line there and back with a peer echo; then prints how it ended
+ *	peer stay HOST PORT MS			a line there and back with a peer echo; after MS, if not 0, another; prints how it ends
  *	peer crowd HOST PORT COUNT		COUNT connections at once with a peer echo, each with a line of its own
  *	peer wschat HOST PORT COUNT		COUNT messages there and back over a WebSocket
  *	peer again HOST PORT COUNT SPORT	COUNT HTTP requests one after another, each from source port SPORT
@@ -229,7 +229,7 @@ static int abort_it(int fd, int bytes)
 }
 
 /* A line there and back, then it waits for what comes; whoever ends it makes it a reset. */
-static int stay(int fd)
+static int stay(int fd, unsigned ms)
 {
 	struct linger now = { .l_onoff = 1 };
 	char back[8];
@@ -240,6 +240,13 @@ static int stay(int fd)
 	setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
 	puts("stays");
 	fflush(stdout);
+	if (ms) {
+		usleep(ms * 1000);
+		if (!ends_write(fd, "hello\n", 6) || ends_read(fd, back, 6) != 6)
+			return ends_fail("no second line came back");
+		puts("heard");
+		fflush(stdout);
+	}
 	n = read(fd, chunk, CHUNK);
 	puts(n > 0 ? "data" : n == 0 ? "eof" : errno == ECONNRESET ? "reset" : strerror(errno));
 	return 0;
@@ -378,7 +385,7 @@ static int talk(char **argv, const char *sport)
 		status = abort_it(fd, (int)number);
 		break;
 	case 's':
-		status = stay(fd);
+		status = stay(fd, (unsigned)number);
 		break;
 	case 'u':
 		status = upload(fd, number);

@@ -102,10 +102,10 @@ known() {
 # A connection that says nothing while the box is away, and is heard afterwards.
 silent_one() {
 	for silent_a in $SERVER4 $SERVER6; do
-		lab_start stays client "$PEER" stay $silent_a 9001 0
+		lab_start stays client "$PEER" stay $silent_a 9001 1000
 		lab_await stays stays 10 || return 1
 		anew || return 1
-		lab_alive stays || return 1
+		lab_await stays heard 15 || return 1
 		lab_end stays
 		for _ in 1 2 3 4 5 6 7 8 9 10; do
 			silent_left=$(lab_in server ss -Htn state established sport = :9001)
