@@ -37,12 +37,13 @@ static char *after_blank(char *s)
 {
 	for (;;) {
 		s += strspn(s, " \t\r\n");
-		if (*s == '#' || strncmp(s, "//", 2) == 0) {
+		if (*s == '#' || (s[0] == '/' && s[1] == '/')) {
 			s += strcspn(s, "\n");
-		} else if (strncmp(s, "/*", 2) == 0) {
-			char *end = strstr(s + 2, "*/");
-
-			s = end ? end + 2 : s + strlen(s);
+		} else if (s[0] == '/' && s[1] == '*') {
+			s += 2;
+			while (*s && !(s[0] == '*' && s[1] == '/'))
+				s++;
+			s += *s ? 2 : 0;
 		} else {
 			return s;
 		}
