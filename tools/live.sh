@@ -16,7 +16,7 @@
 #   doctor      each finding of "suture accel doctor", provoked and mended
 #   flood       hold, 4 s                                     hold, merge, 10 s
 #   cookie      merge gso wrap                                + strict
-#   operate     flows, stats, metrics, reload, drain
+#   operate     flows, stats, metrics, top, reload, drain
 #   programs    merge strict wrap, without the slow ones      hold, merge x gso, strict wrap; redis, rsync, git too
 #   paths       1400 bytes behind a router                    + 300 ms, 1400 bytes at the server, asymmetric, two boxes; hold, merge, gso, strict wrap
 #   traps       two rows, merge strict wrap                   each trap of doc/design/accel.md; hold, merge, gso, strict wrap

@@ -31,7 +31,7 @@ static void number(struct object *o, const char *name, uint64_t v)
 static void string(struct object *o, const char *name, const char *s)
 {
 	key(o, name);
-	json_string(s, o->f);
+	report_json_string(s, o->f);
 }
 
 static void truth(struct object *o, const char *name, bool v)

@@ -83,7 +83,7 @@ static size_t utf8_len(const unsigned char *s)
 	return rows[row].len;
 }
 
-void json_string(const char *s, FILE *f)
+void report_json_string(const char *s, FILE *f)
 {
 	fputc('"', f);
 	while (*s) {
@@ -127,9 +127,9 @@ static void json_port(const struct report_port *p, FILE *f)
 	const char *sep = ",";
 
 	port_rows(&p->stats, rows);
-	json_string(p->name, f);
+	report_json_string(p->name, f);
 	fputs(":{\"port\":", f);
-	json_string(p->spec, f);
+	report_json_string(p->spec, f);
 	for (unsigned i = 0; i < PORT_ROWS; i++)
 		if (rows[i].value)
 			json_number(rows[i].name, rows[i].value, &sep, f);
@@ -141,7 +141,7 @@ void report_json(const struct report *r, FILE *f)
 	const char *sep = "";
 
 	fputs("{\"role\":", f);
-	json_string(r->ops->name, f);
+	report_json_string(r->ops->name, f);
 	fputs(",\"events\":{", f);
 	for (unsigned i = 0; i < SUT_EVENT_COUNT; i++)
 		if (r->counters->event[i])

@@ -29,5 +29,5 @@ void report_text(const struct report *r, FILE *f);
 void report_json(const struct report *r, FILE *f);
 
 /* Writes s as a JSON string with its quotes; a byte that is no UTF-8 becomes U+FFFD. */
-void json_string(const char *s, FILE *f);
+void report_json_string(const char *s, FILE *f);
 #endif

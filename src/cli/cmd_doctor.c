@@ -49,10 +49,10 @@ static void print_json(const struct doctor_finding *f)
 {
 	printf("{\"severity\":\"%s\",\"check\":\"%s\",\"text\":", severities[f->severity],
 	       f->check);
-	json_string(f->text, stdout);
+	report_json_string(f->text, stdout);
 	if (*f->mend) {
 		printf(",\"mend\":");
-		json_string(f->mend, stdout);
+		report_json_string(f->mend, stdout);
 	}
 	printf("}\n");
 }

@@ -23,6 +23,7 @@ const struct command commands[] = {
 	{ "replica rewrite", cmd_replica_rewrite, "translate a secondary's numbers into the primary's" },
 #endif
 	{ "stats",      cmd_stats,      "print the counters of a running suture" },
+	{ "top",        cmd_top,        "show what a running suture does, anew every second" },
 #ifdef HAVE_WIRE
 	{ "wire",       cmd_wire,       "join two devices by a modelled link: delay, loss, rate" },
 #endif

@@ -118,10 +118,14 @@ expect 0 out '^3 settings changed$' $reload
 said '^delay: 1ms -> 0$'
 said '^loss: 0 -> 1%$'
 said '^delay-ab:  -> 5ms$'
+expect 0 out '^{"role":"wire","seconds":0.1.*"ports":{"a":{"device":"qemu:' "$suture" top --control "$dir/c" --once --json --interval 100ms
+expect 0 out '(of 0 connections)' "$suture" top --control "$dir/c" --once --interval 100ms
 printf 'memory = 1M\n' >"$dir/conf"
 expect 1 err 'wire cannot change this while it runs' $reload
 stop
 expect 2 err '--control PATH is missing' "$suture" reload
+expect 1 err "top: $dir/c: there is no such socket" "$suture" top --control "$dir/c"
+expect 2 err '--interval: .*out of range' "$suture" top --control "$dir/c" --interval 1ms
 
 [ $bad -eq 0 ] && echo 'ok'
 exit $bad

@@ -63,6 +63,17 @@ scraped() {
 			END { exit n != 4 }' "$LAB/metrics" && [ "$(lab_in box curl -sS -m 5 http://127.0.0.1:9100/healthz)" = ok ]
 }
 
+# What moves while a page is fetched.
+watched() {
+	ctl top --once --interval 1s --json >"$LAB/top.json" &
+	watched_pid=$!
+	sleep 0.3
+	small || return 1
+	wait "$watched_pid" && [ "$(wc -l <"$LAB/top.json")" = 1 ] && cat "$LAB/top.json" &&
+		grep -q '^{"role":"accel-near","seconds":1\.[0-9]*,"ports":{"client":{.*"tx_bytes":[0-9.]*.*"connections":\[{"src":"192.0.2.1",.*"far":[1-9]' "$LAB/top.json" &&
+		ctl top --once --interval 100ms >"$LAB/top" && grep -q '^client .*if:' "$LAB/top"
+}
+
 # The box's settings.
 settings() {
 	printf '%s\n' "accel-near { mode = hold stats = yes $1 }" >"$LAB/conf"
@@ -99,6 +110,7 @@ check 'flows' listed
 check 'flows, JSON' listed_json
 check 'stats' counted
 check 'metrics' scraped
+check 'top' watched
 check 'reload' reloaded
 check 'reload of what is wrong' not_reloaded
 check 'drain' drained
