@@ -123,6 +123,20 @@ expect 0 out '(of 0 connections)' "$suture" top --control "$dir/c" --once --inte
 printf 'memory = 1M\n' >"$dir/conf"
 expect 1 err 'wire cannot change this while it runs' $reload
 stop
+printf 'idle-time = 1h primary = "qemu:listen:unix:%s/a" secondary = "qemu:listen:unix:%s/b"' "$dir" "$dir" >"$dir/conf"
+start "$suture" replica rewrite --config "$dir/conf" --control "$dir/c"
+sed -i 's/1h/2min/' "$dir/conf"
+expect 0 out '^idle-time: 1h -> 2min$' $reload
+echo ' max-flows = 5' >>"$dir/conf"
+expect 1 err 'replica-rewrite cannot change this while it runs' $reload
+stop
+printf 'primary-in = "qemu:listen:unix:%s/a" secondary-in = "qemu:listen:unix:%s/b" out = "qemu:listen:unix:%s/o"' "$dir" "$dir" "$dir" >"$dir/conf"
+start "$suture" replica compare --config "$dir/conf" --control "$dir/c"
+echo ' compare-timeout = 500' >>"$dir/conf"
+expect 0 out '^compare-timeout: 3s -> 500ms$' $reload
+echo ' hold-cells = 5' >>"$dir/conf"
+expect 1 err 'replica-compare cannot change this while it runs' $reload
+stop
 expect 2 err '--control PATH is missing' "$suture" reload
 expect 1 err "top: $dir/c: there is no such socket" "$suture" top --control "$dir/c"
 expect 2 err '--interval: .*out of range' "$suture" top --control "$dir/c" --interval 1ms

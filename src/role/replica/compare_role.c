@@ -311,6 +311,19 @@ static sut_time idle_end(const struct compare *c)
 	return c->cfg.idle_time > SUT_NEVER - last ? SUT_NEVER : last + c->cfg.idle_time;
 }
 
+/* Frames that are held cannot be moved, and scans have numbers: limits and the cycle stay. */
+static int role_configure(void *role, const void *config)
+{
+	const struct replica_compare_config *c = config;
+	struct compare *r = role;
+
+	if (c->max_flows != r->cfg.max_flows || c->hold_cells != r->cfg.hold_cells ||
+	    c->expired_scan_cycle != r->cfg.expired_scan_cycle)
+		return -EOPNOTSUPP;
+	r->cfg = *c;
+	return 0;
+}
+
 static void role_expire(void *role, sut_time now, struct outbox *out)
 {
 	struct compare_turn t = { role, out, now };
@@ -365,5 +378,6 @@ const struct role_ops replica_compare_ops = {
 	.deadline = role_deadline,
 	.save = compare_save,
 	.restore = compare_restore,
+	.configure = role_configure,
 	.list = compare_list,
 };

@@ -67,6 +67,14 @@ static bool copied(const struct mirror *m, unsigned port)
 	       m->cfg.queue == (port == MIRROR_CLIENT ? MIRROR_TX : MIRROR_RX);
 }
 
+static int mirror_configure(void *role, const void *config)
+{
+	struct mirror *m = role;
+
+	m->cfg = *(const struct replica_mirror_config *)config;
+	return 0;
+}
+
 static void mirror_input(void *role, const struct burst *in, struct outbox *out)
 {
 	struct mirror *m = role;
@@ -130,4 +138,5 @@ const struct role_ops replica_mirror_ops = {
 	.deadline = mirror_deadline,
 	.save = mirror_save,
 	.restore = mirror_restore,
+	.configure = mirror_configure,
 };

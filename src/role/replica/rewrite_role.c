@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "role/replica/rewrite_role.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 #include "base/compiler.h"
@@ -368,6 +369,18 @@ static void fire(struct turn *t, uint32_t f)
 	}
 }
 
+/* Segments that are held cannot be moved: limits stay.  Timers that run keep their times. */
+static int rewrite_configure(void *role, const void *config)
+{
+	const struct replica_rewrite_config *c = config;
+	struct rewrite *r = role;
+
+	if (c->max_flows != r->cfg.max_flows || c->hold_cells != r->cfg.hold_cells)
+		return -EOPNOTSUPP;
+	r->cfg = *c;
+	return 0;
+}
+
 static void rewrite_expire(void *role, sut_time now, struct outbox *out)
 {
 	struct turn t = { role, out, now, REPLICA_PRIMARY, REPLICA_SECONDARY };
@@ -430,6 +443,7 @@ const struct role_ops replica_rewrite_ops = {
 	.deadline = rewrite_deadline,
 	.save = pair_save,
 	.restore = pair_restore,
+	.configure = rewrite_configure,
 	.unused = rewrite_unused,
 	.list = pair_list,
 };
