@@ -11,6 +11,7 @@
  */
 #include "app/config.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -195,6 +196,7 @@ static void describe_options(const struct reading *r, cfg_opt_t *ret_opts)
 	for (unsigned i = 0; i < r->options; i++) {
 		const struct option_desc *d = r->note[i].desc;
 
+		assert(d); /* as many as were counted */
 		if (is_list(d))
 			ret_opts[i] = (cfg_opt_t)CFG_STR_LIST(d->name, NULL, CFGF_NODEFAULT);
 		else
@@ -299,7 +301,10 @@ static int apply(struct reading *r, const struct note *n, struct config_file *f)
 static int apply_all(struct reading *r, struct config_file **ret_file)
 {
 	struct config_file *f = calloc(1, sizeof *f);
-	int err = f ? 0 : fail(r, 0, "out of memory");
+	int err = 0;
+
+	if (!f)
+		return fail(r, 0, "out of memory");
 
 	for (unsigned i = 0; i < 2 * r->options && err == 0; i++)
 		err = apply(r, &r->note[i], f);

@@ -41,7 +41,7 @@ void runner_swap(struct runner *r, struct runner_block *b)
 int runner_open(struct runner *r, const struct role_ops *ops, const void *config,
 		const struct role_env *env)
 {
-	struct runner_block b;
+	struct runner_block b = { 0 };
 	int err;
 
 	memset(&r->counters, 0, sizeof r->counters);

@@ -79,7 +79,7 @@ static bool view(const struct top_flags *flags, const struct top_sample *before,
 	if (!d)
 		return false;
 	if (flags->json) {
-		json_dumpf(d, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
+		json_dumpf(d, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(9));
 		putchar('\n');
 	} else {
 		if (isatty(STDOUT_FILENO))
