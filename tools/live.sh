@@ -21,11 +21,12 @@
 #   paths       1400 bytes behind a router                    + 300 ms, 1400 bytes at the server, asymmetric, two boxes; hold, merge, gso, strict wrap
 #   traps       two rows, merge strict wrap                   each trap of doc/design/accel.md; hold, merge, gso, strict wrap
 #   restarts    killed 3 times, merge strict wrap               killed 10 times, ended 10 times; hold, merge, gso, strict wrap
+#   tags        802.1Q in 802.1ad, merge strict wrap            seven kinds of tags; hold, merge, gso, strict wrap
 #   journal     hold gso wrap                                 + merge, strict
 #
 # Each test prints "ok NAME", "not ok NAME # why", "skip NAME # why".  These go to the file that $RESULTS names; failures are shown.
 set -u
-tests="basic options refused drops loss capture sackbreak doctor flood cookie operate journal programs paths traps restarts"
+tests="basic options refused drops loss capture sackbreak doctor flood cookie operate journal programs paths traps restarts tags"
 
 build=$1
 shift

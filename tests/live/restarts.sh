@@ -52,6 +52,16 @@ visits() {
 	echo "$1: $visits_n visits, $visits_bad reset" >>"$LAB/visits"
 }
 
+# The server has all six: what is promised but not joined when the box ends would be reset.
+all_joined() {
+	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+		[ "$(lab_in server ss -Htn state established "( sport = :80 or sport = :443 or sport = :9000 )" | wc -l)" -lt 6 ] || return 0
+		sleep 0.05
+	done
+	echo "not all have begun"
+	return 1
+}
+
 under_load() {
 	rm -f "$LAB/visits" "$LAB/visits.bad"
 	: >"$LAB/visiting"
@@ -65,6 +75,7 @@ under_load() {
 		lab_in client timeout 90 "$PEER" push $under_a 9000 $((TIMES * 6000000)) >"$LAB/push$under_a" 2>&1 &
 		load="$load $!"
 	done
+	all_joined || return 1
 	visits "http://$SERVER4/" &
 	guests=$!
 	visits "https://[$SERVER6]/" &
