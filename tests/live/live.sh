@@ -179,7 +179,7 @@ eight() {
 
 # reuse ADDRESS COUNT: the same source port again and again.
 reuse() {
-	lab_in client timeout 60 "$PEER" again "$1" 80 "$2" 40000
+	lab_in client timeout 60 "$PEER" again "$1" 80 "$2" 20000
 }
 
 # kernel NS NAME: a counter of that kernel's TCP.

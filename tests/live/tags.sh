@@ -52,7 +52,7 @@ switches() {
 # Both clients from the same port to the same address and port, at once: each reaches its own server, with its own bytes.
 two_worlds() {
 	for two_i in 1 2; do
-		lab_start "push$two_i" "client${two_i#1}" timeout 60 "$PEER" push "$1" 9000 $((two_i * 700000)) 40200
+		lab_start "push$two_i" "client${two_i#1}" timeout 60 "$PEER" push "$1" 9000 $((two_i * 700000)) 20200
 	done
 	two_bad=0
 	for two_i in 1 2; do

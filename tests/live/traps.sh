@@ -380,9 +380,9 @@ row_reused() {
 	done
 }
 
-# stays NAME ADDRESS PORT: a connection from port 40100 that waits for what comes.
+# stays NAME ADDRESS PORT: a connection from port 20100 that waits for what comes.
 stays() {
-	lab_start "$1" client "$PEER" stay "$2" 9001 0 40100
+	lab_start "$1" client "$PEER" stay "$2" 9001 0 20100
 	lab_await "$1" stays 10
 }
 
@@ -393,8 +393,8 @@ forgotten() {
 	lab_unbridge wire
 	lab_end old
 	lab_bridge wire
-	lab_in server ss -Htn state established sport = :9001 | grep -q 40100 || { echo 'the server has forgotten it'; return 1; }
-	lab_in client timeout 30 "$PEER" chat "$1" 9001 20 40100
+	lab_in server ss -Htn state established sport = :9001 | grep -q 20100 || { echo 'the server has forgotten it'; return 1; }
+	lab_in client timeout 30 "$PEER" chat "$1" 9001 20 20100
 }
 
 row_forgotten() {
