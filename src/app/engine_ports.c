@@ -120,8 +120,11 @@ static void read_port(struct engine *e, unsigned i, unsigned max)
 {
 	struct port *p = e->ports.slot[i].port;
 	struct packet *pkts[PORT_BURST];
-	int n = p->ops->recv(p, pkts, max);
+	int n;
 
+	if (!p)
+		return;
+	n = p->ops->recv(p, pkts, max);
 	engine_tick(e);
 	if (n > 0) {
 		runner_input(&e->runner, i, pkts, (unsigned)n, e->now);

@@ -28,6 +28,9 @@ enum csum_state {
  * gso_type is the virtio-net header's, verbatim, known to us or not (GSO_ECN is a flag bit).  csum_start and
  * csum_offset count from the frame's first byte and from csum_start; they mean something for CSUM_PARTIAL only.
  */
+/* offload.vnet_len: the stream that it came on said that it has no such header. */
+#define VNET_NONE 0xffu
+
 enum { GSO_NONE = 0, GSO_TCP4 = 1, GSO_UDP = 3, GSO_TCP6 = 4, GSO_UDP_L4 = 5, GSO_ECN = 0x80 };
 
 struct offload {
@@ -37,7 +40,7 @@ struct offload {
 	uint16_t hdr_len; /* the sender's hint of the headers' length; 0 if none */
 	uint16_t csum_start;
 	uint16_t csum_offset;
-	uint8_t vnet_len; /* bytes of virtio-net header that it came with on a stream; 0: none */
+	uint8_t vnet_len; /* bytes of virtio-net header that it came with on a stream; 0: not told */
 };
 
 struct packet {

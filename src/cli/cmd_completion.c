@@ -13,7 +13,7 @@
 #include "cli/roles.h"
 
 static const char *const script[] = {
-#include "completion.inc"
+#include "cli/completion.inc"
 };
 
 static void print_commands(void)

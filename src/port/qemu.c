@@ -73,12 +73,17 @@ static bool make_packet(struct qemu_port *q, const struct stream_frame *f, struc
 {
 	struct packet p = { .head = f->bytes, .head_len = f->len };
 
+	if (q->form.vnet && !q->msgs) {
+		q->form.vnet_len = f->vnet_len;
+		q->form.told = true;
+		p.off.vnet_len = f->vnet_len ? f->vnet_len : VNET_NONE;
+	}
 	if (f->vnet_len && !q->msgs) {
 		struct virtio_net_hdr h;
 
 		memcpy(&h, f->bytes - f->vnet_len, sizeof h);
 		offload_from_vnet(&h, &p.off);
-		p.off.vnet_len = q->form.vnet_len = f->vnet_len;
+		p.off.vnet_len = f->vnet_len;
 		if (!is_possible(&p)) {
 			q->stats.rx_errors++;
 			return false;

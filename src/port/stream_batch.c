@@ -112,16 +112,23 @@ static void put_finished(struct stream_batch *b, const struct packet *p, bool vn
 	(void)csum_finish(&copy); /* where it lies outside of the frame nothing can be done */
 }
 
+/* How long a header p gets on a stream that has them. */
+static uint8_t header_for(struct stream_form *form, const struct packet *p)
+{
+	if (p->off.vnet_len) {
+		form->vnet_len = p->off.vnet_len == VNET_NONE ? 0 : p->off.vnet_len;
+		form->told = true;
+	}
+	return form->told ? form->vnet_len : STREAM_VNET_MAX;
+}
+
 /* Puts p in the list: its bytes on the stream, or 0. */
 static uint32_t put(struct stream_batch *b, struct stream_form *form, const struct packet *p,
 		    const struct packet *next)
 {
 	uint32_t len = packet_len(p);
-	uint8_t vnet_len;
+	uint8_t vnet_len = form->vnet ? header_for(form, p) : 0;
 
-	if (form->vnet && p->off.vnet_len)
-		form->vnet_len = p->off.vnet_len;
-	vnet_len = form->vnet ? form->vnet_len : 0;
 	if (len == 0 || len > STREAM_FRAME_MAX - vnet_len)
 		return 0;
 	if (vnet_len == 0 && p->off.gso_type != GSO_NONE)

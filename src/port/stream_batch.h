@@ -33,13 +33,14 @@ struct stream_batch {
 /* How a stream writes its frames. */
 struct stream_form {
 	bool vnet; /* vnet_hdr_support */
-	uint8_t vnet_len; /* the last length seen: packets that came without one get it */
+	uint8_t vnet_len; /* the last length that was told, by the peer or with a packet; valid where told */
+	bool told; /* until then packets of which nothing is told get the longest header: the peer may be as we are */
 };
 
 /*
  * Begins b anew with as many of the n packets (1 or more) as it holds: b->frames of them, 1 at least.  A packet whose offload state
- * cannot be said, for want of a virtio-net header, has its checksum finished (in a copy); a super-packet, or one that is too long,
- * gets size 0 and is not in the list.
+ * cannot be said, for want of a virtio-net header, has its checksum finished (in a copy).  A super-packet gets
+ * size 0 then, as one that is too long, and is not in the list.
  */
 void stream_batch_fill(struct stream_batch *b, struct stream_form *form, struct packet *const *pkts,
 		       unsigned n);

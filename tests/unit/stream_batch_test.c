@@ -93,7 +93,7 @@ static void strangers(void **state)
 /* Only the room in front is written. */
 static void packets_stay_as_they_are(void **state)
 {
-	struct stream_form vnet = { .vnet = true, .vnet_len = 12 }, plain = { 0 };
+	struct stream_form vnet = { .vnet = true, .vnet_len = 12, .told = true }, plain = { 0 };
 
 	(void)state;
 	for (unsigned with = 0; with < 2; with++) {
@@ -130,13 +130,40 @@ static void copies_are_limited(void **state)
 	assert_int_equal(batch.frames, 1);
 }
 
+/* A super-packet goes to a peer that was not heard yet with a header; to one that has none, not at all. */
+static void super_packets_to_strangers(void **state)
+{
+	struct stream_form unheard = { .vnet = true }, heard = { .vnet = true, .told = true },
+			   plain = { 0 };
+	struct packet *one[1] = { &pkt[0] };
+
+	(void)state;
+	lay_out(3000, 64);
+	pkt[0].off = (struct offload){ .csum = CSUM_PARTIAL,
+				       .gso_type = GSO_TCP4,
+				       .gso_size = 1448,
+				       .csum_start = 34,
+				       .csum_offset = 16 };
+	stream_batch_fill(&batch, &unheard, one, 1);
+	assert_int_equal(batch.size[0], 3000 + 8 + 12);
+	stream_batch_fill(&batch, &heard, one, 1);
+	assert_int_equal(batch.size[0], 0);
+	stream_batch_fill(&batch, &plain, one, 1);
+	assert_int_equal(batch.size[0], 0);
+	pkt[0].off = (struct offload){ 0 };
+	stream_batch_fill(&batch, &unheard, one, 1);
+	assert_int_equal(batch.size[0], 3000 + 8 + 12);
+	pkt[0].off.vnet_len = VNET_NONE;
+	stream_batch_fill(&batch, &unheard, one, 1);
+	assert_int_equal(batch.size[0], 3000 + 8);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(neighbours_are_one_piece),
-		cmocka_unit_test(strangers),
-		cmocka_unit_test(packets_stay_as_they_are),
-		cmocka_unit_test(copies_are_limited),
+		cmocka_unit_test(neighbours_are_one_piece),   cmocka_unit_test(strangers),
+		cmocka_unit_test(packets_stay_as_they_are),   cmocka_unit_test(copies_are_limited),
+		cmocka_unit_test(super_packets_to_strangers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
