@@ -138,24 +138,24 @@ static void super_packets_to_strangers(void **state)
 	struct packet *one[1] = { &pkt[0] };
 
 	(void)state;
-	lay_out(3000, 64);
+	lay_out(1500, 64);
 	pkt[0].off = (struct offload){ .csum = CSUM_PARTIAL,
 				       .gso_type = GSO_TCP4,
 				       .gso_size = 1448,
 				       .csum_start = 34,
 				       .csum_offset = 16 };
 	stream_batch_fill(&batch, &unheard, one, 1);
-	assert_int_equal(batch.size[0], 3000 + 8 + 12);
+	assert_int_equal(batch.size[0], 1500 + 8 + 12);
 	stream_batch_fill(&batch, &heard, one, 1);
 	assert_int_equal(batch.size[0], 0);
 	stream_batch_fill(&batch, &plain, one, 1);
 	assert_int_equal(batch.size[0], 0);
 	pkt[0].off = (struct offload){ 0 };
 	stream_batch_fill(&batch, &unheard, one, 1);
-	assert_int_equal(batch.size[0], 3000 + 8 + 12);
+	assert_int_equal(batch.size[0], 1500 + 8 + 12);
 	pkt[0].off.vnet_len = VNET_NONE;
 	stream_batch_fill(&batch, &unheard, one, 1);
-	assert_int_equal(batch.size[0], 3000 + 8);
+	assert_int_equal(batch.size[0], 1500 + 8);
 }
 
 int main(void)
