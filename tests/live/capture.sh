@@ -3,8 +3,12 @@
 # What tshark, which we did not write, says of the frames on both sides: no bad checksum, and no warning
 # that it does not also give for the same work through a bridge of the kernel.
 # Offloads are off, so that every checksum on the wire is complete.
+# All runs on one CPU: veth queues a frame on the CPU that sends it, so that a sender that moves to another CPU (nginx as well as
+# suture) may have its next frames overtake the last ones.  That is the machine's doing, and tshark would tell of it.
 # shellcheck source=tests/live/live.sh
 . "$(dirname "$0")/live.sh"
+
+taskset -cp "$(awk '/^Cpus_allowed_list/ { n = split($2, a, "[,-]"); print a[n] }' /proc/self/status)" $$ >/dev/null
 
 if ! command -v tshark >/dev/null; then
 	echo 'skip capture # tshark is not installed'
