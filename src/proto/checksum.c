@@ -128,6 +128,14 @@ bool csum_tcp_ok(const struct packet *p, const struct view *v)
 	return csum_fold(sum_range(p, v->l4, v->l4_len) + csum_pseudo(p, v, v->l4_len)) == 0xffff;
 }
 
+bool csum_icmp_ok(const struct packet *p, const struct view *v)
+{
+	uint64_t sum = v->proto == IP_ICMP6 ? csum_pseudo(p, v, v->l4_len) : 0;
+
+	return p->off.csum == CSUM_PARTIAL ||
+	       csum_fold(sum_range(p, v->l4, v->l4_len) + sum) == 0xffff;
+}
+
 bool csum_ip_ok(const struct packet *p, const struct view *v)
 {
 	const uint8_t *l3 = p->head + v->l3;

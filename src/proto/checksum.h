@@ -80,6 +80,9 @@ uint16_t csum_pseudo(const struct packet *p, const struct view *v, uint32_t l4_l
 /* Does the TCP checksum of v in p hold (sums to 0xffff)?  A partial one holds by definition. */
 bool csum_tcp_ok(const struct packet *p, const struct view *v);
 
+/* Does the checksum of the ICMP or ICMPv6 message of v hold?  A partial one holds by definition. */
+bool csum_icmp_ok(const struct packet *p, const struct view *v);
+
 /* Does the IPv4 header's checksum hold?  True for IPv6. */
 bool csum_ip_ok(const struct packet *p, const struct view *v);
 

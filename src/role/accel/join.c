@@ -98,11 +98,14 @@ static void learn_answer(struct near *n, const struct passing *in, const struct 
 	struct server *s = server_of(n, in->flow);
 	bool cookie = learn_cookie(n, in, o, s);
 
+	if (c->asked && !c->resent && !cookie)
+		s->gives_cookies = 0; /* it was asked, and has none any more */
 	learn_synack(s, c->offered, o, in->v->window, c->anew || c->state == FS_VERIFYING, n->now);
 	count_event(&n->env, EV_LEARNT);
 	if (!c->resent)
 		s->rtt = n->now - c->syn_at;
-	if (seq_diff(c->syn_end, c->isn) > 1 && (c->data_in_syn || in->v->ack != c->isn.v + 1)) {
+	if (c->state != FS_VERIFYING && seq_diff(c->syn_end, c->isn) > 1 &&
+	    (c->data_in_syn || in->v->ack != c->isn.v + 1)) {
 		bool took = in->v->ack != c->isn.v + 1;
 
 		if (took || !cookie) {

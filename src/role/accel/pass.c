@@ -332,6 +332,12 @@ static struct flow_key quoted_key(const struct passing *in, const struct icmp_er
 	return k;
 }
 
+/* Who believes an ICMP error for good wants it whole: ports and numbers of a damaged one may be another connection's. */
+static bool intact(const struct passing *in)
+{
+	return csum_ip_ok(in->p, in->v) && csum_icmp_ok(in->p, in->v);
+}
+
 /*
  * An ICMP error.  From the client's side it quotes a segment of the server's in near numbers, which the server must
  * read in its own.  From the server's side the quoted seq is the client's, the same in both.  An unreachable server
@@ -359,7 +365,7 @@ void pass_icmp(struct near *n, const struct passing *in)
 	if (in->port == ACCEL_CLIENT && (c->state == FS_OPEN || c->state == FS_CLOSED)) {
 		icmp_error_set_seq(in->p, in->v, &e, e.seq + c->seam.seq.shift[FAR]);
 	} else if (in->port == ACCEL_SERVER && c->state == FS_FORWARDED &&
-		   e.kind == ICMP_UNREACHABLE && e.seq == c->isn.v) {
+		   e.kind == ICMP_UNREACHABLE && e.seq == c->isn.v && intact(in)) {
 		drop(n, R_STATE);
 		break_promise(n, flow_of(rec), "ICMP unreachable");
 		return;

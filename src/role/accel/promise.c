@@ -116,7 +116,8 @@ static void note_syn(struct near *n, uint32_t f, const struct passing *in,
 	lane_learn(&c->client, in->p, in->v);
 	lane_reverse(&c->client, &c->server);
 	c->isn = (sut_seq){ in->v->seq };
-	c->syn_end = c->released = seq_add(c->isn, 1);
+	c->released = seq_add(c->isn, 1);
+	c->syn_end = seq_add(c->released, in->v->payload_len);
 	c->syn_window = in->v->window;
 	c->syn_tsval = o->present & OPT_TS ? o->tsval : 0;
 	c->client_tsval = c->released_tsval = c->syn_tsval;
@@ -178,18 +179,28 @@ static bool ask_cookie(struct near *n, uint32_t f, const struct passing *in)
 	return true;
 }
 
-static void verify(struct near *n, const struct passing *in, const struct flow_key *k,
-		   const struct tcp_options *o)
+/* Does the client itself do what a merge would do for it? */
+static bool sends_early(enum reason why)
 {
-	uint32_t f = enter(n, in, k);
+	return why == R_SYN_TFO || why == R_SYN_DATA;
+}
 
+/* Passes the SYN on, for a reason or by the mode, and remembers it. */
+static void verify(struct near *n, const struct passing *in, const struct flow_key *k,
+		   const struct tcp_options *o, enum reason why)
+{
+	uint32_t f;
+
+	if (why)
+		count_pass(&n->env, why);
+	f = enter(n, in, k);
 	if (f == FLOW_NONE)
 		return;
 	note_syn(n, f, in, o);
 	n->cold[f].offered = o->present & NEGOTIATED;
 	n->cold[f].mode = ACCEL_VERIFY;
 	set_state(n, f, FS_VERIFYING, "SYN");
-	if (!ask_cookie(n, f, in))
+	if (sends_early(why) || !ask_cookie(n, f, in))
 		pass_on(n, in);
 }
 
@@ -321,13 +332,27 @@ static void promise(struct near *n, struct passing *in, const struct flow_key *k
 	flow_owe(n, f, OWE_PROMISE);
 }
 
+/*
+ * A SYN that is none of ours.  One with a cookie or data may come again without, and look like any other, while the server has taken
+ * what the first one brought: it is remembered.
+ */
+static void refused(struct near *n, const struct passing *in, const struct flow_key *k,
+		    const struct tcp_options *o, enum reason why)
+{
+	if (sends_early(why) && !n->draining && n->full_until <= n->now &&
+	    csum_ip_ok(in->p, in->v) && csum_tcp_ok(in->p, in->v))
+		verify(n, in, k, o, why);
+	else
+		leave_alone(n, in, why);
+}
+
 void client_syn(struct near *n, struct passing *in, const struct flow_key *k)
 {
 	struct tcp_options o;
 	enum reason why = refusal(n, in, k, &o);
 
 	if (why) {
-		leave_alone(n, in, why);
+		refused(n, in, k, &o, why);
 		return;
 	}
 	if (n->draining) {
@@ -340,13 +365,10 @@ void client_syn(struct near *n, struct passing *in, const struct flow_key *k)
 		return;
 	}
 	why = doubt(n, k, &o);
-	if (why || n->cfg.mode == ACCEL_VERIFY) {
-		if (why)
-			count_pass(&n->env, why);
-		verify(n, in, k, &o);
-		return;
-	}
-	promise(n, in, k, &o);
+	if (why || n->cfg.mode == ACCEL_VERIFY)
+		verify(n, in, k, &o, why);
+	else
+		promise(n, in, k, &o);
 }
 
 void promise_again(struct near *n, const struct passing *in)
