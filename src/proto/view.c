@@ -191,6 +191,14 @@ enum reason view_parse(const struct packet *p, struct view *ret_v)
 	return likely(parse_plain(p, ret_v)) ? R_NONE : parse_any(p, ret_v);
 }
 
+enum reason view_parse_ip(const struct packet *p, struct view *ret_v)
+{
+	*ret_v = view_none;
+	if (p->head_len < 1)
+		return R_IP4_SHORT;
+	return p->head[0] >> 4 == 6 ? read_ip6(p, ret_v) : read_ip4(p, ret_v);
+}
+
 enum reason view_options(const struct packet *p, const struct view *v, struct tcp_options *ret_opts)
 {
 	return tcp_options_read(p->head + v->l4 + sizeof(struct tcp_hdr), view_options_len(v),

@@ -43,6 +43,12 @@ struct view {
  */
 enum reason view_parse(const struct packet *p, struct view *ret_v);
 
+/*
+ * As view_parse() for an IP packet without a link header, as a TUN device carries it: v->l3 is 0.  What is neither IPv4 nor
+ * IPv6 is R_IP4_VERSION.
+ */
+enum reason view_parse_ip(const struct packet *p, struct view *ret_v);
+
 /* The TCP header of v in p. */
 static inline struct tcp_hdr *view_tcp(const struct packet *p, const struct view *v)
 {

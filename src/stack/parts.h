@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SUT_STACK_PARTS_H
+#define SUT_STACK_PARTS_H
+/*
+ * parts - what each file of the stack does for the others: one section a file, in the order of a segment's way.
+ *
+ * Does not: hold anything.  The layout is conn.h's.
+ */
+#include "stack/conn.h"
+
+/* A TCP segment that came in, as the steps of SEGMENT ARRIVES see it.  Trimmed to the window in step one. */
+struct seg {
+	const struct packet *p;
+	const struct view *v;
+	struct tcp_options opt;
+	uint32_t seq, ack; /* host order */
+	uint32_t len; /* sequence space: payload, SYN, FIN */
+	uint32_t data_off, data_len; /* what is left of the payload: offset in it, bytes */
+	uint32_t wnd; /* scaled (a SYN's: not) */
+	uint16_t urg;
+	uint8_t flags;
+	bool ce; /* IP said Congestion Experienced */
+};
+
+/* --- table.c: handles, look-ups, birth and death */
+
+/* The connection with this quad, else NULL. */
+struct conn *table_find(struct stack *s, const struct conn_quad *q);
+/* The listener for this local end: one of its address before one of any; else NULL. */
+struct listener *table_listener(struct stack *s, const uint8_t ip[16], uint16_t port);
+/* A new connection in CLOSED, in the table, all timers off, options at their defaults; NULL: full. */
+struct conn *conn_new(struct stack *s, const struct conn_quad *q);
+/* Gives everything back: buffers, records, timers, lists.  The handle is void. */
+void conn_free(struct stack *s, struct conn *c);
+struct conn *conn_by_id(const struct stack *s, conn_id id);
+struct listener *listener_by_id(const struct stack *s, conn_id id);
+conn_id conn_id_of(const struct stack *s, const struct conn *c);
+conn_id listener_id_of(const struct stack *s, const struct listener *l);
+/* An ephemeral port for this remote end (RFC 6056, 3.3.3), 0 if none is free; local ip and remote are in q. */
+uint16_t table_port(struct stack *s, const struct conn_quad *q);
+
+/* --- state.c: the one place where a state changes, and what that means */
+
+/* Changes the state: trace, counters, timers, events. */
+void conn_set_state(struct stack *s, struct conn *c, enum conn_state to, const char *why);
+/* The connection is over with this error (positive errno, 0: closed in order): told to the application, freed if nobody holds it. */
+void conn_end(struct stack *s, struct conn *c, int error, const char *why);
+/* Tells the application, edge-triggered. */
+void conn_tell(struct stack *s, struct conn *c, uint32_t events);
+void listener_tell(struct stack *s, struct listener *l, uint32_t events);
+/* Both FINs have passed (from FIN-WAIT-2, CLOSING, or FIN-WAIT-1 with FIN and ACK at once): TIME-WAIT. */
+void conn_time_wait(struct stack *s, struct conn *c, const char *why);
+/* To be looked at by the next flush. */
+void conn_dirty(struct stack *s, struct conn *c);
+
+/* --- listen.c: LISTEN, SYN-RECEIVED's bookkeeping, cookies, Fast Open */
+
+/* A segment for a listener and no connection (RFC 9293, 3.10.7.2). */
+void listen_input(struct stack *s, struct listener *l, const struct conn_quad *q, struct seg *g);
+/* The handshake of a passive connection is finished: true; false: the application's queue is full, drop the ACK (it comes again). */
+bool listen_established(struct stack *s, struct conn *c);
+/* A passive connection in SYN-RECEIVED or in the queue ends. */
+void listen_forget(struct stack *s, struct conn *c);
+
+/* --- isn.c: numbers that nobody may guess */
+uint32_t isn_make(const struct stack *s, const struct conn_quad *q); /* RFC 6528 */
+uint32_t isn_ts_offset(const struct stack *s, const struct conn_quad *q); /* RFC 7323, 5.4 */
+
+/* --- negotiate.c: options of SYN segments */
+
+/* Writes our SYN's or SYN-ACK's options (at most 40 bytes, a multiple of 4, padding zero): their length. */
+unsigned negotiate_write(const struct stack *s, const struct conn *c, bool synack,
+			 uint8_t ret_opt[40]);
+/* Takes the peer's SYN (or SYN-ACK): what is agreed, mss, scales, windows. */
+void negotiate_read(struct stack *s, struct conn *c, const struct seg *g, bool synack);
+/* mss anew from peer_mss, path_mtu, options (MUST-16); tells cc. */
+void negotiate_mss(struct stack *s, struct conn *c);
+
+/* --- input.c: SEGMENT ARRIVES (RFC 9293, 3.10.7), a function for each numbered step */
+void input_segment(struct stack *s, struct conn *c, struct seg *g);
+
+/* --- reply.c: segments without a connection's state */
+
+/* A RST for a segment to nobody (3.10.7.1): rate-limited; none for a RST. */
+void reply_reset(struct stack *s, const struct conn_quad *q, const struct seg *g);
+/* A RST of a connection: seq = snd_nxt, with ACK. */
+void reply_abort(struct stack *s, struct conn *c);
+/* RFC 5961: an ACK of what we expect, limited for each connection and in all. */
+void reply_challenge(struct stack *s, struct conn *c);
+/* The ACK that an unacceptable segment gets (step one), limited so that no two peers answer each other for ever. */
+void reply_unacceptable(struct stack *s, struct conn *c, const struct seg *g);
+
+/* --- recvq.c: reassembly */
+
+/* Takes the payload of g (already within the window); rcv_nxt follows.  Bytes that became readable; a FIN waiting behind a gap too. */
+uint32_t recvq_insert(struct stack *s, struct conn *c, const struct seg *g);
+uint32_t recvq_read(struct stack *s, struct conn *c, uint8_t *ret_bytes, uint32_t len, bool peek);
+unsigned recvq_slices(const struct stack *s, const struct conn *c, struct stack_slice *ret_s,
+		      unsigned max);
+void recvq_consume(struct stack *s, struct conn *c, uint32_t n);
+void recvq_clear(struct stack *s, struct conn *c);
+/* A segment below rcv_nxt came: the next ACK tells it (RFC 2883). */
+void recvq_duplicate(struct conn *c, uint32_t left, uint32_t right);
+/* The SACK option for the next ACK in at most room bytes: its length (0, or 2 NOPs + 2 + 8n); a D-SACK is told once. */
+unsigned recvq_sack_write(struct conn *c, unsigned room, uint8_t *ret_opt);
+/* Bytes of window that can be offered: rcvbuf less what is unread, no more than memory allows; never left of rcv_adv. */
+uint32_t recvq_window(const struct stack *s, const struct conn *c);
+
+/* --- sendq.c */
+
+/* Copies bytes in: how many (room of sndbuf, cells). */
+uint32_t sendq_write(struct stack *s, struct conn *c, const uint8_t *bytes, uint32_t len);
+/* Slices of n bytes from pos bytes behind snd_una's data on; their number (at most max; fewer bytes where they do not suffice). */
+unsigned sendq_slices(const struct stack *s, struct conn *c, uint32_t pos, uint32_t n,
+		      struct stack_slice *ret_s, unsigned max, uint32_t *ret_bytes);
+/* n bytes at the front are acknowledged. */
+void sendq_ack(struct stack *s, struct conn *c, uint32_t n);
+void sendq_clear(struct stack *s, struct conn *c);
+uint32_t sendq_room(const struct stack *s, const struct conn *c);
+
+/* --- output.c: what a connection sends */
+
+/* Sends what may go now: SYN, retransmissions first, new data, FIN; or an ACK if one is owed.  Called by the flush. */
+void output_conn(struct stack *s, struct conn *c);
+/* Sends an ACK at once. */
+void output_ack(struct stack *s, struct conn *c);
+/* Sends the bytes of this record again (or its first mss bytes if it must be cut); false: the device refused. */
+bool output_again(struct stack *s, struct conn *c, uint32_t record, uint32_t limit);
+/* A zero-window or keepalive probe: one byte or none, below the window (RFC 9293, 3.8.6.1 and 3.8.4). */
+void output_probe(struct stack *s, struct conn *c, bool keepalive);
+
+struct output_seg { /* one segment of any kind */
+	uint32_t seq, ack, pos, len; /* pos: of the payload in the send queue */
+	uint8_t flags;
+	uint16_t window; /* as on the wire */
+	uint16_t urg;
+	uint8_t options_len;
+	uint8_t ecn; /* IP's ECN bits */
+	const uint8_t *options;
+	bool payload; /* take len bytes out of the send queue */
+};
+
+/* Builds headers (lane: q, ip, ttl, tos) and emits; the one place that does.  c may be NULL: no payload then. */
+int output_emit(struct stack *s, struct conn *c, const struct conn_quad *q, uint8_t ttl,
+		uint8_t tos, const struct output_seg *o);
+
+/* The options that every segment of c carries (timestamps, SACK in what is left): their length. */
+unsigned output_options(struct stack *s, struct conn *c, bool sack, uint8_t ret_opt[40]);
+/* The window field for the next segment, and rcv_adv follows. */
+uint16_t output_window(struct stack *s, struct conn *c);
+
+/* --- timers.c: named after what happened */
+void timer_set(struct stack *s, struct conn *c, enum conn_timer t, sut_time at);
+void timer_off(struct stack *s, struct conn *c, enum conn_timer t);
+void timers_state(struct stack *s, struct conn *c, enum conn_state from); /* by conn_set_state */
+void timers_data_sent(struct stack *s, struct conn *c); /* something with sequence space went out */
+void timers_acked(struct stack *s, struct conn *c); /* snd_una advanced: RFC 6298, 5.2 and 5.3 */
+void timers_heard(struct stack *s, struct conn *c); /* any acceptable segment: keepalive */
+void timers_data_in(struct stack *s, struct conn *c); /* in-order data: delayed ACK */
+void timers_ack_sent(struct stack *s, struct conn *c);
+void timers_window(struct stack *s,
+		   struct conn *c); /* snd_wnd changed, or data was written: persist */
+/* The wheel has popped c: everything due. */
+void timers_fire(struct stack *s, struct conn *c);
+
+/* --- rtt.c */
+void rtt_init(struct rtt *r);
+void rtt_sample(struct rtt *r, uint32_t us, uint32_t at_ms);
+uint32_t rtt_rto(
+	const struct rtt *r); /* us, with back-off, within 200 ms (1 s until measured) to 120 s */
+
+/* --- cc.c: its algorithms are a table of functions; units are bytes */
+struct cc_ops {
+	const char *name;
+	void (*init)(struct cc *cc);
+	/* n bytes were acknowledged in order or by SACK, outside recovery; was cwnd in use? */
+	void (*acked)(struct cc *cc, uint32_t n, bool limited, uint32_t srtt_us, sut_time now);
+	/* loss by SACK or ECN: ssthresh for flight bytes in flight */
+	uint32_t (*ssthresh)(struct cc *cc, uint32_t flight, sut_time now);
+};
+
+const struct cc_ops *cc_ops_of(const struct cc *cc);
+void cc_init(struct cc *cc, enum stack_cc algo, uint32_t mss); /* IW10 (RFC 6928) */
+void cc_set_mss(struct cc *cc, uint32_t mss);
+void cc_loss(struct cc *cc, uint32_t flight, sut_time now); /* enters recovery: ssthresh, prior_* */
+void cc_timeout(struct cc *cc, uint32_t flight, sut_time now); /* cwnd = 1 mss */
+void cc_undo(struct cc *cc);
+void cc_idle(struct cc *cc, sut_time idle, uint32_t rto_us); /* RFC 5681, 4.1 */
+
+/* --- recovery.c */
+void recovery_init(struct recovery *r);
+/* [seq, seq + len) went out for the first time: false: no record left, it must not be sent. */
+bool recovery_sent(struct stack *s, struct conn *c, uint32_t seq, uint32_t len, uint8_t flags);
+/* Is there a record left? */
+bool recovery_room(const struct stack *s);
+/* An acceptable ACK (una < ack <= nxt, or a duplicate): scoreboard, RTT, loss, cwnd.  Called before snd_una moves. */
+void recovery_ack(struct stack *s, struct conn *c, const struct seg *g, uint32_t acked);
+/* The next record to send again and how many bytes of it, as far as cwnd and PRR let; CONN_NONE: none. */
+uint32_t recovery_next(struct stack *s, struct conn *c, uint32_t *ret_len);
+void recovery_resent(struct stack *s, struct conn *c, uint32_t record, uint32_t len);
+/* Bytes of new data that cwnd (PRR, limited transmit) lets out now. */
+uint32_t recovery_allows(const struct stack *s, const struct conn *c);
+void recovery_timeout(struct stack *s, struct conn *c); /* T_RTX: all is lost but what was SACKed */
+void recovery_reorder(struct stack *s, struct conn *c); /* T_REORDER */
+void recovery_probe(struct stack *s, struct conn *c); /* T_PROBE */
+void recovery_mss(
+	struct stack *s,
+	struct conn *c); /* path MTU fell: what is in flight and too long is lost (RFC 1191) */
+void recovery_clear(struct stack *s, struct conn *c);
+
+/* --- icmp_in.c */
+enum reason icmp_in(struct stack *s, const struct packet *p, const struct view *v);
+#endif
