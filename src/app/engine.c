@@ -373,16 +373,14 @@ static int run_opened(struct engine *e)
 		log_line(&e->log, LOG_ERROR, "event loop: %s", strerror(-err));
 		goto out;
 	}
-	if (load_state(e) != 0)
-		goto out;
-	engine_replay_journal(e);
 	if (e->cfg->opened)
 		e->cfg->opened(e->cfg->opened_ctx);
+	/* files come behind it: what cannot be written with what is left is to be known now, not at the end */
+	if (enter_sandbox(e) != 0 || load_state(e) != 0 || engine_replay_journal(e) != 0)
+		goto out;
 	engine_tick(e);
 	if (e->opt.stats_interval)
 		e->next_report = e->now + e->opt.stats_interval;
-	if (enter_sandbox(e) != 0)
-		goto out;
 	announce(e);
 	code = run(e);
 	notify_manager("STOPPING=1");
@@ -416,6 +414,8 @@ int engine_run(const struct engine_config *cfg)
 	if (!e)
 		return 1;
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ,
+	       SIG_IGN); /* a file that may not grow is an error of that file, not the end */
 	e->cfg = cfg;
 	e->opt = cfg->opt;
 	engine_set_log(e);

@@ -99,8 +99,8 @@ void engine_close_metrics(struct engine *e);
 /* Opens the journal, if there is to be one, and sets env up for it (its secret too): 0, or -errno (said already). */
 int engine_open_journal(struct engine *e, struct role_env *env);
 
-/* Gives the role what the journal has. */
-void engine_replay_journal(struct engine *e);
+/* Gives the role what the journal has, once it is sure that it can be rewritten: 0, or -errno (said already). */
+int engine_replay_journal(struct engine *e);
 
 /* Writes what was kept in this turn: before any packet of it leaves. */
 void engine_flush_journal(struct engine *e);

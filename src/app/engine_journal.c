@@ -2,6 +2,7 @@
 /* engine_journal - joins a role's records to the journal. */
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <string.h>
 
 #include "app/engine_inside.h"
@@ -40,12 +41,19 @@ int engine_open_journal(struct engine *e, struct role_env *env)
 	return 0;
 }
 
-void engine_replay_journal(struct engine *e)
+int engine_replay_journal(struct engine *e)
 {
 	struct journal_counts c;
+	char why[2 * PATH_MAX];
+	int err;
 
 	if (!e->journal)
-		return;
+		return 0;
+	err = journal_can_rewrite(e->journal, why, sizeof why);
+	if (err) {
+		log_line(&e->log, LOG_ERROR, "%s", why);
+		return err;
+	}
 	engine_tick(e);
 	journal_replay(e->journal, e->runner.role, e->now, e->ports.wall, &c);
 	if (c.records || c.cut || c.salvaged_at)
@@ -54,12 +62,12 @@ void engine_replay_journal(struct engine *e)
 			 e->opt.journal, c.records, c.refused);
 	if (c.cut)
 		log_line(&e->log, LOG_NOTICE,
-			 "journal: the last record was cut short: %" PRIu32 " bytes taken off",
-			 c.cut);
+			 "journal: the end was cut short: %" PRIu32 " bytes taken off", c.cut);
 	if (c.salvaged_at)
 		log_line(&e->log, LOG_ERROR,
 			 "journal: damaged at byte %" PRIu64 ": what lies behind is lost",
 			 c.salvaged_at);
+	return 0;
 }
 
 void engine_flush_journal(struct engine *e)
@@ -70,8 +78,14 @@ void engine_flush_journal(struct engine *e)
 
 void engine_turn_journal(struct engine *e)
 {
-	e->journal_more = e->journal &&
-			  journal_turn(e->journal, e->runner.role, e->now, e->ports.wall);
+	const char *news;
+
+	if (!e->journal)
+		return;
+	e->journal_more = journal_turn(e->journal, e->runner.role, e->now, e->ports.wall);
+	news = journal_news(e->journal);
+	if (news)
+		log_line(&e->log, LOG_ERROR, "%s", news);
 }
 
 void engine_close_journal(struct engine *e)

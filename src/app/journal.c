@@ -12,7 +12,9 @@
  * takes the first one's name.  A process that dies meanwhile leaves the first file whole; the second is begun anew by the next.
  *
  * A write that fails leaves the file cut back to the last whole record; what could not be written is kept up to a limit,
- * and tried again.
+ * and tried again.  What is beyond the limit is lost to the file: once it can be written again, it is rewritten from the role.
+ *
+ * An empty file is a new one: who made it died, or found the disk full, before the head was written.
  */
 #include "app/journal.h"
 
@@ -20,6 +22,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +30,8 @@
 
 #include <sys/file.h>
 #include <sys/stat.h>
+
+#include "base/compiler.h"
 
 #define MAGIC "suture-journal 1"
 #define HEAD_MAX 200u
@@ -37,6 +42,7 @@
 #define SHRINK_BYTES \
 	((uint64_t)1 << 20) /* of the retired file, a turn: giving it all back at once takes long */
 #define TIME_VERSION 1
+#define HEAL_AGAIN SUT_MS(10000) /* between two tries to make up for lost records */
 #define SECOND_NS 1000000000u
 
 /* A file that is being written, and what is to be written to it. */
@@ -45,6 +51,7 @@ struct out {
 	uint64_t size; /* whole records in the file */
 	uint8_t *buf;
 	size_t len, room;
+	size_t old; /* of len, at the front: what an earlier flush could not write */
 	sut_time marked; /* wall time of the last REC_TIME, 0: none yet */
 };
 
@@ -57,9 +64,13 @@ struct journal {
 	uint64_t retired_size; /* what is left of it */
 	uint64_t base; /* size when it was last rewritten, or opened */
 	uint32_t cursor; /* of the role's walk, while rewriting */
-	uint64_t lost; /* records that found no room in the buffer */
+	uint64_t lost; /* records that found no room in the buffer: the file has not all */
+	sut_time heal_at; /* no rewriting because of them begins before */
 	bool failing;
+	bool stuck; /* that it cannot be rewritten was said */
 	char error[PATH_MAX + 200];
+	char news[PATH_MAX + 200]; /* empty: none */
+	bool has_news;
 
 	uint8_t *read; /* the records that were in the file; NULL once they are replayed */
 	size_t read_len;
@@ -72,28 +83,26 @@ static int complain(char *ret_err, size_t size, int err, const char *path, const
 	return err;
 }
 
-static void put_bytes(struct journal *j, struct out *o, const void *p, size_t n)
+/* False: there is no room. */
+static bool put_bytes(struct out *o, const void *p, size_t n)
 {
 	size_t room = o->room ? o->room : 65536;
 	uint8_t *buf;
 
-	if (o->len + n > BUFFER_MAX) {
-		j->lost++;
-		return;
-	}
+	if (o->len + n > BUFFER_MAX)
+		return false;
 	while (room < o->len + n)
 		room *= 2;
 	if (room != o->room) {
 		buf = realloc(o->buf, room);
-		if (!buf) {
-			j->lost++;
-			return;
-		}
+		if (!buf)
+			return false;
 		o->buf = buf;
 		o->room = room;
 	}
 	memcpy(o->buf + o->len, p, n);
 	o->len += n;
+	return true;
 }
 
 /* How many bytes at the front of a buffer are whole records, at most n. */
@@ -133,26 +142,28 @@ static int drain(struct out *o)
 		err = -errno;
 	memmove(o->buf, o->buf + good, o->len - good);
 	o->len -= good;
+	o->old = o->len;
 	return err;
 }
 
-/* Puts the time in front of what waits, if it is not the same second as the last time. */
-static void mark(struct journal *j, struct out *o, sut_time wall)
+/* Puts the time in front of what is new, if it is not the same second as the last time. */
+static void mark(struct out *o, sut_time wall)
 {
+	size_t fresh = o->len - o->old;
+	uint8_t *at;
 	struct record r;
-	size_t waits = o->len;
 
 	if (o->marked && wall - o->marked < SECOND_NS)
 		return;
 	record_begin(&r, REC_TIME, TIME_VERSION);
 	record_put64(&r, wall);
 	record_end(&r);
-	put_bytes(j, o, r.bytes, r.len);
-	if (o->len == waits)
-		return; /* no room */
+	if (!put_bytes(o, r.bytes, r.len))
+		return;
 	o->marked = wall;
-	memmove(o->buf + r.len, o->buf, waits);
-	memcpy(o->buf, r.bytes, r.len);
+	at = o->buf + o->old;
+	memmove(at + r.len, at, fresh);
+	memcpy(at, r.bytes, r.len);
 }
 
 static void head_of(const struct journal *j, char ret_head[HEAD_MAX])
@@ -164,22 +175,49 @@ static void head_of(const struct journal *j, char ret_head[HEAD_MAX])
 	snprintf(ret_head + n, HEAD_MAX - (size_t)n, "\n\n");
 }
 
-/* Makes an empty file with the head: 0 or -errno. */
-static int create(const struct journal *j, const char *path, struct out *o)
+/* Writes the head into an empty file: 0 or -errno, and it is empty again. */
+static int begin(const struct journal *j, struct out *o)
 {
 	char head[HEAD_MAX];
-	int err;
+	size_t len, done = 0;
 
 	head_of(j, head);
-	*o = (struct out){ .fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) };
+	len = strlen(head);
+	while (done < len) {
+		ssize_t n = write(o->fd, head + done, len - done);
+
+		if (n > 0) {
+			done += (size_t)n;
+		} else if (n == 0 || errno != EINTR) {
+			int err = n == 0 ? -ENOSPC : -errno;
+
+			(void)!ftruncate(o->fd, 0);
+			return err;
+		}
+	}
+	o->size = len;
+	return 0;
+}
+
+/* Makes the second file, in place of what an earlier process has left there: 0 or -errno. */
+static int create_next(const struct journal *j, struct out *o)
+{
+	int err;
+
+	*o = (struct out){ .fd = open(j->next, O_RDWR | O_CREAT | O_CLOEXEC, 0600) };
 	if (o->fd < 0)
 		return -errno;
-	o->size = strlen(head);
-	if (flock(o->fd, LOCK_EX | LOCK_NB) == 0 && write(o->fd, head, o->size) == (ssize_t)o->size)
-		return 0;
-	err = errno ? -errno : -EIO;
-	close(o->fd);
-	o->fd = -1;
+	if (flock(o->fd, LOCK_EX | LOCK_NB) < 0) {
+		err = -EBUSY; /* somebody's journal: it is not ours to remove */
+	} else {
+		err = ftruncate(o->fd, 0) < 0 ? -errno : begin(j, o);
+		if (err)
+			(void)unlink(j->next);
+	}
+	if (err) {
+		close(o->fd);
+		o->fd = -1;
+	}
 	return err;
 }
 
@@ -232,6 +270,14 @@ static ssize_t next_record(const uint8_t *b, size_t left, struct record *ret_r)
 	return record_open(ret_r, &rd) == 0 ? ret_r->len : -1;
 }
 
+/* Blocks that were never written: a machine without power may leave them at the end of a file. */
+static bool is_zero(const uint8_t *b, size_t n)
+{
+	while (n > 0 && b[n - 1] == 0)
+		n--;
+	return n == 0;
+}
+
 /*
  * How much of the records is good: all but a cut end, or up to the damage.  A damaged length hides where the next record begins; what lies behind
  * is not looked for.
@@ -245,6 +291,8 @@ static int check(struct journal *j, bool salvage, char *ret_err, size_t err_size
 
 	while (at < j->read_len && (n = next_record(j->read + at, j->read_len - at, &r)) > 0)
 		at += (size_t)n;
+	if (n < 0 && is_zero(j->read + at, j->read_len - at))
+		n = 0;
 	if (n < 0 && !salvage) {
 		snprintf(what, sizeof what,
 			 "it is damaged at byte %" PRIu64 ": move it away to begin with nothing, "
@@ -277,7 +325,15 @@ static int read_all(struct journal *j, uint8_t **ret_b, size_t *ret_len)
 	while (len < (size_t)st.st_size) {
 		ssize_t n = pread(j->file.fd, b + len, (size_t)st.st_size - len, (off_t)len);
 
-		if (n <= 0)
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			int err = -errno;
+
+			free(b);
+			return err;
+		}
+		if (n == 0)
 			break;
 		len += (size_t)n;
 	}
@@ -286,7 +342,7 @@ static int read_all(struct journal *j, uint8_t **ret_b, size_t *ret_len)
 	return 0;
 }
 
-/* An existing file: checks it, and leaves its records in j->read. */
+/* The file is open: checks it, and leaves its records in j->read; begins an empty one. */
 static int take_over(struct journal *j, bool salvage, char *ret_err, size_t err_size)
 {
 	const char *why;
@@ -300,6 +356,11 @@ static int take_over(struct journal *j, bool salvage, char *ret_err, size_t err_
 	if (err)
 		return complain(ret_err, err_size, err, j->path,
 				err == -EINVAL ? "it is no regular file" : strerror(-err));
+	if (len == 0) {
+		free(all);
+		err = begin(j, &j->file);
+		return err ? complain(ret_err, err_size, err, j->path, strerror(-err)) : 0;
+	}
 	head = read_head(j, (const char *)all, len, &why);
 	if (!head) {
 		free(all);
@@ -337,13 +398,12 @@ int journal_open(const char *path, const struct role_ops *ops, bool salvage, uin
 	}
 	snprintf(j->next, sizeof j->next, "%s.new", j->path);
 	j->file.fd = open(path, O_RDWR | O_CLOEXEC);
-	if (j->file.fd >= 0) {
+	if (j->file.fd < 0 && errno == ENOENT)
+		j->file.fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (j->file.fd >= 0)
 		err = take_over(j, salvage, ret_err, err_size);
-	} else {
-		err = errno == ENOENT ? create(j, path, &j->file) : -errno;
-		if (err)
-			(void)complain(ret_err, err_size, err, path, strerror(-err));
-	}
+	else
+		err = complain(ret_err, err_size, -errno, path, strerror(errno));
 out:
 	if (err) {
 		journal_close(j);
@@ -406,19 +466,47 @@ void journal_replay(struct journal *j, void *role, sut_time now, sut_time wall,
 	*ret_c = j->counts;
 }
 
-void journal_put(struct journal *j, const struct record *r)
+static SUT_PRINTF(2, 3) void tell(struct journal *j, const char *fmt, ...)
 {
-	put_bytes(j, &j->file, r->bytes, r->len);
-	if (j->rewrite.fd >= 0)
-		put_bytes(j, &j->rewrite, r->bytes, r->len);
+	int n = snprintf(j->news, sizeof j->news, "journal %s: ", j->path);
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(j->news + n, sizeof j->news - (size_t)n, fmt, ap);
+	va_end(ap);
+	j->has_news = true;
+}
+
+const char *journal_news(struct journal *j)
+{
+	bool has = j->has_news;
+
+	j->has_news = false;
+	return has ? j->news : NULL;
 }
 
 /* Gives the rewriting up; the file stays as it is. */
-static void stop_rewriting(struct journal *j)
+static void drop_rewriting(struct journal *j)
 {
+	if (j->rewrite.fd >= 0)
+		(void)unlink(j->next);
 	close_out(&j->rewrite);
-	(void)unlink(j->next);
+}
+
+static void rewriting_failed(struct journal *j, int err)
+{
+	drop_rewriting(j);
 	j->base = j->file.size; /* not again before it has grown as much once more */
+	if (!j->stuck)
+		tell(j, "it cannot be rewritten, and grows: %s: %s", j->next, strerror(-err));
+	j->stuck = true;
+}
+
+void journal_put(struct journal *j, const struct record *r)
+{
+	j->lost += !put_bytes(&j->file, r->bytes, r->len);
+	if (j->rewrite.fd >= 0 && !put_bytes(&j->rewrite, r->bytes, r->len))
+		rewriting_failed(j, -ENOMEM);
 }
 
 static bool failed(struct journal *j, int err)
@@ -438,15 +526,19 @@ bool journal_flush(struct journal *j, sut_time wall)
 
 	if (!j->file.len)
 		return true;
-	mark(j, &j->file, wall);
+	mark(&j->file, wall);
 	if (j->rewrite.fd >= 0) {
-		mark(j, &j->rewrite, wall);
-		if (drain(&j->rewrite) != 0)
-			stop_rewriting(j);
+		mark(&j->rewrite, wall);
+		err = drain(&j->rewrite);
+		if (err)
+			rewriting_failed(j, err);
 	}
 	err = drain(&j->file);
 	if (err)
 		return !failed(j, err);
+	if (j->failing)
+		tell(j, "it is written again%s",
+		     j->lost ? ", and will be whole once it was rewritten" : "");
 	j->failing = false;
 	return true;
 }
@@ -471,12 +563,21 @@ static int take_place(const struct journal *j)
 
 static void finish(struct journal *j, sut_time wall)
 {
+	int err;
+
 	if (j->rewrite.len)
-		mark(j, &j->rewrite, wall);
-	if (drain(&j->rewrite) != 0 || take_place(j) != 0) {
-		stop_rewriting(j);
+		mark(&j->rewrite, wall);
+	err = drain(&j->rewrite);
+	if (err == 0)
+		err = take_place(j);
+	if (err) {
+		rewriting_failed(j, err);
 		return;
 	}
+	if (j->lost || j->stuck)
+		tell(j, "it was rewritten, and is whole");
+	j->lost = 0;
+	j->stuck = false;
 	j->retired = j->file.fd;
 	j->retired_size = j->file.size;
 	j->file.fd = -1;
@@ -496,40 +597,73 @@ static void shrink(struct journal *j)
 	j->retired = -1;
 }
 
+/* Has the file grown, or is something missing in it? */
+static bool wants_rewriting(const struct journal *j, sut_time now)
+{
+	if (j->failing)
+		return false;
+	if (j->lost)
+		return now >= j->heal_at;
+	return j->file.size >= JOURNAL_SMALL && j->file.size >= GROWTH * j->base;
+}
+
+static bool begin_rewriting(struct journal *j, sut_time now)
+{
+	int err = create_next(j, &j->rewrite);
+
+	j->heal_at = now + HEAL_AGAIN;
+	j->cursor = 0;
+	if (err)
+		rewriting_failed(j, err);
+	return err == 0;
+}
+
 bool journal_turn(struct journal *j, const void *role, sut_time now, sut_time wall)
 {
 	struct record r;
+	int err = 0;
 
 	if (j->retired >= 0) {
 		shrink(j);
 		return j->retired >= 0;
 	}
-	if (j->rewrite.fd < 0) {
-		if (j->file.size < JOURNAL_SMALL || j->file.size < GROWTH * j->base || j->failing)
-			return false;
-		if (create(j, j->next, &j->rewrite) != 0) {
-			stop_rewriting(j);
-			return false;
-		}
-		j->cursor = 0;
-	}
-	for (unsigned i = 0; i < TURN_RECORDS; i++) {
+	if (j->rewrite.fd < 0 && (!wants_rewriting(j, now) || !begin_rewriting(j, now)))
+		return false;
+	for (unsigned i = 0; i < TURN_RECORDS && err == 0; i++) {
 		if (!j->ops->save(role, &j->cursor, now, &r)) {
 			finish(j, wall);
 			return j->retired >= 0;
 		}
-		put_bytes(j, &j->rewrite, r.bytes, r.len);
+		err = put_bytes(&j->rewrite, r.bytes, r.len) ? 0 : -ENOMEM;
 	}
-	mark(j, &j->rewrite, wall);
-	if (drain(&j->rewrite) != 0)
-		stop_rewriting(j);
+	mark(&j->rewrite, wall);
+	if (err == 0)
+		err = drain(&j->rewrite);
+	if (err)
+		rewriting_failed(j, err);
 	return j->rewrite.fd >= 0;
+}
+
+int journal_can_rewrite(const struct journal *j, char *ret_err, size_t err_size)
+{
+	struct out o;
+	int err = create_next(j, &o);
+	char what[PATH_MAX + 200];
+
+	if (err == 0) {
+		(void)unlink(j->next);
+		close_out(&o);
+		return 0;
+	}
+	snprintf(what, sizeof what,
+		 "it could not be rewritten as %s: %s: name a file in a folder of the user's own",
+		 j->next, err == -EBUSY ? "another suture uses that" : strerror(-err));
+	return complain(ret_err, err_size, err, j->path, what);
 }
 
 void journal_walk_anew(struct journal *j)
 {
-	if (j->rewrite.fd >= 0)
-		stop_rewriting(j);
+	drop_rewriting(j);
 }
 
 uint64_t journal_size(const struct journal *j)

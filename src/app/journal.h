@@ -31,7 +31,7 @@ struct journal_counts {
 	uint32_t records; /* that were read */
 	uint32_t
 		refused; /* that the role did not take: no room, another version, an unknown kind */
-	uint32_t cut; /* bytes at the end that are no whole record */
+	uint32_t cut; /* bytes at the end that are no whole record, or were never written */
 	uint64_t salvaged_at; /* the byte behind which nothing was read; 0: all was */
 };
 
@@ -60,11 +60,20 @@ void journal_put(struct journal *j, const struct record *r);
 bool journal_flush(struct journal *j, sut_time wall);
 const char *journal_error(const struct journal *j);
 
+/*
+ * Can the second file be made, with the privileges that are left?  0, or -errno with a sentence in ret_err.  To be asked once those that are
+ * not needed were given up.
+ */
+int journal_can_rewrite(const struct journal *j, char *ret_err, size_t err_size);
+
 /* The role was laid out anew: a rewriting that walks the old one begins again. */
 void journal_walk_anew(struct journal *j);
 
 /* Goes on with the rewriting, some records; true: call again soon. */
 bool journal_turn(struct journal *j, const void *role, sut_time now, sut_time wall);
+
+/* What there is to be said since it was last asked, in a sentence; NULL: nothing.  The text is good until the next call. */
+const char *journal_news(struct journal *j);
 
 /* Bytes in the file. */
 uint64_t journal_size(const struct journal *j);

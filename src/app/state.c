@@ -152,23 +152,43 @@ static void count(struct state_counts *c, int err)
 		c->refused++;
 }
 
-/* Without a file: will there be room for one at the end? */
+/* path with something behind it: false, and complained, if that is too long. */
+static bool name_beside(const struct file *f, const char *suffix, char ret_name[PATH_MAX])
+{
+	if (snprintf(ret_name, PATH_MAX, "%s%s", f->path, suffix) < PATH_MAX)
+		return true;
+	complain(f, -ENAMETOOLONG, "the name is too long");
+	return false;
+}
+
+/* Begins the file that will take the place of the last one: its descriptor or -errno. */
+static int create_temp(const struct file *f, char ret_name[PATH_MAX])
+{
+	int fd;
+
+	if (!name_beside(f, ".new", ret_name))
+		return -ENAMETOOLONG;
+	if (unlink(ret_name) < 0 && errno != ENOENT)
+		return system_error(f, "writing");
+	fd = open(ret_name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	return fd < 0 ? system_error(f, "writing") : fd;
+}
+
+/* Could one be written at the end? */
 static int check_folder(const struct file *f)
 {
-	char dir[PATH_MAX];
-	char *slash;
+	char temp[PATH_MAX], what[600];
+	int fd = *f->path ? create_temp(f, temp) : -EINVAL;
 
-	if (snprintf(dir, sizeof dir - 1, "%s", f->path) >= (int)sizeof dir - 8)
-		return complain(f, -ENAMETOOLONG, "the name is too long");
-	slash = strrchr(dir, '/');
-	if (slash)
-		slash[slash == dir] = 0;
-	else
-		snprintf(dir, sizeof dir, ".");
-	if (!*f->path || access(dir, W_OK | X_OK) < 0)
-		return complain(f, *f->path ? -errno : -EINVAL,
-				"it could not be written at the end: name a file in a folder "
-				"that can be written");
+	if (fd < 0) {
+		snprintf(what, sizeof what,
+			 "it could not be written at the end: name a file in a folder that the "
+			 "user may write to%s%s",
+			 *f->path ? ": " : "", *f->path ? strerror(-fd) : "");
+		return complain(f, fd, what);
+	}
+	close(fd);
+	(void)unlink(temp);
 	return 0;
 }
 
@@ -221,15 +241,6 @@ int state_load(const char *path, const struct role_ops *ops, void *role, sut_tim
 	if (err == 0)
 		*ret_c = c;
 	return err;
-}
-
-/* path with something behind it: false, and complained, if that is too long. */
-static bool name_beside(const struct file *f, const char *suffix, char ret_name[PATH_MAX])
-{
-	if (snprintf(ret_name, PATH_MAX, "%s%s", f->path, suffix) < PATH_MAX)
-		return true;
-	complain(f, -ENAMETOOLONG, "the name is too long");
-	return false;
 }
 
 /* A rename is on the disk when its folder is. */
@@ -294,19 +305,15 @@ int state_store(const char *path, const struct role_ops *ops, const void *role, 
 {
 	struct file f = { .path = path, .err = ret_err, .err_size = err_size };
 	char temp[PATH_MAX];
-	int fd, err;
+	int err, fd = create_temp(&f, temp);
 
+	if (fd < 0)
+		return fd;
 	f.saved_at = wall / 1000000000u;
-	if (!name_beside(&f, ".new", temp))
-		return -ENAMETOOLONG;
-	if (unlink(temp) < 0 && errno != ENOENT)
-		return system_error(&f, "writing");
-	fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	f.f = fd < 0 ? NULL : fdopen(fd, "w");
+	f.f = fdopen(fd, "w");
 	if (!f.f) {
 		err = system_error(&f, "writing");
-		if (fd >= 0)
-			close(fd);
+		close(fd);
 		return err;
 	}
 	err = write_all(&f, ops, role, now);

@@ -264,9 +264,6 @@ static void strangers_are_refused(void **state)
 	fputs("something else\n", f);
 	fclose(f);
 	assert_int_equal(journal_open(path, &ops, true, secret, &j, why, sizeof why), -EBADMSG);
-	f = fopen(path, "w");
-	fclose(f);
-	assert_int_equal(journal_open(path, &ops, true, secret, &j, why, sizeof why), -EBADMSG);
 	assert_int_equal(journal_open("/tmp", &ops, true, secret, &j, why, sizeof why), -EISDIR);
 	assert_int_equal(journal_open("/nowhere/at/all", &ops, true, secret, &j, why, sizeof why),
 			 -ENOENT);
@@ -332,6 +329,155 @@ static void full_disk_is_said_once(void **state)
 	(void)same_again(s, s + 1);
 }
 
+/* A file that was made, and whose maker died or found the disk full before it wrote the head. */
+static void empty_file_is_a_new_one(void **state)
+{
+	struct numbers *s = *state;
+	uint8_t secret[16] = { 3 };
+	struct journal *j;
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	fclose(f);
+	j = open_it(secret);
+	tell(j, s, 1, true);
+	assert_true(journal_flush(j, SUT_MS(1000)));
+	journal_close(j);
+	(void)same_again(s, s + 1);
+}
+
+/* No file may become longer than that. */
+static void limit_files(rlim_t bytes)
+{
+	struct rlimit r;
+
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &r), 0);
+	r.rlim_cur = bytes == RLIM_INFINITY ? r.rlim_max : bytes;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &r), 0);
+}
+
+static void no_room_for_the_head(void **state)
+{
+	uint8_t secret[16] = { 0 };
+	struct journal *j;
+	char why[500];
+	int err;
+
+	(void)state;
+	limit_files(20);
+	err = journal_open(path, &ops, false, secret, &j, why, sizeof why);
+	limit_files(RLIM_INFINITY);
+	assert_int_equal(err, -EFBIG);
+	journal_close(open_it(secret));
+}
+
+/* Power went: the file has its length, and zeroes where the last blocks should be. */
+static void zeroes_at_the_end_are_taken_off(void **state)
+{
+	struct numbers *s = *state;
+	uint8_t secret[16] = { 0 };
+	struct journal *j = open_it(secret);
+	struct journal_counts c;
+	long size;
+
+	for (uint32_t i = 0; i < 10; i++)
+		tell(j, s, i, true);
+	assert_true(journal_flush(j, SUT_MS(1000)));
+	journal_close(j);
+	size = size_of(path);
+	assert_int_equal(truncate(path, size + 5000), 0);
+	j = open_it(secret);
+	journal_replay(j, s + 1, SUT_MS(1000), SUT_MS(1000), &c);
+	journal_close(j);
+	assert_int_equal(c.records, 10);
+	assert_int_equal(c.cut, 5000);
+	assert_int_equal(size_of(path), size);
+}
+
+/* What waited while the disk was full is as old as it is, not as old as the first that waited. */
+static void what_waits_keeps_its_time(void **state)
+{
+	struct numbers *s = *state;
+	uint8_t secret[16] = { 0 };
+	struct journal *j = open_it(secret);
+	struct journal_counts c;
+
+	limit_files(80);
+	tell(j, s, 1, true);
+	assert_false(journal_flush(j, SUT_MS(500000)));
+	tell(j, s, 2, true);
+	assert_true(journal_flush(j, SUT_MS(600000))); /* said already */
+	limit_files(RLIM_INFINITY);
+	assert_true(journal_flush(j, SUT_MS(600500)));
+	journal_close(j);
+	j = open_it(secret);
+	journal_replay(j, s + 1, SUT_MS(900000), SUT_MS(700000), &c);
+	journal_close(j);
+	assert_int_equal(c.records, 2);
+	assert_int_equal((s + 1)->last, SUT_MS(800000)); /* 100 s ago */
+}
+
+/* More than is kept came while the disk was full: the file is written anew from the role when there is room. */
+static void what_was_lost_is_made_up_for(void **state)
+{
+	struct numbers *s = *state;
+	uint8_t secret[16] = { 0 };
+	struct journal *j = open_it(secret);
+	sut_time t = SUT_MS(1000);
+
+	limit_files(1000);
+	for (uint32_t i = 0; i < NUMBERS; i++) {
+		tell(j, s, i, true);
+		if (i % 1000 == 0) {
+			(void)journal_flush(j, t);
+			assert_false(journal_turn(j, s, t, t));
+		}
+	}
+	limit_files(RLIM_INFINITY);
+	tell(j, s, 0, true);
+	assert_true(journal_flush(j, t));
+	t += SUT_MS(10000);
+	while (journal_turn(j, s, t, t))
+		;
+	assert_non_null(journal_news(j)); /* it is whole again */
+	journal_close(j);
+	(void)same_again(s, s + 1);
+}
+
+/* FILE.new is another's journal: the file is not rewritten, which is said once; the other's stays as it is. */
+static void rewriting_destroys_nothing(void **state)
+{
+	struct numbers *s = *state;
+	uint8_t secret[16] = { 0 }, theirs[16] = { 7 };
+	struct journal *j = open_it(secret), *other;
+	char next[80], why[500];
+	sut_time t = SUT_MS(1000);
+	unsigned said = 0;
+	long size;
+
+	snprintf(next, sizeof next, "%s.new", path);
+	assert_int_equal(journal_open(next, &ops, false, theirs, &other, why, sizeof why), 0);
+	tell(other, s + 1, 7, true);
+	assert_true(journal_flush(other, t));
+	size = size_of(next);
+	for (uint32_t i = 0; i < 100000; i++, t += SUT_MS(1)) {
+		tell(j, s, i % 10, !s->there[i % 10]);
+		if (i % 100 == 0) {
+			assert_true(journal_flush(j, t));
+			(void)journal_turn(j, s, t, t);
+			if (journal_news(j))
+				said++;
+		}
+	}
+	assert_int_equal(said, 1);
+	assert_int_equal(size_of(next), size);
+	journal_close(j);
+	assert_int_equal(size_of(next), size);
+	journal_close(other);
+	unlink(next);
+	(void)same_again(s, s + 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -343,6 +489,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(strangers_are_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(is_rewritten_a_little_a_turn, setup, teardown),
 		cmocka_unit_test_setup_teardown(full_disk_is_said_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(empty_file_is_a_new_one, setup, teardown),
+		cmocka_unit_test_setup_teardown(no_room_for_the_head, setup, teardown),
+		cmocka_unit_test_setup_teardown(zeroes_at_the_end_are_taken_off, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_waits_keeps_its_time, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_was_lost_is_made_up_for, setup, teardown),
+		cmocka_unit_test_setup_teardown(rewriting_destroys_nothing, setup, teardown),
 	};
 
 	signal(SIGXFSZ, SIG_IGN);

@@ -236,6 +236,8 @@ static void needs_a_folder(void **state)
 	snprintf(other, sizeof other, "%s.new", path);
 	assert_int_equal(mkdir(other, 0700), 0);
 	assert_int_equal(state_store(path, &list_ops, &more, 5, 0, &n, why, sizeof why), -EISDIR);
+	assert_int_equal(load(&to, &c), -EISDIR);
+	assert_int_equal(rmdir(other), 0);
 	assert_int_equal(load(&to, &c), 0);
 	assert_int_equal(to.n, 1);
 }
