@@ -158,7 +158,7 @@ struct conn {
 	uint32_t next_hash; /* table.c */
 	uint32_t gen; /* of the handle; odd while in use */
 	uint32_t flags; /* enum conn_flag */
-	uint8_t state; /* enum conn_state: conn_set_state() alone */
+	uint8_t state; /* enum conn_state (ST_*): conn_set_state() alone */
 	uint8_t ip; /* 4 or 6 */
 	uint8_t ttl, tos; /* tos: DSCP << 2 */
 	uint64_t user;

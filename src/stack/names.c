@@ -35,7 +35,7 @@ const char *conn_state_name(enum conn_state s)
 		"FIN-WAIT-2", "CLOSE-WAIT", "CLOSING",	"LAST-ACK",	"TIME-WAIT",
 	};
 
-	_Static_assert(sizeof(names) / sizeof(names[0]) == CONN_TIME_WAIT + 1, "a name for each");
-	assert(s <= CONN_TIME_WAIT);
+	_Static_assert(sizeof(names) / sizeof(names[0]) == ST_TIME_WAIT + 1, "a name for each");
+	assert(s <= ST_TIME_WAIT);
 	return names[s];
 }

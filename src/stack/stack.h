@@ -310,7 +310,7 @@ int stack_write_urgent(struct stack *s, conn_id c, const void *bytes, size_t len
 		X(CLOSE_WAIT) X(CLOSING) X(LAST_ACK) X(TIME_WAIT)
 
 enum conn_state {
-#define X(name) CONN_##name,
+#define X(name) ST_##name,
 	CONN_STATES(X)
 #undef X
 };
