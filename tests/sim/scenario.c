@@ -7,11 +7,11 @@
 #include "rng.h"
 
 const struct sim_role sim_roles[] = {
-	{ "accel-near", &accel_near_ops, true, accel_near_held, false, false },
-	{ "wire", &wire_ops, false, NULL, false, false },
-	{ "replica", NULL, false, NULL, true, true },
-	{ "replica-direct", NULL, false, NULL, true, false },
-	{ NULL, NULL, false, NULL, false, false },
+	{ "accel-near", &accel_near_ops, true, accel_near_held, accel_near_pending, false, false },
+	{ "wire", &wire_ops, false, NULL, NULL, false, false },
+	{ "replica", NULL, false, NULL, NULL, true, true },
+	{ "replica-direct", NULL, false, NULL, NULL, true, false },
+	{ NULL, NULL, false, NULL, NULL, false, false },
 };
 
 static void draw_links(struct rng *r, struct scenario *s)
@@ -201,6 +201,7 @@ static void draw_near(struct rng *r, struct accel_near_config *c)
 	c->negative_time = SUT_MS(rng_range(r, 1000, 60000));
 	c->learn_time = SUT_MS(rng_range(r, 1000, 600000));
 	c->idle_time = SUT_MS(200000);
+	c->max_pending = rng_chance(r, 10) ? rng_range(r, 1, 3) : 256;
 }
 
 /*

@@ -19,6 +19,8 @@ struct sim_role {
 	const struct role_ops *ops;
 	bool promises; /* answers SYNs in the server's name */
 	uint32_t (*held)(const void *role); /* cells that hold data now; NULL: it holds none */
+	uint32_t (*pending)(
+		const void *role); /* what counts against a budget; NULL: there is none */
 	bool pair; /* a replicated pair (replica_plan.h), not this scenario */
 	bool compare; /* with a role that compares the two */
 };

@@ -527,6 +527,9 @@ static void run(struct world *w)
 	if (!w->res->broken[0] && w->s->role->held && w->s->role->held(w->role))
 		broken(w, "%u cells are held after everything has ended",
 		       w->s->role->held(w->role));
+	if (!w->res->broken[0] && w->s->role->pending && w->s->role->pending(w->role))
+		broken(w, "budgets count %u after everything has ended",
+		       w->s->role->pending(w->role));
 }
 
 static uint64_t role_random(void *ctx)

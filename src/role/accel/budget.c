@@ -49,6 +49,15 @@ enum reason budget_take(struct budget *b, const uint8_t src[16])
 	return R_NONE;
 }
 
+uint32_t budget_left(const struct budget *b)
+{
+	uint32_t sum = b->pending;
+
+	for (unsigned i = 0; i < BUDGET_SLOTS; i++)
+		sum += b->count[0][i] + b->count[1][i];
+	return sum;
+}
+
 void budget_give(struct budget *b, const uint8_t src[16])
 {
 	uint32_t *c[2];

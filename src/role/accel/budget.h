@@ -33,4 +33,7 @@ enum reason budget_take(struct budget *b, const uint8_t src[16]);
 
 /* One less of a source for which budget_take was R_NONE. */
 void budget_give(struct budget *b, const uint8_t src[16]);
+
+/* The sum of all counters: 0 once all was given back. */
+uint32_t budget_left(const struct budget *b);
 #endif

@@ -56,6 +56,8 @@ void syn_unanswered(struct near *n, uint32_t f)
 	struct cold *c = &n->cold[f];
 
 	if (n->now >= c->promised_at + n->cfg.syn_timeout) {
+		/* Its answers may take another way now: it is promised again once one was seen. */
+		server_of(n, f)->learnt = 0;
 		break_promise(n, f, "no SYN-ACK");
 		return;
 	}

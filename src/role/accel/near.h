@@ -76,6 +76,9 @@ extern const struct role_ops accel_near_ops;
 /* Cells of early data that are held now. */
 uint32_t accel_near_held(const void *role);
 
+/* What counts against the budgets of connections whose client has not shown itself: 0 once all have ended. */
+uint32_t accel_near_pending(const void *role);
+
 /* For listings and scripts: the flow of this client key, as a line ("OPEN shift far 4000 ts far 400", "CLOSED shift ... TIME_WAIT", "FORWARDED held 120"); false if there is none. */
 struct flow_key;
 bool accel_near_describe(const void *role, const struct flow_key *client_key, char *ret_s,

@@ -16,6 +16,7 @@
 
 #define NEGOTIATED (OPT_WSCALE | OPT_SACK_PERMITTED | OPT_TS)
 #define FIRST_CONTACT_SCALE 7
+#define STORE_RESERVE 8 /* of so many cells one is for what was promised already */
 #define MSS_DEFAULT4 536 /* RFC 9293, 3.7.1: where a SYN-ACK names none */
 #define MSS_DEFAULT6 1220
 
@@ -96,6 +97,8 @@ static enum reason doubt(struct near *n, const struct flow_key *k, const struct 
 
 	if (s && s->negative_until > n->now)
 		return R_SYN_NEGATIVE;
+	if (store_free_cells(n->store) <= n->cfg.hold_cells / STORE_RESERVE)
+		return R_STORE_FULL;
 	if (n->cfg.first_contact_promise)
 		return R_NONE;
 	return known(n, s, asked) && !wants_cookie(n, s, k) ? R_NONE : R_SYN_UNLEARNT;

@@ -293,6 +293,11 @@ uint32_t accel_near_held(const void *role)
 	return n->cfg.hold_cells - store_free_cells(n->store);
 }
 
+uint32_t accel_near_pending(const void *role)
+{
+	return budget_left(&((const struct near *)role)->budget);
+}
+
 static const char *mode_name(uint8_t mode)
 {
 	switch (mode) {
