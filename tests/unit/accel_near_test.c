@@ -273,7 +273,7 @@ static void journal_survives_a_kill(void **state)
 	outbox_clear(&b->out);
 	accel_near_ops.expire(b->role, b->now, &b->out);
 	kinds_kept(b, kinds);
-	assert_string_equal(kinds, "sfe");
+	assert_string_equal(kinds, "sffe"); /* joined, closed, forgotten */
 	killed(b);
 	assert_int_equal(accel_near_ops.save(b->role, &cursor, b->now, &b->kept[9]),
 			 b->kept[0].len);
