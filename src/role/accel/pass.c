@@ -274,7 +274,7 @@ static void note_end(struct near *n, uint32_t f)
 		return;
 	set_state(n, f, FS_CLOSED, track_state_name((enum track_state)c->track.state));
 	pass_set_records(n, f);
-	journal_flow(n, f); /* or one who begins anew would take it for open until it was idle for long */
+	journal_flow(n, f); /* else it would be restored as an open one */
 }
 
 /* A SYN, FIN or RST with a wrong checksum: its receiver will not believe it, so nobody may. */
