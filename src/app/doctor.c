@@ -64,8 +64,10 @@ static void device(struct report *r, const struct doctor_port *p)
 {
 	if (!p->exists) {
 		found(r, DOCTOR_WRONG, "device",
-		      "%s: there is no device %s in this network namespace", p->role, p->name);
-		mend(r, "ip link show");
+		      "%s: there is no device %s in this network namespace (ip link show lists "
+		      "those "
+		      "that are there)",
+		      p->role, p->name);
 	} else if (!p->ethernet) {
 		found(r, DOCTOR_WRONG, "device", "%s: %s carries no Ethernet frames", p->role,
 		      p->name);
@@ -104,10 +106,23 @@ static void address(struct report *r, const struct doctor_port *p)
 		found(r, DOCTOR_NOTE, "address",
 		      "%s: %s has an IPv6 link-local address: the kernel speaks on it of its own",
 		      p->role, p->name);
-		mend(r, "sysctl -w net.ipv6.conf.%s.disable_ipv6=1", p->name);
+		mend(r, "sysctl -w net/ipv6/conf/%s/disable_ipv6=1", p->name);
 	} else {
 		found(r, DOCTOR_OK, "address", "%s: %s has no address", p->role, p->name);
 	}
+}
+
+/* What is sent to the machine itself may be forwarded; without an address nobody sends it anything. */
+static void forwards(struct report *r, const struct doctor_facts *f, int ip)
+{
+	const struct doctor_port *a = &f->port[0], *b = &f->port[1];
+	bool reached = *a->address || *b->address;
+
+	found(r, reached ? DOCTOR_WRONG : DOCTOR_NOTE, "forwarding",
+	      "the kernel forwards IPv%d between %s and %s, past suture%s", ip, a->name, b->name,
+	      reached ? "" : ", should they ever have an address");
+	mend(r, "sysctl -w net/ipv%d/conf/%s/forwarding=0 net/ipv%d/conf/%s/forwarding=0", ip,
+	     a->name, ip, b->name);
 }
 
 static void forwarding(struct report *r, const struct doctor_facts *f)
@@ -116,18 +131,10 @@ static void forwarding(struct report *r, const struct doctor_facts *f)
 	bool four = a->forwarding4 > 0 && b->forwarding4 > 0,
 	     six = a->forwarding6 > 0 && b->forwarding6 > 0;
 
-	if (four) {
-		found(r, DOCTOR_WRONG, "forwarding",
-		      "the kernel forwards IPv4 between %s and %s, past suture", a->name, b->name);
-		mend(r, "sysctl -w net.ipv4.conf.%s.forwarding=0 net.ipv4.conf.%s.forwarding=0",
-		     a->name, b->name);
-	}
-	if (six) {
-		found(r, DOCTOR_WRONG, "forwarding",
-		      "the kernel forwards IPv6 between %s and %s, past suture", a->name, b->name);
-		mend(r, "sysctl -w net.ipv6.conf.%s.forwarding=0 net.ipv6.conf.%s.forwarding=0",
-		     a->name, b->name);
-	}
+	if (four)
+		forwards(r, f, 4);
+	if (six)
+		forwards(r, f, 6);
 	if (!four && !six)
 		found(r, DOCTOR_OK, "forwarding", "the kernel does not forward between %s and %s",
 		      a->name, b->name);
@@ -147,10 +154,10 @@ static void rp_filter(struct report *r, const struct doctor_facts *f, const stru
 	      "%s: packets that %s takes in for this machine are filtered by the reverse path (%d)",
 	      p->role, p->name, set);
 	if (f->rp_filter_all > 0)
-		mend(r, "sysctl -w net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.%s.rp_filter=0",
+		mend(r, "sysctl -w net/ipv4/conf/all/rp_filter=0 net/ipv4/conf/%s/rp_filter=0",
 		     p->name);
 	else
-		mend(r, "sysctl -w net.ipv4.conf.%s.rp_filter=0", p->name);
+		mend(r, "sysctl -w net/ipv4/conf/%s/rp_filter=0", p->name);
 }
 
 static void mtu(struct report *r, const struct doctor_facts *f)
@@ -182,7 +189,8 @@ static void offload(struct report *r, const struct doctor_port *p)
 		found(r, DOCTOR_WRONG, "offload",
 		      "%s: super-packets of %s may have %" PRId64 " bytes, suture carries %u",
 		      p->role, p->name, p->gso_max_size, GSO_MAX);
-		mend(r, "ip link set dev %s gso_max_size %u", p->name, GSO_MAX);
+		mend(r, "ip link set dev %s gso_max_size %u gro_max_size %u", p->name, GSO_MAX,
+		     GSO_MAX);
 	}
 	if (p->tx_csum == 0) {
 		found(r, DOCTOR_NOTE, "offload",
@@ -227,19 +235,33 @@ static void other(struct report *r, const struct doctor_port *p)
 	}
 }
 
+/* Is name a word of a list with blanks between? */
+static bool listed(const char *list, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (const char *at = list; (at = strstr(at, name)); at += len)
+		if ((at == list || at[-1] == ' ') && (at[len] == ' ' || at[len] == 0))
+			return true;
+	return false;
+}
+
 static void clock_source(struct report *r, const struct doctor_facts *f)
 {
 	static const char *const fast[] = {
 		"tsc",	    "kvm-clock", "hyperv_clocksource_tsc_page", "arch_sys_counter",
 		"timebase", "tod"
 	};
+	const char *better = NULL;
 
-	for (unsigned i = 0; i < ARRAY_LEN(fast); i++) {
+	for (unsigned i = ARRAY_LEN(fast); i-- > 0;) {
 		if (strcmp(f->clocksource, fast[i]) == 0) {
 			found(r, DOCTOR_OK, "clock", "the clock is %s: read without a system call",
 			      f->clocksource);
 			return;
 		}
+		if (listed(f->clocksources, fast[i]))
+			better = fast[i];
 	}
 	if (!*f->clocksource) {
 		found(r, DOCTOR_NOTE, "clock", "this kernel does not tell which clock it uses");
@@ -247,7 +269,9 @@ static void clock_source(struct report *r, const struct doctor_facts *f)
 	}
 	found(r, DOCTOR_NOTE, "clock", "the clock is %s: each reading costs a system call",
 	      f->clocksource);
-	mend(r, "cat /sys/devices/system/clocksource/clocksource0/available_clocksource");
+	if (better)
+		mend(r, "echo %s >/sys/devices/system/clocksource/clocksource0/current_clocksource",
+		     better);
 }
 
 unsigned doctor_judge(const struct doctor_facts *f,

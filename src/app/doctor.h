@@ -24,7 +24,7 @@ struct doctor_port {
 	char address[48]; /* an IP address that it has, but for IPv6 link-local ones; "" if none */
 	bool link_local; /* it has an IPv6 link-local address */
 	int mtu;
-	int64_t gso_max_size; /* bytes of the largest super-packet that may come */
+	int64_t gso_max_size; /* bytes of the largest super-packet that may come, or be sent */
 	int forwarding4, forwarding6, rp_filter;
 	int lro; /* the device merges what it receives beyond repair */
 	int tx_csum; /* the device, or the kernel for it, finishes checksums */
@@ -38,6 +38,7 @@ struct doctor_facts {
 	int64_t rmem_max; /* net.core.rmem_max, bytes */
 	bool cap_net_raw, cap_net_admin;
 	char clocksource[32]; /* "" where it is not told */
+	char clocksources[120]; /* those that the kernel has, with blanks between */
 };
 
 /* Facts of the devices with these names, as the roles' ports call them. */

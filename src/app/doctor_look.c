@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* doctor_look - the facts of doctor.h, from sysfs, procfs and a few ioctls. */
+/* doctor_look - the facts of doctor.h, from sysfs, procfs, rtnetlink and a few ioctls. */
 #include <ctype.h>
 #include <dirent.h>
 #include <ifaddrs.h>
@@ -13,6 +13,7 @@
 #include <arpa/inet.h>
 #include <linux/capability.h>
 #include <linux/ethtool.h>
+#include <linux/rtnetlink.h>
 #include <linux/sockios.h>
 #include <net/if.h>
 #include <net/if_arp.h>
@@ -78,6 +79,14 @@ static void look_master(struct doctor_port *p)
 	snprintf(p->master, sizeof p->master, "%.15s", base ? base + 1 : to);
 }
 
+/* An address may have a label instead of the device's name, which is that name, a colon and more. */
+static bool is_name_of(const char *label, const char *device)
+{
+	size_t len = strlen(device);
+
+	return strncmp(label, device, len) == 0 && (label[len] == 0 || label[len] == ':');
+}
+
 static void look_addresses(struct doctor_port *p)
 {
 	struct ifaddrs *all, *a;
@@ -87,7 +96,7 @@ static void look_addresses(struct doctor_port *p)
 	for (a = all; a; a = a->ifa_next) {
 		const void *addr;
 
-		if (!a->ifa_addr || strcmp(a->ifa_name, p->name) != 0)
+		if (!a->ifa_addr || !is_name_of(a->ifa_name, p->name))
 			continue;
 		if (a->ifa_addr->sa_family == AF_INET) {
 			addr = &((const struct sockaddr_in *)(const void *)a->ifa_addr)->sin_addr;
@@ -136,6 +145,61 @@ static void look_device(int fd, struct doctor_port *p)
 	flags = ethtool_value(fd, p->name, ETHTOOL_GFLAGS);
 	p->lro = flags < 0 ? -1 : !!(flags & ETH_FLAG_LRO);
 	p->tx_csum = ethtool_value(fd, p->name, ETHTOOL_GTXCSUM);
+}
+
+/* IFLA_* of the sizes of super-packets; headers are older than the kernel. */
+enum { GSO_SIZE = 41, GRO_SIZE = 58, GSO_SIZE4 = 63, GRO_SIZE4 = 64 };
+
+/* The largest of them among the attributes of a device; -1 if there is none. */
+static int64_t largest_size(const uint8_t *b, size_t len)
+{
+	int64_t largest = -1;
+	struct rtattr a;
+	uint32_t v;
+
+	for (size_t at = 0; at + sizeof a <= len; at += (a.rta_len + 3u) & ~3u) {
+		memcpy(&a, b + at, sizeof a);
+		if (a.rta_len < sizeof a || a.rta_len > len - at)
+			break;
+		if (a.rta_len != sizeof a + sizeof v ||
+		    (a.rta_type != GSO_SIZE && a.rta_type != GRO_SIZE && a.rta_type != GSO_SIZE4 &&
+		     a.rta_type != GRO_SIZE4))
+			continue;
+		memcpy(&v, b + at + sizeof a, sizeof v);
+		if (v > largest)
+			largest = v;
+	}
+	return largest;
+}
+
+static int64_t look_sizes(const char *name)
+{
+	struct {
+		struct nlmsghdr head;
+		struct ifinfomsg device;
+	} ask = {
+		.head = { .nlmsg_len = sizeof ask,
+			  .nlmsg_type = RTM_GETLINK,
+			  .nlmsg_flags = NLM_F_REQUEST },
+		.device = { .ifi_index = (int)if_nametoindex(name) },
+	};
+	uint8_t answer[16384];
+	const size_t skip = sizeof ask;
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	struct nlmsghdr h;
+	ssize_t n = -1;
+
+	if (fd < 0)
+		return -1;
+	if (send(fd, &ask, sizeof ask, 0) == (ssize_t)sizeof ask)
+		n = recv(fd, answer, sizeof answer, 0);
+	close(fd);
+	if (n < (ssize_t)skip)
+		return -1;
+	memcpy(&h, answer, sizeof h);
+	return h.nlmsg_type == RTM_NEWLINK && h.nlmsg_len <= (size_t)n && h.nlmsg_len >= skip
+		       ? largest_size(answer + skip, h.nlmsg_len - skip)
+		       : -1;
 }
 
 /* Who has the socket with this inode open: another process's number, 0 if it is our own, -1 if nobody can be found. */
@@ -202,16 +266,13 @@ static void look_other(struct doctor_port *p)
 
 static void look_port(int fd, struct doctor_port *p)
 {
-	char path[100];
-
 	look_device(fd, p);
 	if (!p->exists)
 		return;
 	look_master(p);
 	look_addresses(p);
 	look_other(p);
-	snprintf(path, sizeof path, "/sys/class/net/%s/gso_max_size", p->name);
-	p->gso_max_size = read_number(path);
+	p->gso_max_size = look_sizes(p->name);
 	p->forwarding4 = conf("ipv4", p->name, "forwarding");
 	p->forwarding6 = conf("ipv6", p->name, "forwarding");
 	p->rp_filter = conf("ipv4", p->name, "rp_filter");
@@ -247,4 +308,7 @@ void doctor_look(const char *const name[DOCTOR_PORTS], const char *const role[DO
 	if (!read_line("/sys/devices/system/clocksource/clocksource0/current_clocksource",
 		       ret_f->clocksource, sizeof ret_f->clocksource))
 		ret_f->clocksource[0] = 0;
+	if (!read_line("/sys/devices/system/clocksource/clocksource0/available_clocksource",
+		       ret_f->clocksources, sizeof ret_f->clocksources))
+		ret_f->clocksources[0] = 0;
 }

@@ -59,6 +59,33 @@ second() {
 	[ $second_status = 0 ] && healthy
 }
 
+# An address with a label of its own is an address.
+labelled() {
+	lab_in box ip addr add 203.0.113.9/24 label $BOX_C:x dev $BOX_C && sick address && lab_in box sh -ex "$LAB/cure" && healthy
+}
+
+# renamed DEVICE NAME: has another name, and is up again.
+renamed() {
+	lab_in box sh -c "ip link set dev $1 down && ip link set dev $1 name $2 && ip link set dev $2 up" || return 1
+	renamed_tries=100
+	until lab_in box ip link show dev "$2" | grep -q "state UP"; do
+		[ $((renamed_tries -= 1)) -gt 0 ] || return 1
+		sleep 0.1
+	done
+}
+
+# Devices of VLANs have a point in their names, which sysctl would take for one between the parts of a key.
+pointed() {
+	renamed $BOX_C box.10 || return 1
+	pointed_was=$BOX_C
+	BOX_C=box.10
+	provoked forwarding sysctl -qw net/ipv4/conf/box.10/forwarding=1 net/ipv4/conf/$BOX_S/forwarding=1 &&
+		provoked rp_filter sysctl -qw net/ipv4/conf/box.10/rp_filter=1
+	pointed_status=$?
+	BOX_C=$pointed_was
+	renamed box.10 $BOX_C && return $pointed_status
+}
+
 LAB_WIRE=no
 live_up gso
 LIVE_WHERE='doctor: '
@@ -80,6 +107,9 @@ check 'reverse path filter' provoked rp_filter sysctl -qw net.ipv4.conf.$BOX_C.r
 check 'reverse path filter of all' provoked rp_filter sysctl -qw net.ipv4.conf.all.rp_filter=1
 check 'MTU' provoked mtu ip link set dev $BOX_S mtu 1400
 check 'checksums not offloaded' provoked offload ethtool -K $BOX_S tx off
+check 'a label for an address' labelled
+check 'super-packets beyond 64 KB' provoked offload ip link set dev $BOX_S gso_max_size 100000 gro_max_size 100000
+check 'a point in a name' pointed
 check 'a second suture' second
 live_down
 exit $LIVE_FAILED

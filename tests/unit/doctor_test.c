@@ -92,30 +92,53 @@ CASE(bridged, snprintf(f.port[0].master, DOCTOR_NAME, "br7"), DOCTOR_WRONG, "mas
 CASE(addressed, snprintf(f.port[1].address, 40, "192.0.2.9"), DOCTOR_WRONG, "address", "192.0.2.9",
      "ip addr flush dev b0")
 CASE(speaks, f.port[1].link_local = true, DOCTOR_NOTE, "address", "link-local",
-     "sysctl -w net.ipv6.conf.b0.disable_ipv6=1")
-CASE(forwards4, (f.port[0].forwarding4 = 1, f.port[1].forwarding4 = 1), DOCTOR_WRONG, "forwarding",
+     "sysctl -w net/ipv6/conf/b0/disable_ipv6=1")
+CASE(forwards4, (f.port[0].forwarding4 = 1, f.port[1].forwarding4 = 1), DOCTOR_NOTE, "forwarding",
      "IPv4 between a0 and b0",
-     "sysctl -w net.ipv4.conf.a0.forwarding=0 net.ipv4.conf.b0.forwarding=0")
-CASE(forwards6, (f.port[0].forwarding6 = 1, f.port[1].forwarding6 = 1), DOCTOR_WRONG, "forwarding",
+     "sysctl -w net/ipv4/conf/a0/forwarding=0 net/ipv4/conf/b0/forwarding=0")
+CASE(forwards6, (f.port[0].forwarding6 = 1, f.port[1].forwarding6 = 1), DOCTOR_NOTE, "forwarding",
      "IPv6 between a0 and b0",
-     "sysctl -w net.ipv6.conf.a0.forwarding=0 net.ipv6.conf.b0.forwarding=0")
+     "sysctl -w net/ipv6/conf/a0/forwarding=0 net/ipv6/conf/b0/forwarding=0")
 CASE(filtered, f.port[0].rp_filter = 1, DOCTOR_NOTE, "rp_filter", "(1)",
-     "sysctl -w net.ipv4.conf.a0.rp_filter=0")
+     "sysctl -w net/ipv4/conf/a0/rp_filter=0")
 CASE(small_mtu, f.port[1].mtu = 1400, DOCTOR_WRONG, "mtu", "a0 carries 1500 bytes, b0 only 1400",
      "ip link set dev b0 mtu 1500")
 CASE(merges, f.port[0].lro = 1, DOCTOR_WRONG, "offload", "LRO", "ethtool -K a0 lro off")
 CASE(big_tcp, f.port[0].gso_max_size = 185000, DOCTOR_WRONG, "offload", "185000",
-     "ip link set dev a0 gso_max_size 65536")
+     "ip link set dev a0 gso_max_size 65536 gro_max_size 65536")
 CASE(no_csum, f.port[0].tx_csum = 0, DOCTOR_NOTE, "offload", "slower", "ethtool -K a0 tx on")
 CASE(other_suture, (f.port[0].other_pid = 77, strcpy(f.port[0].other_name, "suture")), DOCTOR_WRONG,
      "other", "process 77", "kill 77")
 CASE(other_tcpdump, (f.port[0].other_pid = 78, strcpy(f.port[0].other_name, "tcpdump")),
      DOCTOR_NOTE, "other", "78 (tcpdump)", "")
 CASE(other_hidden, f.port[0].other_pid = -1, DOCTOR_NOTE, "other", "may not see", "")
-CASE(slow_clock, strcpy(f.clocksource, "acpi_pm"), DOCTOR_NOTE, "clock", "acpi_pm",
-     "cat /sys/devices/system/clocksource/clocksource0/available_clocksource")
+/* What is called after a faster one is none. */
+CASE(slow_clock,
+     (strcpy(f.clocksource, "acpi_pm"), strcpy(f.clocksources, "tsc-early hpet acpi_pm ")),
+     DOCTOR_NOTE, "clock", "acpi_pm", "")
+CASE(slow_clock_chosen,
+     (strcpy(f.clocksource, "hpet"), strcpy(f.clocksources, "tsc-early hpet tsc acpi_pm ")),
+     DOCTOR_NOTE, "clock", "hpet",
+     "echo tsc >/sys/devices/system/clocksource/clocksource0/current_clocksource")
 CASE(gone, (f.port[0] = (struct doctor_port){ .role = "client", .name = "zz" }), DOCTOR_WRONG,
-     "device", "no device zz", "ip link show")
+     "device", "no device zz", "")
+
+/* With an address the kernel may be sent what it then forwards. */
+static void forwards_with_an_address(void **state)
+{
+	struct doctor_facts f = well();
+	struct doctor_finding found[DOCTOR_FINDINGS_MAX];
+	unsigned n, wrong = 0;
+
+	(void)state;
+	f.port[0].forwarding4 = f.port[1].forwarding4 = 1;
+	snprintf(f.port[1].address, sizeof f.port[1].address, "192.0.2.9");
+	n = doctor_judge(&f, found);
+	for (unsigned i = 0; i < n; i++)
+		if (strcmp(found[i].check, "forwarding") == 0)
+			wrong += found[i].severity == DOCTOR_WRONG;
+	assert_int_equal(wrong, 1);
+}
 
 /* Without the capability the buffer is bounded too. */
 static void small_buffer(void **state)
@@ -169,7 +192,9 @@ int main(void)
 		cmocka_unit_test(other_tcpdump),
 		cmocka_unit_test(other_hidden),
 		cmocka_unit_test(slow_clock),
+		cmocka_unit_test(slow_clock_chosen),
 		cmocka_unit_test(gone),
+		cmocka_unit_test(forwards_with_an_address),
 		cmocka_unit_test(small_buffer),
 		cmocka_unit_test(looks_at_what_there_is),
 	};
