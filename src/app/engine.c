@@ -169,6 +169,7 @@ void engine_flush(struct engine *e)
 			if (s->queue[j])
 				runner_count_out(&e->runner, i, s->queue[j]);
 		s->queued = 0;
+		engine_notice_sent(e);
 	}
 	outbox_clear(o);
 }
@@ -195,7 +196,7 @@ static sut_time next_deadline(const struct engine *e)
 		return 0;
 	t = earlier(t, earlier(e->next_report, e->next_pump));
 	t = earlier(t, e->next_metrics);
-	t = earlier(t, e->next_drain);
+	t = earlier(t, earlier(e->next_drain, e->next_look));
 	return earlier(earlier(t, e->next_retry), e->end);
 }
 
@@ -233,6 +234,7 @@ static int run(struct engine *e)
 		engine_serve_metrics(e, ev.ready);
 		engine_turn_journal(e);
 		report_if_due(e, ev.report);
+		engine_notice(e);
 		if (operate_drained(e)) {
 			log_line(&e->log, LOG_NOTICE, "drained: no connection is left");
 			break;
@@ -419,7 +421,8 @@ int engine_run(const struct engine_config *cfg)
 	e->cfg = cfg;
 	e->opt = cfg->opt;
 	engine_set_log(e);
-	e->next_report = e->next_retry = e->next_pump = e->end = e->next_drain = SUT_NEVER;
+	e->next_report = e->next_retry = e->next_pump = e->end = e->next_drain = e->next_look =
+		SUT_NEVER;
 	e->wall_offset = clock_wall_offset();
 	if (engine_open_control(e) != 0)
 		goto out;

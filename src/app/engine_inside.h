@@ -37,6 +37,11 @@ struct engine {
 	uint32_t watched; /* ports whose descriptor is in the loop */
 	bool failed;
 
+	uint64_t failovers; /* of the role, that were told of */
+	uint32_t told_too_long; /* ports of which it was said that they drop frames as too long */
+	sut_time
+		next_look; /* at the ports' counters; SUT_NEVER: nothing was sent since the last time */
+
 	struct journal *journal; /* NULL: none */
 	bool journal_more; /* it wants to go on soon */
 	struct metrics_server *metrics; /* NULL: none */
@@ -108,6 +113,10 @@ void engine_flush_journal(struct engine *e);
 /* Some more of what it has to do in the background. */
 void engine_turn_journal(struct engine *e);
 void engine_close_journal(struct engine *e);
+
+/* engine_notice: what is told unasked. */
+void engine_notice_sent(struct engine *e); /* something went out at a port */
+void engine_notice(struct engine *e); /* at the end of a turn */
 
 /* engine_operate: commands that every role has.  args is what follows the word. */
 void operate_flows(struct engine *e, const char *args, struct control_reply *reply);

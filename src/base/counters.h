@@ -34,7 +34,7 @@
 	X(MERGE_BLACK,    "merge_black",       "data in SYN without an answer: plain SYN sent") \
 	X(COOKIE_ASKED,   "cookie_asked",      "TCP Fast Open cookies asked for in a client's name") \
 	X(COOKIE_LEARNT,  "cookie_learnt",     "TCP Fast Open cookies that servers gave") \
-	X(LEARNT,         "learnt",            "servers' options learnt from a real SYN-ACK") \
+	X(LEARNT,         "learnt",            "real SYN-ACKs that taught a server's options, or a connection's shift") \
 	X(SPEAKS_FIRST,   "speaks_first",      "servers found to speak first") \
 	X(HELD_BYTES,     "held_bytes",        "bytes of early data held") \
 	X(RST_SENT,       "rst_sent",          "resets made by the engine") \

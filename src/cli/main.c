@@ -101,9 +101,12 @@ static int unknown(int argc, char **argv)
 		fprintf(stderr, "suture %s: which of its commands?\n", argv[0]);
 		return list_family(stderr, argv[0]);
 	}
-	fprintf(stderr, "suture: unknown %s '%s%s%s'\nTry 'suture --help'.\n",
-		argv[0][0] == '-' ? "option" : "command", argv[0], is_family(argv[0]) ? " " : "",
-		is_family(argv[0]) ? argv[1] : "");
+	if (is_family(argv[0])) {
+		fprintf(stderr, "suture %s: unknown command '%s'\n", argv[0], argv[1]);
+		return list_family(stderr, argv[0]);
+	}
+	fprintf(stderr, "suture: unknown %s '%s'\nTry 'suture --help'.\n",
+		argv[0][0] == '-' ? "option" : "command", argv[0]);
 	return 2;
 }
 

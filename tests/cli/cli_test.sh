@@ -46,6 +46,8 @@ expect 0 out '^suture [0-9]' "$suture" version
 expect 0 out '^suture [0-9]' "$suture" --version
 expect 0 out '^{"suture":"' "$suture" version --json
 expect 2 err "unknown command 'nope'" "$suture" nope
+expect 2 err 'replica failover  *tell' "$suture" replica fail
+expect 2 err "replica: unknown command 'fail'" "$suture" help replica fail
 expect 2 err "unknown option '--nope'" "$suture" --nope
 expect 2 err 'unknown option --nope' "$suture" version --nope
 expect 2 err 'version --help' "$suture" version --nope

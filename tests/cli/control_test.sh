@@ -75,6 +75,7 @@ check 'mode 0600' test -n "$(find "$dir/c" -type s -perm 0600)"
 expect 0 out '' "$suture" replica checkpoint --control "$dir/c"
 expect 0 out 'failed over' "$suture" replica failover --control "$dir/c"
 expect 1 err 'replica checkpoint: .*dead' "$suture" replica checkpoint --control "$dir/c"
+check 'the log tells of the failover, once' test "$(grep -c 'failed over: the primary is dead; 0 connections live on' "$dir/log")" = 1
 
 # A second instance at the same path is refused before it opens anything; the first one goes on.
 expect 1 err "$dir/c: a running suture listens" "$suture" replica rewrite \

@@ -95,6 +95,17 @@ not_reloaded() {
 	! ctl reload 2>"$LAB/reload" && grep -q "$LAB/conf:1: mode: .nope" "$LAB/reload" && lab_alive chat && small
 }
 
+# A device that is smaller than the frames: what is dropped there is said, once.
+too_long() {
+	lab_in box ip link set $BOX_S mtu 1000
+	for _ in 1 2; do
+		lab_in client ping -q -c 3 -i 0.2 -W 1 -s 1300 -M do $SERVER4 >/dev/null
+		sleep 1.5
+	done
+	lab_in box ip link set $BOX_S mtu 1500
+	[ "$(grep -c "if:$BOX_S: frames are too long for it, and dropped" "$LAB/box.out")" = 1 ] || { cat "$LAB/box.out"; return 1; }
+}
+
 LAB_WIRE=no
 live_up gso
 LIVE_WHERE='operate: '
@@ -113,6 +124,7 @@ check 'metrics' scraped
 check 'top' watched
 check 'reload' reloaded
 check 'reload of what is wrong' not_reloaded
+check 'frames that are too long' too_long
 check 'drain' drained
 check 'drain off' undrained
 live_mode=none
