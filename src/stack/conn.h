@@ -56,6 +56,7 @@ enum conn_flag {
 	CF_NO_READ	= 1u << 25,	/* closed by the application: data that comes now is reset */
 	CF_DF		= 1u << 26,	/* reserved for path MTU discovery: DF is set */
 	CF_COOKIE	= 1u << 27,	/* made out of a SYN cookie */
+	CF_STARVED	= 1u << 28,	/* waits for cells (cells.c) */
 };
 
 enum conn_timer {
@@ -205,6 +206,7 @@ struct conn {
 	uint32_t next_dirty, next_ready; /* lists of struct stack */
 	uint32_t parent; /* its listener, while it is in SYN-RECEIVED or waits */
 	uint32_t next_wait; /* in the listener's queue */
+	uint32_t next_starved, prev_starved; /* cells.c: index + 1 */
 	uint32_t challenge_left; /* of this interval: RFC 5961's limit for each connection */
 	uint32_t challenge_until; /* ms */
 	uint16_t ip_id;
@@ -230,6 +232,16 @@ struct listener {
 	bool ready;
 };
 
+/* A Fast Open cookie that a server gave us (RFC 7413, 4.1.3), or len 0: it does not take any. */
+struct fastopen_cookie {
+	uint8_t server[16], bytes[16];
+	uint8_t len;
+	bool used; /* the entry holds something */
+	uint16_t mss; /* of the server */
+};
+
+#define STACK_COOKIES 32u
+
 struct stack {
 	struct stack_config cfg;
 	struct stack_env env;
@@ -249,6 +261,10 @@ struct stack {
 		icmp_left; /* answers to strangers that this interval has left */
 	uint32_t limits_until; /* ms */
 	uint32_t port_salt;
+	uint32_t starved_first,
+		starved_last; /* cells.c: index + 1 of who waits for cells; 0: none */
+	struct fastopen_cookie cookies[STACK_COOKIES]; /* negotiate.c */
+	uint32_t next_cookie;
 	sut_time cookies_until; /* cookies were sent lately: ACKs of strangers may hold one */
 	uint8_t emit_head[PACKET_HEADROOM + 128]; /* headers of the packet that goes out */
 	struct stack_slice emit_slice[STACK_SLICES];

@@ -71,10 +71,15 @@ uint32_t isn_ts_offset(const struct stack *s, const struct conn_quad *q); /* RFC
 /* Writes our SYN's or SYN-ACK's options (at most 40 bytes, a multiple of 4, padding zero): their length. */
 unsigned negotiate_write(const struct stack *s, const struct conn *c, bool synack,
 			 uint8_t ret_opt[40]);
-/* Takes the peer's SYN (or SYN-ACK): what is agreed, mss, scales, windows. */
+/*
+ * Takes the peer's SYN (or SYN-ACK): what is agreed (CF_TS, CF_SACK, CF_WSCALE, CF_ECN), mss, scales, ts_recent, irs, rcv_nxt
+ * (irs + 1), rcv_adv, snd_wnd, snd_wnd_max, snd_wl1, snd_wl2; keeps a Fast Open cookie that a SYN-ACK brought.
+ */
 void negotiate_read(struct stack *s, struct conn *c, const struct seg *g, bool synack);
 /* mss anew from peer_mss, path_mtu, options (MUST-16); tells cc. */
 void negotiate_mss(struct stack *s, struct conn *c);
+/* Bytes of the send queue that may go in our SYN: 0 where no Fast Open cookie is known.  A SYN that goes again carries none. */
+uint32_t negotiate_fastopen(const struct stack *s, const struct conn *c);
 
 /* --- input.c: SEGMENT ARRIVES (RFC 9293, 3.10.7), a function for each numbered step */
 void input_segment(struct stack *s, struct conn *c, struct seg *g);
@@ -92,8 +97,18 @@ void reply_unacceptable(struct stack *s, struct conn *c, const struct seg *g);
 
 /* --- recvq.c: reassembly */
 
-/* Takes the payload of g (already within the window); rcv_nxt follows.  Bytes that became readable; a FIN waiting behind a gap too. */
+/* Both queues empty: conn_new() calls these. */
+void recvq_init(struct recvq *q);
+void sendq_init(struct sendq *q);
+
+/*
+ * Takes the payload of g (already within the window; its first byte is g->seq, behind a SYN g->seq + 1); rcv_nxt follows, and
+ * bytes_in.  The bytes that rcv_nxt went on by.  A FIN of g is noted in fin_known and fin_seq, whether it comes in order or
+ * not; rcv_nxt does not count it: input.c takes it (rcv_nxt++, CF_FIN_IN) where recvq_fin() says so.
+ */
 uint32_t recvq_insert(struct stack *s, struct conn *c, const struct seg *g);
+/* Has all come that stands before the peer's FIN, and was that not taken yet? */
+bool recvq_fin(const struct conn *c);
 uint32_t recvq_read(struct stack *s, struct conn *c, uint8_t *ret_bytes, uint32_t len, bool peek);
 unsigned recvq_slices(const struct stack *s, const struct conn *c, struct stack_slice *ret_s,
 		      unsigned max);
@@ -105,6 +120,19 @@ void recvq_duplicate(struct conn *c, uint32_t left, uint32_t right);
 unsigned recvq_sack_write(struct conn *c, unsigned room, uint8_t *ret_opt);
 /* Bytes of window that can be offered: rcvbuf less what is unread, no more than memory allows; never left of rcv_adv. */
 uint32_t recvq_window(const struct stack *s, const struct conn *c);
+
+/* --- cells.c: the memory that all queues share, and who waits for some */
+
+/* A cell, empty; STORE_NONE: none is left, or only those that are kept for the other direction. */
+uint32_t cells_take_in(struct stack *s);
+uint32_t cells_take_out(struct stack *s);
+void cells_give(struct stack *s, uint32_t i);
+/* Bytes that fit in cells that can still be had. */
+uint32_t cells_room_in(const struct stack *s);
+uint32_t cells_room_out(const struct stack *s);
+/* Told CONN_WRITABLE when there are cells again. */
+void cells_wait(struct stack *s, struct conn *c);
+void cells_wait_off(struct stack *s, struct conn *c);
 
 /* --- sendq.c */
 
@@ -207,6 +235,15 @@ void recovery_mss(
 	struct stack *s,
 	struct conn *c); /* path MTU fell: what is in flight and too long is lost (RFC 1191) */
 void recovery_clear(struct stack *s, struct conn *c);
+
+/*
+ * --- api.c: the application's calls
+ *
+ * CLOSE and shutdown set CF_SHUT and change the state at once: ESTABLISHED to FIN-WAIT-1, CLOSE-WAIT to LAST-ACK; output.c sends the
+ * FIN behind the last byte.  In SYN-SENT and SYN-RECEIVED they set CF_SHUT only: input.c goes on from ESTABLISHED to FIN-WAIT-1 (from
+ * CLOSE-WAIT to LAST-ACK) where CF_SHUT is set.  A closed connection has CF_HELD off and CF_NO_READ on.
+ * A listener's slot is taken and given back here (gen, local, used_listeners); table_listener() finds those with an odd gen.
+ */
 
 /* --- icmp_in.c */
 enum reason icmp_in(struct stack *s, const struct packet *p, const struct view *v);
