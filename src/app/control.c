@@ -25,6 +25,8 @@
 #include <sys/un.h>
 
 #define TAG_LISTENER CONTROL_CLIENTS
+#define LOCK_TRIES 50u
+#define LOCK_PAUSE_US 10000
 
 struct client {
 	int fd; /* -1: unused */
@@ -55,7 +57,10 @@ static int complain(char *ret_err, size_t size, const char *path, const char *wh
 	return -1;
 }
 
-/* Nobody else looks for a stale file while the directory is locked; where it cannot be, never mind. */
+/*
+ * Nobody else looks for a stale file while the directory is locked; where it cannot be, never mind.  Others lock directories too, for
+ * reasons and times of their own: they are not waited for.
+ */
 static int lock_directory(const char *path)
 {
 	char dir[sizeof((struct sockaddr_un *)0)->sun_path];
@@ -71,8 +76,8 @@ static int lock_directory(const char *path)
 	else
 		*slash = 0;
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd >= 0)
-		flock(fd, LOCK_EX);
+	for (unsigned i = 0; fd >= 0 && i < LOCK_TRIES && flock(fd, LOCK_EX | LOCK_NB) < 0; i++)
+		(void)usleep(LOCK_PAUSE_US);
 	return fd;
 }
 

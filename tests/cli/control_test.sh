@@ -5,6 +5,7 @@ set -u
 suture=$1
 dir=$(mktemp -d) || exit 1
 pids=
+others=
 bad=0
 
 clean_up() {
@@ -45,7 +46,7 @@ start() {
 	: >"$log"
 	"$@" >"$log" 2>&1 &
 	pid=$!
-	pids=$pid
+	pids="$pid $others"
 	tries=0
 	until grep -q 'ready:' "$log"; do
 		tries=$((tries + 1))
@@ -82,6 +83,18 @@ expect 1 err "$dir/c: a running suture listens" "$suture" replica rewrite \
 	--primary "qemu:listen:unix:$dir/p2" --secondary "qemu:listen:unix:$dir/s2" --control "$dir/c"
 check 'no port of the second one' test ! -e "$dir/p2"
 expect 0 out 'failed over\|already' "$suture" replica failover --control "$dir/c"
+
+# Somebody else has locked the folder: that keeps nobody waiting.
+mkdir "$dir/locked"
+first=$pid
+flock -F "$dir/locked" sleep 100 &
+locker=$! others="$first $!"
+start "$dir/log2" "$suture" replica rewrite --primary "qemu:listen:unix:$dir/p3" --secondary "qemu:listen:unix:$dir/s3" \
+	--control "$dir/locked/c"
+stop TERM
+kill $locker; others=
+pid=$first
+pids=$first
 
 # One that does not answer.
 kill -STOP "$pid"
