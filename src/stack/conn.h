@@ -108,17 +108,27 @@ struct cc {
 	uint32_t cwnd, ssthresh; /* bytes */
 	uint32_t mss; /* bytes, follows conn.mss */
 	uint8_t algo; /* enum stack_cc */
+	bool round; /* recovery.c: the ACK in hand ends a round trip */
 	uint32_t acked; /* bytes acknowledged that have not made cwnd grow yet */
+	uint32_t rtt; /* recovery.c: of the ACK in hand, us; 0: it told none */
 	uint32_t w_max, origin; /* cubic, bytes */
 	uint32_t k_ms; /* cubic */
 	uint32_t w_est; /* cubic's Reno-friendly window, bytes */
+	uint32_t est_acked; /* cubic: bytes acknowledged that w_est does not know of */
+	uint32_t per_mss,
+		per_mss_at; /* cubic: bytes acknowledged for one more mss; found out when, ms */
 	sut_time epoch; /* cubic; 0: none */
-	uint32_t prior_cwnd, prior_ssthresh; /* before the last reduction, to undo it */
+	uint32_t prior_cwnd, prior_ssthresh,
+		prior_w_max; /* before the last reduction, to undo it */
+	/* HyStart++ (RFC 9406): smallest RTTs of the last and this round, and when slow start was left; us, 0: none */
+	uint32_t hs_last, hs_now, hs_baseline;
+	uint8_t hs_samples, hs_rounds;
 };
 
 /* One segment or super-packet in flight, in order of seq.  recovery.c */
 struct sent {
 	uint32_t next, prev; /* records; CONN_NONE at the ends */
+	uint32_t tnext, tprev; /* in order of transmission; a lost one: those to be sent again */
 	uint32_t seq, len; /* sequence space: a SYN or FIN counts */
 	sut_time at; /* last (re)transmission */
 	uint8_t flags; /* SENT_* */
@@ -132,26 +142,36 @@ enum recovery_state { REC_OPEN, REC_DISORDER, REC_RECOVERY, REC_LOSS };
 /* Loss detection: scoreboard, RACK-TLP (RFC 8985), PRR (RFC 6937).  recovery.c */
 struct recovery {
 	uint32_t first, last; /* sent */
-	uint32_t
-		next_lost; /* the first record that may be lost and not sent again; CONN_NONE: none */
+	uint32_t t_first, t_last; /* those in flight, oldest transmission first */
+	uint32_t next_lost, last_lost; /* those that are lost and not sent again, by seq */
+	uint32_t hint; /* where the last SACK block ended */
 	uint32_t in_flight; /* pipe: bytes sent, neither acknowledged, SACKed nor lost (RFC 6675) */
-	uint32_t sacked, lost; /* bytes */
+	uint32_t sacked, lost; /* bytes; without SACK sacked is what duplicate ACKs stand for */
+	uint32_t seen_left[4], seen_right[4]; /* the last ACK's SACK blocks */
 	uint32_t point; /* recovery ends when snd_una passes it */
 	uint8_t state; /* enum recovery_state */
 	uint8_t dupacks;
 	uint8_t reo_mult; /* RACK.reo_wnd_mult */
 	uint8_t reo_persist;
+	uint8_t seen;
 	bool reordering; /* was seen */
 	bool tlp_out; /* a tail loss probe is under way, and ends at tlp_end */
 	bool tlp_retrans;
+	bool limited; /* output.c: cwnd kept data from going out */
+	bool undo; /* the last reduction can be undone */
+	bool dsack_seen; /* dsack_round means something */
 	uint32_t tlp_end;
 	uint32_t fack; /* highest sequence number SACKed or acknowledged */
 	sut_time rack_at; /* RACK.xmit_ts */
 	uint32_t rack_end, rack_rtt; /* RACK.end_seq; us */
 	uint32_t dsack_round; /* snd_nxt at the last DSACK that widened the window */
+	uint32_t rtt_round; /* snd_nxt at the last RTT measurement, */
+	uint32_t cc_round; /* at the beginning of this round trip, */
+	uint32_t cwr_point; /* and at the last reduction: ECN may ask for one a window */
 	uint32_t prr_delivered, prr_out, prr_flight; /* RecoverFS */
+	uint32_t undo_seq; /* snd_una when the retransmissions began */
 	uint32_t undo_tsval; /* timestamp of the first retransmission (RFC 4015); with CF_TS */
-	uint32_t undo_retrans; /* retransmissions that no DSACK has shown to be needless */
+	uint32_t undo_retrans; /* bytes sent again that no DSACK has shown to be needless */
 };
 
 struct conn {
@@ -199,6 +219,10 @@ struct conn {
 	uint8_t keep_count, keep_sent;
 	uint8_t probes; /* T_PERSIST's or SYN's or TLP's back-off */
 	uint8_t rtx_count; /* retransmissions of snd_una in a row */
+	uint8_t unheard; /* probes that nothing was heard after */
+	sut_time probed; /* when the last one went out */
+	uint32_t snd_sml; /* end of the last small segment: Nagle, as Minshall has it */
+	uint32_t gso_mss, gso_bytes; /* most of a super-packet: whole segments of gso_mss */
 	sut_time rtx_first; /* when the first of them was due: R2 counts from here */
 
 	int16_t error, soft_error; /* positive errno */
@@ -211,6 +235,8 @@ struct conn {
 	uint32_t challenge_until; /* ms */
 	uint16_t ip_id;
 	uint16_t icmp_mtu; /* what was announced and is waited for (RFC 4821) */
+	uint32_t icmp_seq; /* end of the segment that it was about */
+	uint32_t max_acked; /* longest segment that arrived on this path, with headers */
 
 	conn_take take;
 	void *take_ctx;
@@ -253,7 +279,8 @@ struct stack {
 	uint32_t table_mask;
 	struct hash_key table_key;
 	uint32_t free_conn, used_conns; /* a list through next_hash */
-	uint32_t free_sent, used_sent;
+	uint32_t free_sent, fresh_sent,
+		used_sent; /* recovery_list.c: index + 1; never used ones begin at; zeroed is right */
 	uint32_t half_open, time_wait, used_listeners;
 	uint64_t ofo_bytes;
 	uint32_t dirty_first, dirty_last, ready_first, ready_last;
