@@ -77,6 +77,16 @@ static void cell_give(struct store *s, uint32_t i)
 	s->free++;
 }
 
+uint32_t store_take(struct store *s)
+{
+	return s->free > 0 ? cell_take(s) : STORE_NONE;
+}
+
+void store_give(struct store *s, uint32_t i)
+{
+	cell_give(s, i);
+}
+
 void hold_init(struct hold *h)
 {
 	*h = (struct hold){ .first = STORE_NONE, .last = STORE_NONE };

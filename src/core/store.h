@@ -46,6 +46,12 @@ struct store *store_init(void *block, uint32_t cells);
 
 uint32_t store_free_cells(const struct store *s);
 
+/* A cell out of the pool, its contents whatever they are; STORE_NONE: all are in use.  For users with chains of their own. */
+uint32_t store_take(struct store *s);
+
+/* Gives a cell that store_take() gave back. */
+void store_give(struct store *s, uint32_t i);
+
 /* The cell with this index, which must be in use. */
 struct cell *store_cell(struct store *s, uint32_t i);
 const struct cell *store_cell_const(const struct store *s, uint32_t i);

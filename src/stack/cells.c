@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+#include "stack/parts.h"
+
+/*
+ * The cells of a stack are for both directions of all connections.  So that writers cannot keep what was sent to us from being
+ * taken, and readers that do not read cannot keep us from answering, an eighth of the cells is not given to queues of what goes
+ * out while they are scarce.
+ *
+ * A connection whose write found no cell may have nothing in flight, and so nothing that would wake it: it waits in a list, and
+ * is told when cells come back, the oldest first.
+ */
+
+static uint32_t kept_back(const struct stack *s)
+{
+	return s->cfg.cells / 8;
+}
+
+/* More than any window or buffer; sums of it and a window do not wrap. */
+#define BYTES_MAX (1u << 30)
+
+static uint32_t bytes_of(uint32_t cells)
+{
+	return cells > BYTES_MAX / STORE_CELL_BYTES ? BYTES_MAX : cells * STORE_CELL_BYTES;
+}
+
+uint32_t cells_room_in(const struct stack *s)
+{
+	return bytes_of(store_free_cells(stack_store(s)));
+}
+
+uint32_t cells_room_out(const struct stack *s)
+{
+	uint32_t n = store_free_cells(stack_store(s));
+
+	return n > kept_back(s) ? bytes_of(n - kept_back(s)) : 0;
+}
+
+static uint32_t take(struct stack *s)
+{
+	uint32_t i = store_take(stack_store(s));
+
+	if (i != STORE_NONE) {
+		struct cell *x = store_cell(stack_store(s), i);
+
+		x->next = STORE_NONE;
+		x->len = 0;
+		x->flags = 0;
+	}
+	return i;
+}
+
+uint32_t cells_take_in(struct stack *s)
+{
+	return take(s);
+}
+
+uint32_t cells_take_out(struct stack *s)
+{
+	return cells_room_out(s) > 0 ? take(s) : STORE_NONE;
+}
+
+void cells_wait(struct stack *s, struct conn *c)
+{
+	uint32_t i = conn_index(s, c) + 1;
+
+	if (c->flags & CF_STARVED)
+		return;
+	c->flags |= CF_STARVED;
+	c->next_starved = 0;
+	c->prev_starved = s->starved_last;
+	if (s->starved_last)
+		conn_at(s, s->starved_last - 1)->next_starved = i;
+	else
+		s->starved_first = i;
+	s->starved_last = i;
+}
+
+void cells_wait_off(struct stack *s, struct conn *c)
+{
+	if (!(c->flags & CF_STARVED))
+		return;
+	c->flags &= ~(uint32_t)CF_STARVED;
+	if (c->prev_starved)
+		conn_at(s, c->prev_starved - 1)->next_starved = c->next_starved;
+	else
+		s->starved_first = c->next_starved;
+	if (c->next_starved)
+		conn_at(s, c->next_starved - 1)->prev_starved = c->prev_starved;
+	else
+		s->starved_last = c->prev_starved;
+}
+
+void cells_give(struct stack *s, uint32_t i)
+{
+	store_give(stack_store(s), i);
+	if (s->starved_first && cells_room_out(s) > 0) {
+		struct conn *c = conn_at(s, s->starved_first - 1);
+
+		cells_wait_off(s, c);
+		c->flags &= ~(uint32_t)CF_WANT_WRITE;
+		conn_tell(s, c, CONN_WRITABLE);
+	}
+}
