@@ -9,6 +9,7 @@
 #include "port/if.h"
 #include "port/pcap_port.h"
 #include "port/qemu.h"
+#include "port/tun.h"
 
 typedef int open_fn(const char *name, struct arena *a, struct port **ret_p, char *ret_err,
 		    size_t err_size);
@@ -24,6 +25,7 @@ static const struct port_kind_ops kinds[] = {
 	{ "if:", if_open, NULL, NULL },
 	{ "pcap:", pcap_port_open, NULL, NULL },
 	{ "qemu:", qemu_open, qemu_open_msgs, qemu_check },
+	{ "tun:", tun_open, NULL, tun_check },
 };
 
 /* The kind of spec, and what stands behind its prefix; NULL: it is none. */
@@ -48,8 +50,8 @@ int port_check(const char *spec, char *ret_err, size_t err_size)
 	if (k)
 		return k->check ? k->check(name, ret_err, err_size) : 0;
 	snprintf(ret_err, err_size,
-		 "'%s' is not a port: expected if:NAME (a network interface), pcap:FILE or "
-		 "qemu:HOST:PORT (a stream)",
+		 "'%s' is not a port: expected if:NAME (a network interface), pcap:FILE, "
+		 "qemu:HOST:PORT (a stream) or tun:NAME (a TUN device)",
 		 spec);
 	return -EINVAL;
 }

@@ -29,7 +29,7 @@ struct arena;
 	X(rx_dropped,  "dropped by the kernel for want of buffer (PACKET_STATISTICS)") \
 	X(rx_errors,   "refused on receive: an offload unknown to the system or impossible, or longer than a packet may be") \
 	X(rx_cut,      "captured only in part, or cut by the end of a stream: skipped") \
-	X(tx_dropped,  "refused by the device with an error, sent while it was down, or lost with a stream's connection") \
+	X(tx_dropped,  "refused by the device with an error, sent while it was down, lost with a stream's connection, or no IP packet at a tun: port") \
 	X(tx_too_long, "longer than the device's MTU and not a super-packet; to a stream: too long, or a super-packet without vnet header") \
 	X(rx_malformed, "streams that were no frames any more: the connection was closed") \
 	X(reconnects,  "connections of a stream after its first") \
@@ -77,7 +77,7 @@ struct port {
 };
 
 /*
- * Opens "if:NAME" (AF_PACKET), "pcap:FILE" for reading, or a stream (qemu.h): "qemu:[listen:]HOST:PORT" or
+ * Opens "if:NAME" (AF_PACKET), "pcap:FILE" for reading, "tun:NAME[,no-offload]" (tun.h), or a stream (qemu.h): "qemu:[listen:]HOST:PORT" or
  * "qemu:[listen:]unix:PATH", either with ",vnet_hdr_support" behind it.  a is the engine's arena.
  * Returns 0, or -errno with one sentence in ret_err that names the port and says what to do.
  */

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+#include "port/tun_link.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <arpa/inet.h>
+#include <libmnl/libmnl.h>
+#include <linux/if_addr.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+
+#define REQUEST_MAX 512u
+
+static const uint8_t mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
+
+static bool is_ip4(const uint8_t ip[16])
+{
+	return memcmp(ip, mapped, sizeof mapped) == 0;
+}
+
+int link_addr_parse(const char *text, struct link_addr *ret_a)
+{
+	char ip[INET6_ADDRSTRLEN];
+	const char *slash = strchr(text, '/');
+	size_t len = slash ? (size_t)(slash - text) : strlen(text);
+	struct link_addr a = { 0 };
+	unsigned long bits, most;
+	char *end;
+
+	if (len == 0 || len >= sizeof ip)
+		return -EINVAL;
+	memcpy(ip, text, len);
+	ip[len] = 0;
+	memcpy(a.ip, mapped, sizeof mapped);
+	if (inet_pton(AF_INET, ip, a.ip + 12) == 1)
+		most = 32;
+	else if (inet_pton(AF_INET6, ip, a.ip) == 1 && !is_ip4(a.ip))
+		most = 128;
+	else
+		return -EINVAL;
+	bits = most;
+	if (slash && slash[1] >= '0' && slash[1] <= '9' && strlen(slash) <= 4) {
+		bits = strtoul(slash + 1, &end, 10);
+		if (*end)
+			return -EINVAL;
+	} else if (slash) {
+		return -EINVAL;
+	}
+	if (bits == 0 || bits > most)
+		return -EINVAL;
+	a.prefix = (uint8_t)bits;
+	*ret_a = a;
+	return 0;
+}
+
+/* Sends a request and reads the kernel's answer: 0 or -errno. */
+static int request(struct mnl_socket *s, struct nlmsghdr *h)
+{
+	_Alignas(struct nlmsghdr) char answer[4096];
+	ssize_t n;
+
+	h->nlmsg_seq++;
+	h->nlmsg_flags |= NLM_F_REQUEST | NLM_F_ACK;
+	if (mnl_socket_sendto(s, h, h->nlmsg_len) < 0)
+		return -errno;
+	n = mnl_socket_recvfrom(s, answer, sizeof answer);
+	if (n < 0)
+		return -errno;
+	return mnl_cb_run(answer, (size_t)n, h->nlmsg_seq, mnl_socket_get_portid(s), NULL, NULL) < 0
+		       ? -errno
+		       : 0;
+}
+
+static int set_link(struct mnl_socket *s, unsigned index, uint32_t mtu, uint32_t queue)
+{
+	_Alignas(struct nlmsghdr) char buf[REQUEST_MAX];
+	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
+	struct ifinfomsg *m;
+
+	h->nlmsg_type = RTM_NEWLINK;
+	m = mnl_nlmsg_put_extra_header(h, sizeof *m);
+	m->ifi_family = AF_UNSPEC;
+	m->ifi_index = (int)index;
+	m->ifi_flags = m->ifi_change = IFF_UP;
+	if (mtu)
+		mnl_attr_put_u32(h, IFLA_MTU, mtu);
+	if (queue)
+		mnl_attr_put_u32(h, IFLA_TXQLEN, queue);
+	return request(s, h);
+}
+
+static int add_addr(struct mnl_socket *s, unsigned index, const struct link_addr *a)
+{
+	_Alignas(struct nlmsghdr) char buf[REQUEST_MAX];
+	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
+	const bool ip4 = is_ip4(a->ip);
+	struct ifaddrmsg *m;
+
+	h->nlmsg_type = RTM_NEWADDR;
+	h->nlmsg_flags = NLM_F_CREATE | NLM_F_REPLACE;
+	m = mnl_nlmsg_put_extra_header(h, sizeof *m);
+	m->ifa_family = ip4 ? AF_INET : AF_INET6;
+	m->ifa_prefixlen = a->prefix;
+	m->ifa_index = index;
+	/* nobody else is there to have the address: no waiting for objections */
+	mnl_attr_put_u32(h, IFA_FLAGS, IFA_F_PERMANENT | (ip4 ? 0u : (uint32_t)IFA_F_NODAD));
+	mnl_attr_put(h, IFA_LOCAL, ip4 ? 4 : 16, ip4 ? a->ip + 12 : a->ip);
+	mnl_attr_put(h, IFA_ADDRESS, ip4 ? 4 : 16, ip4 ? a->ip + 12 : a->ip);
+	return request(s, h);
+}
+
+static const char *advice(int err)
+{
+	return err == -EPERM ? " (run as root, or with CAP_NET_ADMIN)" : "";
+}
+
+static void addr_text(const struct link_addr *a, char *ret_s, size_t size)
+{
+	char ip[INET6_ADDRSTRLEN] = "?";
+	const bool ip4 = is_ip4(a->ip);
+
+	(void)inet_ntop(ip4 ? AF_INET : AF_INET6, ip4 ? a->ip + 12 : a->ip, ip, sizeof ip);
+	snprintf(ret_s, size, "%s/%u", ip, a->prefix);
+}
+
+/* All of it over an open socket: 0, or -errno with what was refused in ret_what. */
+static int configure(struct mnl_socket *s, const char *dev, uint32_t mtu, uint32_t queue,
+		     const struct link_addr *addr, unsigned n, char ret_what[64])
+{
+	unsigned index = if_nametoindex(dev);
+	int err = index ? 0 : -ENODEV;
+
+	snprintf(ret_what, 64, "no such device");
+	if (err == 0) {
+		snprintf(ret_what, 64, mtu ? "MTU %u and up" : "up", mtu);
+		err = set_link(s, index, mtu, queue);
+	}
+	for (unsigned i = 0; i < n && err == 0; i++) {
+		addr_text(&addr[i], ret_what, 64);
+		err = add_addr(s, index, &addr[i]);
+	}
+	return err;
+}
+
+int link_configure(const char *dev, uint32_t mtu, uint32_t queue, const struct link_addr *addr,
+		   unsigned n, char *ret_err, size_t err_size)
+{
+	struct mnl_socket *s = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+	char what[64] = "rtnetlink";
+	int err = 0;
+
+	if (!s || mnl_socket_bind(s, 0, MNL_SOCKET_AUTOPID) < 0)
+		err = -errno;
+	if (err == 0)
+		err = configure(s, dev, mtu, queue, addr, n, what);
+	if (err)
+		snprintf(ret_err, err_size, "%s: %s: %s%s", dev, what, strerror(-err), advice(err));
+	if (s)
+		mnl_socket_close(s);
+	return err;
+}
