@@ -1,4 +1,11 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * Theory of operation
+ *
+ * The library's own epoll descriptor is in the engine's loop.  While all connections are taken it does not listen, and it begins
+ * again only when it is called: so it is called once more behind each turn in which one has ended (metrics_timeout), although nothing
+ * is ready.  When the last one is taken the oldest is shut down, so that none who sends a byte now and then keeps others out.
+ */
 #include "app/metrics.h"
 
 #include <errno.h>
@@ -18,10 +25,19 @@
 #define SILENT_SECONDS 5u
 #define CONNECTION_BYTES ((size_t)16384) /* for a request and the head of its answer */
 
+struct client {
+	int fd; /* the library's; -1: unused */
+	uint64_t number; /* the lower, the older */
+};
+
 struct metrics_server {
 	struct MHD_Daemon *daemon;
 	metrics_fn *fn;
 	void *ctx;
+	struct client client[METRICS_CLIENTS];
+	unsigned clients;
+	uint64_t number; /* of the last client */
+	bool again; /* to be called although nothing is ready */
 };
 
 static int complain(char *ret_err, size_t size, const char *where, const char *what)
@@ -150,6 +166,49 @@ static enum MHD_Result answer(void *ctx, struct MHD_Connection *c, const char *u
 	return send_line(c, MHD_HTTP_NOT_FOUND, no_page);
 }
 
+/* Connections. */
+
+static void end_oldest(struct metrics_server *s)
+{
+	struct client *oldest = &s->client[0];
+
+	for (unsigned i = 1; i < METRICS_CLIENTS; i++)
+		if (s->client[i].number < oldest->number)
+			oldest = &s->client[i];
+	(void)shutdown(oldest->fd, SHUT_RDWR);
+	s->again = true;
+}
+
+static void came(struct metrics_server *s, int fd, void **ret_client)
+{
+	for (unsigned i = 0; i < METRICS_CLIENTS; i++) {
+		if (s->client[i].fd >= 0)
+			continue;
+		s->client[i] = (struct client){ fd, ++s->number };
+		*ret_client = &s->client[i];
+		if (++s->clients == METRICS_CLIENTS)
+			end_oldest(s);
+		return;
+	}
+}
+
+static void connection_changed(void *ctx, struct MHD_Connection *c, void **client,
+			       enum MHD_ConnectionNotificationCode what)
+{
+	struct metrics_server *s = ctx;
+	struct client *k = *client;
+
+	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+		came(s, MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd,
+		     client);
+	} else if (k) {
+		k->fd = -1;
+		*client = NULL;
+		s->clients--;
+		s->again = true;
+	}
+}
+
 int metrics_open(const char *where, metrics_fn *fn, void *ctx, struct metrics_server **ret_s,
 		 char *ret_err, size_t err_size)
 {
@@ -166,12 +225,14 @@ int metrics_open(const char *where, metrics_fn *fn, void *ctx, struct metrics_se
 		return fd;
 	}
 	s = calloc(1, sizeof *s);
+	for (unsigned i = 0; s && i < METRICS_CLIENTS; i++)
+		s->client[i].fd = -1;
 	if (s)
 		s->daemon = MHD_start_daemon(
 			MHD_USE_EPOLL, 0, NULL, NULL, answer, s, MHD_OPTION_LISTEN_SOCKET, fd,
 			MHD_OPTION_CONNECTION_LIMIT, METRICS_CLIENTS, MHD_OPTION_CONNECTION_TIMEOUT,
 			SILENT_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES,
-			MHD_OPTION_END);
+			MHD_OPTION_NOTIFY_CONNECTION, connection_changed, s, MHD_OPTION_END);
 	if (!s || !s->daemon) {
 		complain(ret_err, err_size, where, "the server cannot be started");
 		close(fd);
@@ -197,6 +258,7 @@ int metrics_fd(const struct metrics_server *s)
 
 void metrics_serve(struct metrics_server *s)
 {
+	s->again = false;
 	(void)MHD_run(s->daemon);
 }
 
@@ -204,5 +266,7 @@ sut_time metrics_timeout(const struct metrics_server *s)
 {
 	MHD_UNSIGNED_LONG_LONG ms;
 
+	if (s->again)
+		return 0;
 	return MHD_get_timeout(s->daemon, &ms) == MHD_YES ? SUT_MS(ms) : SUT_NEVER;
 }

@@ -4,8 +4,8 @@
 /*
  * metrics - answers GET /metrics and GET /healthz over HTTP, inside of the loop: no thread, nothing that waits.
  *
- * Owns:     the listening socket and METRICS_CLIENTS connections, by libmicrohttpd.  One that is silent for five seconds is closed;
- *           while all are taken others wait, and nobody but they.
+ * Owns:     the listening socket and METRICS_CLIENTS connections, by libmicrohttpd.  One that is silent for five seconds is closed,
+ *           and the oldest when all are taken.
  * Does not: know what is told: its caller writes it.
  */
 #include <stddef.h>
