@@ -14,7 +14,8 @@
  * A write that fails leaves the file cut back to the last whole record; what could not be written is kept up to a limit,
  * and tried again.  What is beyond the limit is lost to the file: once it can be written again, it is rewritten from the role.
  *
- * An empty file is a new one: who made it died, or found the disk full, before the head was written.
+ * An empty file is a new one: who made it died, or found the disk full, before the head was written.  Zeroes, at the end or in all of it, are
+ * blocks that a machine without power has not written.
  */
 #include "app/journal.h"
 
@@ -356,9 +357,9 @@ static int take_over(struct journal *j, bool salvage, char *ret_err, size_t err_
 	if (err)
 		return complain(ret_err, err_size, err, j->path,
 				err == -EINVAL ? "it is no regular file" : strerror(-err));
-	if (len == 0) {
+	if (is_zero(all, len)) { /* none was written, or not to the disk */
 		free(all);
-		err = begin(j, &j->file);
+		err = ftruncate(j->file.fd, 0) < 0 ? -errno : begin(j, &j->file);
 		return err ? complain(ret_err, err_size, err, j->path, strerror(-err)) : 0;
 	}
 	head = read_head(j, (const char *)all, len, &why);
