@@ -11,7 +11,7 @@ demo="iproute2 ethtool nginx-light curl openssl procps"
 test="clang libclang-rt-14-dev clang-tidy clang-format cppcheck mandoc tcpdump tshark iperf3
 	openssh-server openssh-client netcat-openbsd redis-server rsync git qemu-system-x86"
 stock="qemu-system-x86 busybox-static cpio dash"
-bench="iperf3 tcpdump haproxy nftables conntrack qemu-system-x86"
+bench="liblwip-dev iperf3 tcpdump haproxy nftables conntrack qemu-system-x86"
 
 wanted=
 for job in "${@:-build}"; do
