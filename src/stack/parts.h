@@ -245,6 +245,11 @@ void recovery_clear(struct stack *s, struct conn *c);
  * A listener's slot is taken and given back here (gen, local, used_listeners); table_listener() finds those with an odd gen.
  */
 
+/* Bytes up to the urgent mark that are still to be read (MUST-33). */
+uint32_t api_urgent(const struct conn *c);
+/* The window may have grown: an ACK tells it where that is worth one. */
+void api_window(struct stack *s, struct conn *c);
+
 /* --- icmp_in.c */
 enum reason icmp_in(struct stack *s, const struct packet *p, const struct view *v);
 #endif
