@@ -17,6 +17,9 @@
 #ifdef HAVE_REPLICA_COMPARE
 #include "role/replica/compare_role.h"
 #endif
+#ifdef HAVE_STACK
+#include "stack_role.h"
+#endif
 
 static void pass_defaults(void *c)
 {
@@ -141,26 +144,64 @@ static const struct setting compare_settings[] = {
 static const char *const compare_ways[] = { "ds", "ds", "sd", "sd", "sd" };
 #endif
 
+#ifdef HAVE_STACK
+static const char *const stack_ccs[] = { "cubic", "newreno", NULL };
+static const char *const stack_event_sets[] = { "ends", "all", "none", NULL };
+
+#define AT(member) offsetof(struct stack_role_config, member)
+static const struct setting stack_settings[] = {
+	{ "mtu", SET_U32, AT(mtu), 0, NULL },
+	{ "ttl", SET_U32, AT(ttl), 0, NULL },
+	{ "max-conns", SET_U32, AT(max_conns), 0, NULL },
+	{ "max-half-open", SET_U32, AT(max_half_open), 0, NULL },
+	{ "cells", SET_U32, AT(cells), 0, NULL },
+	{ "records", SET_U32, AT(records), 0, NULL },
+	{ "sndbuf", SET_U32, AT(sndbuf), 0, NULL },
+	{ "rcvbuf", SET_U32, AT(rcvbuf), 0, NULL },
+	{ "max-ofo", SET_U32, AT(max_ofo), 0, NULL },
+	{ "gso-max", SET_U32, AT(gso_max), 0, NULL },
+	{ "csum-offload", SET_BOOL, AT(csum_offload), 0, NULL },
+	{ "tso", SET_BOOL, AT(tso), 0, NULL },
+	{ "timestamps", SET_BOOL, AT(timestamps), 0, NULL },
+	{ "sack", SET_BOOL, AT(sack), 0, NULL },
+	{ "wscale", SET_BOOL, AT(wscale), 0, NULL },
+	{ "ecn", SET_BOOL, AT(ecn), 0, NULL },
+	{ "fastopen", SET_BOOL, AT(fastopen), 0, NULL },
+	{ "batch", SET_BOOL, AT(batch), 0, NULL },
+	{ "cc", SET_NAME, AT(cc), 0, stack_ccs },
+	{ "events", SET_NAME, AT(events), 0, stack_event_sets },
+	{ "msl", SET_TIME, AT(msl), 0, NULL },
+	{ "fin-wait-2", SET_TIME, AT(fin_wait_2), 0, NULL },
+	{ "start", SET_TIME, AT(start), 0, NULL },
+	{ NULL, SET_U32, 0, 0, NULL },
+};
+#undef AT
+#endif
+
 static const struct role_kind kinds[] = {
 	{ "pass", &pass_ops, sizeof(struct pass_config), pass_settings, pass_defaults, NULL,
-	  pass_describe, NULL },
+	  pass_describe, NULL, NULL },
 #ifdef HAVE_ACCEL_NEAR
 	{ "accel-near", &accel_near_ops, sizeof(struct accel_near_config), accel_settings,
-	  accel_defaults, accel_error, accel_near_describe, NULL },
+	  accel_defaults, accel_error, accel_near_describe, NULL, NULL },
 #endif
 #ifdef HAVE_REPLICA_REWRITE
 	{ "replica-rewrite", &replica_rewrite_ops, sizeof(struct replica_rewrite_config),
-	  replica_settings, replica_defaults, replica_error, replica_rewrite_describe,
-	  rewrite_ways },
+	  replica_settings, replica_defaults, replica_error, replica_rewrite_describe, rewrite_ways,
+	  NULL },
 #endif
 #ifdef HAVE_REPLICA_MIRROR
 	{ "replica-mirror", &replica_mirror_ops, sizeof(struct replica_mirror_config),
-	  mirror_settings, mirror_defaults, mirror_error, NULL, mirror_ways },
+	  mirror_settings, mirror_defaults, mirror_error, NULL, mirror_ways, NULL },
 #endif
 #ifdef HAVE_REPLICA_COMPARE
 	{ "replica-compare", &replica_compare_ops, sizeof(struct replica_compare_config),
-	  compare_settings, compare_defaults, compare_error, replica_compare_describe,
-	  compare_ways },
+	  compare_settings, compare_defaults, compare_error, replica_compare_describe, compare_ways,
+	  NULL },
+#endif
+#ifdef HAVE_STACK
+	{ "stack", &stack_role_ops, sizeof(struct stack_role_config), stack_settings,
+	  stack_role_defaults, stack_role_error, stack_role_describe, NULL, stack_role_flows },
 #endif
 };
 

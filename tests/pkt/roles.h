@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "conn.h"
 #include "core/quad.h"
 #include "fault.h"
 #include "role/role.h"
@@ -31,6 +32,8 @@ struct role_kind {
 			 size_t size); /* may be NULL */
 	/* By port, who sends what comes in and what goes out: a connection's source or destination; NULL: "sd", then "ds". */
 	const char *const *ways;
+	void (*flows)(void *config, const struct conn *flow,
+		      unsigned n); /* told of all flows; may be NULL */
 };
 
 /* The role of this name, or NULL if this build has none. */

@@ -351,6 +351,24 @@ static void near_key(const struct conn *c, struct flow_key *ret_k)
 	ret_k->where = outer << 12 | inner;
 }
 
+/* "...": any words. */
+static bool is_gap(const struct word *w)
+{
+	return !w->is_value && strcmp(w->text, "...") == 0;
+}
+
+/* Moves to the next place where this word comes; false: there is none. */
+static bool skip_to(struct lex *lex, const char *word)
+{
+	char text[64];
+
+	while (!lex_word(lex, word))
+		if (!lex_token(lex, text, sizeof text))
+			return false;
+	lex->p -= strlen(word);
+	return true;
+}
+
 /* Do the first words of got fit those of l? */
 static bool words_fit(struct run *r, const struct line *l, const char *got)
 {
@@ -362,6 +380,11 @@ static bool words_fit(struct run *r, const struct line *l, const char *got)
 		struct lex num = { text };
 		uint64_t n = 0;
 
+		if (is_gap(w)) {
+			if (i + 1 < l->nwords && !skip_to(&lex, l->word[i + 1].text))
+				return false;
+			continue;
+		}
 		if (!lex_token(&lex, text, sizeof text))
 			return false;
 		if (!w->is_value && strcmp(w->text, text) != 0)
@@ -377,7 +400,7 @@ static bool words_fit(struct run *r, const struct line *l, const char *got)
 static bool check_flow(struct run *r, const struct line *l)
 {
 	const struct role_kind *k = r->s->role;
-	char got[256] = "", what[400];
+	char got[512] = "", what[640];
 	struct flow_key key;
 	bool there;
 

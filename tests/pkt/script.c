@@ -331,7 +331,7 @@ static bool role_line(struct reader *r)
 	for (unsigned i = 0; s->role->ops->ports[i].name; i++) {
 		const struct port_desc *d = &s->role->ops->ports[i];
 
-		if (d->kind == PORT_FRAMES ? !d->optional : strcmp(d->name, "control") == 0)
+		if (!d->optional || (d->kind == PORT_MSGS && strcmp(d->name, "control") == 0))
 			s->joined |= (uint32_t)1 << i;
 	}
 	return true;
@@ -490,6 +490,8 @@ static bool config_fits(struct reader *r)
 
 	if (!k)
 		return true;
+	if (k->flows)
+		k->flows(r->s->config, r->s->conn, r->s->nconns);
 	return k->ops->need(r->s->config) != 0 ||
 	       fault_say(r->f, "the settings are impossible: %s",
 			 k->error ? k->error(r->s->config) : "?");
