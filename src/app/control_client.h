@@ -13,7 +13,7 @@ struct control_client {
 	const char *path;
 	size_t len; /* bytes of buf that came and are not used yet */
 	char buf[65536];
-	char error[400];
+	char error[2100]; /* a reply has lines of up to 2048 bytes */
 };
 
 /* Is told each data line, without "= " and newline, ended by a zero. */

@@ -86,6 +86,8 @@ idle-time = 1'
 expect 1 err "$dir/conf:4: idle-time: '1' is not a time with its unit.*; nothing is changed" $reload
 conf 'mode = hold merge-hold = 2s'
 expect 1 err 'merge-hold must be above 0 and at most 1s' $reload
+conf 'nope = 1'
+expect 1 err "unknown setting 'nope'; known are .*; nothing is changed" $reload
 printf 'accel-near {' >"$dir/conf"
 expect 1 err "$dir/conf:1: this has no closing brace" $reload
 rm "$dir/conf"
