@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "replica_world.h"
 #include "world.h"
@@ -190,18 +191,30 @@ static void summary(const struct totals *t)
 			       t->counters.passed[i]);
 }
 
+/* On a terminal a long run without lines of its own says how far it is. */
+static void show_progress(const struct args *a, uint64_t seed)
+{
+	if (seed % 256 == 0)
+		fprintf(stderr, "\rsuture-sim: seed %" PRIu64 " of %" PRIu64 " to %" PRIu64, seed,
+			a->first, a->last);
+}
+
 int main(int argc, char **argv)
 {
 	struct totals t = { 0 };
 	struct world_result r;
 	struct args a;
+	bool progress;
 
 	if (!parse(argc, argv, &a)) {
 		fprintf(stderr, "usage: suture-sim [--seeds A-B] [--role NAME] [--share I/N] "
 				"[--fates] [-q] [-v]\n");
 		return 2;
 	}
+	progress = a.quiet && isatty(STDERR_FILENO);
 	for (uint64_t seed = a.first; seed <= a.last; seed++) {
+		if (progress)
+			show_progress(&a, seed);
 		if (seed % a.shares != a.share)
 			continue;
 		run_seed(&a, seed, &r);
@@ -211,6 +224,8 @@ int main(int argc, char **argv)
 		else if (!a.quiet)
 			printf("seed %" PRIu64 " hash %016" PRIx64 "\n", seed, r.hash);
 	}
+	if (progress)
+		fputs("\r\033[K", stderr);
 	if (a.quiet)
 		summary(&t);
 	return t.failed != 0;
