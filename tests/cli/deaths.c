@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 
@@ -31,6 +32,7 @@ enum end { CLIENT, SERVER }; /* who sends, and at which port */
 #define PATIENCE_MS 20000
 #define SERVER_ISN 5000u
 #define TSVAL_OF_SERVER 700000u
+#define CONNECTIONS_MAX 20000u /* more than fill a journal */
 #define WAS_ALIVE_MS 60000u /* a promise made anew is no older than that */
 
 static const char *suture;
@@ -342,19 +344,27 @@ static void translates_on(void)
 	same("the client's echo", s.tsecr, TSVAL_OF_SERVER + 5);
 }
 
+/* Both ends say that they have ended, and acknowledge it. */
+static void ends(uint16_t client_port, uint32_t isn, const struct seg *promise)
+{
+	sends(CLIENT,
+	      (struct seg){ F | A, client_port, isn + 1, promise->seq + 1, 50, promise->tsval, 0 });
+	comes(SERVER, F | A);
+	sends(SERVER, (struct seg){ F | A, client_port, SERVER_ISN + 1, isn + 2,
+				    TSVAL_OF_SERVER + 9, 50, 0 });
+	comes(CLIENT, F | A);
+	sends(CLIENT,
+	      (struct seg){ A, client_port, isn + 2, promise->seq + 2, 51, promise->tsval + 9, 0 });
+	comes(SERVER, A);
+}
+
 /* A connection ends, and the box dies within the minute in which it is still translated: it is not taken for an open one. */
 static void knows_what_has_ended(void)
 {
 	struct seg promise = joins(40003, 4000);
 	const char *text;
 
-	sends(CLIENT, (struct seg){ F | A, 40003, 4001, promise.seq + 1, 50, promise.tsval, 0 });
-	comes(SERVER, F | A);
-	sends(SERVER,
-	      (struct seg){ F | A, 40003, SERVER_ISN + 1, 4002, TSVAL_OF_SERVER + 9, 50, 0 });
-	comes(CLIENT, F | A);
-	sends(CLIENT, (struct seg){ A, 40003, 4002, promise.seq + 2, 51, promise.tsval + 9, 0 });
-	comes(SERVER, A);
+	ends(40003, 4000, &promise);
 	dies();
 	begin();
 	text = ask("flows\n");
@@ -393,6 +403,36 @@ static void ports_are_used_again(void)
 	same("the server's first byte", comes(CLIENT, P | A).seq, s.seq + 1);
 }
 
+/* Connections on one port after another come and go until the journal is rewritten; the box dies, and still has the one that stayed. */
+static void is_rewritten(void)
+{
+	struct seg promise, s;
+	struct stat was, is;
+	char path[100];
+	unsigned n = 0;
+
+	snprintf(path, sizeof path, "%s/journal", dir);
+	if (stat(path, &was) < 0)
+		fail("%s: %s", path, strerror(errno));
+	do {
+		promise = joins((uint16_t)(10000 + n), 7000 * n);
+		ends((uint16_t)(10000 + n), 7000 * n, &promise);
+		if (stat(path, &is) < 0)
+			fail("%s: %s", path, strerror(errno));
+	} while (is.st_ino == was.st_ino && ++n < CONNECTIONS_MAX);
+	if (is.st_ino == was.st_ino)
+		fail("the journal has %lu bytes, and was not rewritten", (unsigned long)is.st_size);
+	promise = joins(40005, 8000);
+	dies();
+	begin();
+	sends(SERVER,
+	      (struct seg){ P | A, 40005, SERVER_ISN + 1, 8001, TSVAL_OF_SERVER + 5, 30, 100 });
+	s = comes(CLIENT, P | A);
+	same("the server's number", s.seq, promise.seq + 1);
+	if (strcmp(ask("drain\n"), "ok 3\n") != 0)
+		fail("drain answers %s", ask("drain\n"));
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 2)
@@ -410,6 +450,7 @@ int main(int argc, char **argv)
 	translates_on();
 	knows_what_has_ended();
 	ports_are_used_again();
+	is_rewritten();
 	printf("ok\n");
 	return 0;
 }
