@@ -119,7 +119,8 @@ void operate_drain(struct engine *e, const char *args, struct control_reply *rep
 		return;
 	}
 	e->draining = !off;
-	e->next_drain = ends ? e->now : SUT_NEVER;
+	if (ends || off)
+		e->next_drain = ends ? e->now : SUT_NEVER;
 	log_line(&e->log, LOG_NOTICE,
 		 off ? "takes new connections again" : "takes no new connections; %ld are left", n);
 	reply_ok(reply, "%ld", n);

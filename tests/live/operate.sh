@@ -45,6 +45,7 @@ ends() {
 	ctl drain --end || return 1
 	sleep 0.5
 	lab_alive box && lab_alive chat || { echo "it did not wait for its last connection"; return 1; }
+	ctl drain || return 1 # a question; it still ends
 	lab_end chat
 	for _ in 1 2 3 4 5 6 7 8 9 10; do
 		lab_alive box || break
