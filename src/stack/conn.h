@@ -295,6 +295,7 @@ struct stack {
 	sut_time cookies_until; /* cookies were sent lately: ACKs of strangers may hold one */
 	uint8_t emit_head[PACKET_HEADROOM + 128]; /* headers of the packet that goes out */
 	struct stack_slice emit_slice[STACK_SLICES];
+	unsigned emit_slices; /* in use (emit.c) */
 };
 
 static inline void *stack_at(const struct stack *s, size_t off)

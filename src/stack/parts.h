@@ -152,10 +152,18 @@ uint32_t sendq_room(const struct stack *s, const struct conn *c);
 void output_conn(struct stack *s, struct conn *c);
 /* Sends an ACK at once. */
 void output_ack(struct stack *s, struct conn *c);
-/* Sends the bytes of this record again (or its first mss bytes if it must be cut); false: the device refused. */
+/* Sends the first `limit` bytes of this record again, and notes it (recovery_resent); false: the device refused. */
 bool output_again(struct stack *s, struct conn *c, uint32_t record, uint32_t limit);
 /* A zero-window or keepalive probe: one byte or none, below the window (RFC 9293, 3.8.6.1 and 3.8.4). */
 void output_probe(struct stack *s, struct conn *c, bool keepalive);
+/* Sends one segment of new data if the window lets it, whatever cwnd, Nagle and CORK say: a tail loss probe; was there any? */
+bool output_one(struct stack *s, struct conn *c);
+/* The same for all that is held back by Nagle, SWS avoidance or CORK: their time is up. */
+void output_force(struct stack *s, struct conn *c);
+/* Is there data (or a FIN) that has not been sent? */
+bool output_pending(const struct conn *c);
+/* May the state send data (and a FIN)? */
+bool output_carries_data(const struct conn *c);
 
 struct output_seg { /* one segment of any kind */
 	uint32_t seq, ack, pos, len; /* pos: of the payload in the send queue */
@@ -186,14 +194,22 @@ void timers_acked(struct stack *s, struct conn *c); /* snd_una advanced: RFC 629
 void timers_heard(struct stack *s, struct conn *c); /* any acceptable segment: keepalive */
 void timers_data_in(struct stack *s, struct conn *c); /* in-order data: delayed ACK */
 void timers_ack_sent(struct stack *s, struct conn *c);
+/* Data waits and nothing is in flight: T_PERSIST, unless it runs. */
+void timers_persist(struct stack *s, struct conn *c);
 void timers_window(struct stack *s,
 		   struct conn *c); /* snd_wnd changed, or data was written: persist */
+/* RTO with its back-off, ns. */
+sut_time timers_rto(const struct conn *c);
 /* The wheel has popped c: everything due. */
 void timers_fire(struct stack *s, struct conn *c);
 
 /* --- rtt.c */
 void rtt_init(struct rtt *r);
 void rtt_sample(struct rtt *r, uint32_t us, uint32_t at_ms);
+/* An RTT that the smoothing is not to know of: the smallest may be it. */
+void rtt_lowest(struct rtt *r, uint32_t us, uint32_t at_ms);
+/* The handshake is over and a SYN of it had to be sent again (RFC 6298, 5.7). */
+void rtt_syn_lost(struct rtt *r);
 uint32_t rtt_rto(
 	const struct rtt *r); /* us, with back-off, within 200 ms (1 s until measured) to 120 s */
 
@@ -217,6 +233,8 @@ void cc_idle(struct cc *cc, sut_time idle, uint32_t rto_us); /* RFC 5681, 4.1 */
 
 /* --- recovery.c */
 void recovery_init(struct recovery *r);
+/* Our SYN is about to go out: iss is known. */
+void recovery_begin(struct conn *c);
 /* [seq, seq + len) went out for the first time: false: no record left, it must not be sent. */
 bool recovery_sent(struct stack *s, struct conn *c, uint32_t seq, uint32_t len, uint8_t flags);
 /* Is there a record left? */
