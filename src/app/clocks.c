@@ -10,12 +10,15 @@
  * That is: for the sender s, d(s) = time in the second - time in the first = offset + delay for one, offset - delay for the other.
  * So the offset is the mean of both, and it needs no guess which is which.  Of each sender the difference with the least delay is
  * wanted, which is not known before the sign: so both its least and its most are kept, and the pair that is nearest to each
- * other is used.
+ * other is used.  Not the very least and most: of a packet that one capture missed, its retransmission may have been compared
+ * with the original.  One in twenty is left out at both ends.
  */
 #include "app/clocks.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#include <sys/stat.h>
 
 #include "app/sight.h"
 #include "base/hash.h"
@@ -24,7 +27,8 @@
 #define FRAMES 200000u /* of each capture */
 #define ROOM 131072u /* a power of two, more than twice what may be kept */
 #define KEPT 50000u
-#define TOLERANCE 2000000 /* nanoseconds: two clocks of one machine */
+#define TOLERANCE 5000 /* nanoseconds: noise */
+#define OUTLIERS 20 /* one in so many, at each end */
 
 struct seen {
 	uint64_t id; /* 0: empty */
@@ -34,8 +38,9 @@ struct seen {
 
 /* Differences of what one kind of sender sent: those with the lower address or port, and the others. */
 struct way {
-	uint64_t n;
-	int64_t least, most;
+	size_t n;
+	int64_t by[KEPT];
+	int64_t least, most; /* but for outliers, once they are sorted */
 };
 
 static const struct hash_key table_key = { { 0x9e3779b97f4a7c15, 0xc2b2ae3d27d4eb4f,
@@ -69,13 +74,20 @@ static unsigned way_of(const struct flow_key *k)
 	return be16_get(k->sport) < be16_get(k->dport);
 }
 
-static void note(struct way *w, int64_t by)
+static int compare(const void *a, const void *b)
 {
-	if (w->n == 0 || by < w->least)
-		w->least = by;
-	if (w->n == 0 || by > w->most)
-		w->most = by;
-	w->n++;
+	const int64_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+static void sort(struct way *w)
+{
+	if (!w->n)
+		return;
+	qsort(w->by, w->n, sizeof w->by[0], compare);
+	w->least = w->by[w->n / OUTLIERS];
+	w->most = w->by[w->n - 1 - w->n / OUTLIERS];
 }
 
 /* Reads the beginning of a capture; with ways, compares with what is in the table, else fills it. */
@@ -101,7 +113,9 @@ static bool read_file(const char *file, struct seen *table, struct way *ways)
 			*at = (struct seen){ .id = id, .at = (int64_t)s.at };
 			kept++;
 		} else if (ways && at->id && !at->used) {
-			note(&ways[way_of(&key)], (int64_t)s.at - at->at);
+			struct way *w = &ways[way_of(&key)];
+
+			w->by[w->n++] = (int64_t)s.at - at->at;
 			at->used = true;
 		}
 	}
@@ -143,18 +157,32 @@ static int64_t offset_of(const struct way w[2])
 	return by > -TOLERANCE && by < TOLERANCE ? 0 : -by;
 }
 
+/* Can it be read twice? */
+static bool is_regular(const char *file)
+{
+	struct stat st;
+
+	return stat(file, &st) == 0 && S_ISREG(st.st_mode);
+}
+
 bool clocks_compare(const char *first, const char *second, struct clocks *ret_c)
 {
-	struct seen *table = calloc(ROOM, sizeof *table);
-	struct way ways[2] = { 0 };
+	struct seen *table;
+	struct way *ways;
 	bool ok;
 
-	if (!table)
+	if (!is_regular(first) || !is_regular(second))
 		return false;
-	ok = read_file(first, table, NULL) && read_file(second, table, ways) &&
+	table = calloc(ROOM, sizeof *table);
+	ways = calloc(2, sizeof *ways);
+	ok = table && ways && read_file(first, table, NULL) && read_file(second, table, ways) &&
 	     ways[0].n + ways[1].n;
-	free(table);
-	if (ok)
+	if (ok) {
+		sort(&ways[0]);
+		sort(&ways[1]);
 		*ret_c = (struct clocks){ offset_of(ways), ways[0].n, ways[1].n };
+	}
+	free(table);
+	free(ways);
 	return ok;
 }

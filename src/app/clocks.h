@@ -17,8 +17,8 @@ struct clocks {
 };
 
 /*
- * Reads the beginnings of both files, which must be regular ones: true, or false if nothing in common was found (or a file
- * cannot be read: whoever reads it next will complain).
+ * Reads the beginnings of both files: true, or false if nothing in common was found, or one is not regular (what is read of a
+ * pipe is gone; nothing is), or cannot be read: whoever reads it next will complain.
  */
 bool clocks_compare(const char *first, const char *second, struct clocks *ret_c);
 #endif

@@ -3,6 +3,7 @@
 
 #define NEARBY SUT_MS(50) /* a damaged packet is its origin's if it is no further */
 #define QUICK SUT_MS(5) /* what an ACK may take more than others */
+#define NOISE 20000 /* nanoseconds by which clocks differ once they were compared */
 #define VOTES 16u
 #define VOTERS 128u
 #define ACK_ALIKE 32u
@@ -103,7 +104,7 @@ static bool believable(const struct pairing *p, const struct step *i, const stru
 		return false;
 	if (score >= ACK_ALIKE && (score & TS_ALIKE) == TS_ALIKE)
 		return true;
-	return b->at <= a->at + usual + QUICK &&
+	return b->at <= a->at + usual + QUICK && a->at <= b->at + NOISE &&
 	       (a->ipid == b->ipid || (score & TS_ALIKE) == TS_ALIKE) &&
 	       a->sack_count == b->sack_count;
 }

@@ -192,6 +192,7 @@ static void read_syn(struct reading_way *w, const struct sight *s, struct notes 
 		w->end = s->seq + 1;
 		w->scaled = s->present & OPT_WSCALE;
 		w->scale = s->wscale;
+		w->syn_cut = s->marks & SIGHT_CUT_OPTIONS;
 	}
 	w->syn_at = s->at;
 	if (s->len)

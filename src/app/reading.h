@@ -74,6 +74,7 @@ struct reading_way {
 	bool acks; /* acked, window are valid */
 	bool has_ts; /* ts_base is valid */
 	bool scaled; /* its SYN had a window scale */
+	bool syn_cut; /* its SYN's options were captured only in part */
 	bool probed; /* its last segment was a keep-alive */
 	uint8_t scale;
 	uint8_t holes;

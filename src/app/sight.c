@@ -69,7 +69,7 @@ static bool csum_bad(const struct packet *p, const struct view *v)
 
 static void read_segment(const struct packet *p, const struct view *v, bool hashed, struct sight *s)
 {
-	bool whole = p->body_len == 0;
+	bool whole = p->body_len == 0 && !(s->marks & SIGHT_CUT_OPTIONS);
 
 	s->seq = v->seq;
 	s->ack = v->ack;
@@ -121,6 +121,33 @@ static enum sight_kind read_other(const struct packet *p, const struct view *v, 
 	return SIGHT_ICMP;
 }
 
+#define HEADERS 256u /* bytes of all headers, where options are completed */
+
+/*
+ * A frame that was cut within TCP's options, as v says so far: makes p one whose head is a copy of the headers, without the options
+ * that are not wholly there.
+ */
+static bool complete_options(struct packet *p, const struct view *v, uint8_t copy[HEADERS])
+{
+	uint32_t whole = packet_len(p), options = v->l4 + (uint32_t)sizeof(struct tcp_hdr), end;
+	struct tcp_option o;
+	size_t at = 0;
+
+	if (p->body_len == 0 || p->head_len < options)
+		return false;
+	end = v->l4 + (p->head[v->l4 + 12] >> 4) * 4u;
+	if (end <= p->head_len || end > HEADERS || end - v->l4 > v->l4_len)
+		return false;
+	memcpy(copy, p->head, p->head_len);
+	while (tcp_option_next(copy + options, p->head_len - options, &at, &o))
+		;
+	memset(copy + options + at, TCPOPT_EOL, end - options - at);
+	p->head = copy;
+	p->head_len = end;
+	p->body_len = whole - end;
+	return true;
+}
+
 enum sight_kind sight_read(const struct capture_frame *f, bool hashed, struct sight *ret_s,
 			   struct flow_key *ret_key)
 {
@@ -134,10 +161,19 @@ enum sight_kind sight_read(const struct capture_frame *f, bool hashed, struct si
 		.body_len = f->wire_len > f->len ? f->wire_len - f->len : 0,
 		.off.gso_type = GSO_TCP4,
 	};
+	uint8_t copy[HEADERS];
+	enum reason bad;
 	struct view v;
 
 	*ret_s = (struct sight){ .at = f->at };
-	if (p.body_len > UINT32_MAX - p.head_len || view_parse(&p, &v) != R_NONE)
+	if (p.body_len > UINT32_MAX - p.head_len)
+		return SIGHT_MALFORMED;
+	bad = view_parse(&p, &v);
+	if (bad == R_TCP_DOFF && complete_options(&p, &v, copy)) {
+		ret_s->marks |= SIGHT_CUT_OPTIONS;
+		bad = view_parse(&p, &v);
+	}
+	if (bad)
 		return SIGHT_MALFORMED;
 	if (!v.tcp)
 		return read_other(&p, &v, ret_s, ret_key);

@@ -32,6 +32,7 @@ enum sight_mark {
 	SIGHT_BAD_CSUM = 2,	/* whole, and neither right nor left to a device */
 	SIGHT_HASHED = 4,	/* hash is valid */
 	SIGHT_BAD_OPTIONS = 8,
+	SIGHT_CUT_OPTIONS = 16, /* only some of the options were captured; those are there */
 };
 /* clang-format on */
 

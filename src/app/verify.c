@@ -53,7 +53,8 @@ static void check_seq(struct pairing *p, struct step *t, const struct both *b)
 		return;
 	/* a part of a whole begins elsewhere */
 	if (p->seq[b->sender].known && b->in->len == b->out->len)
-		check(p, t, b, FAULT_SEQ, &p->seq[b->sender], b->near->seq, b->far->seq);
+		check(p, t, b, FAULT_SEQ, &p->seq[b->sender], sight_data(b->near),
+		      sight_data(b->far));
 }
 
 static void check_ack(struct pairing *p, struct step *t, const struct both *b)
@@ -74,7 +75,8 @@ static bool is_synack_ts(const struct pairing *p, const struct both *b)
 
 static void check_ts(struct pairing *p, struct step *t, const struct both *b)
 {
-	if (!(b->near->present & b->far->present & OPT_TS))
+	if (!(b->near->present & b->far->present & OPT_TS) ||
+	    ((b->near->flags ^ b->far->flags) & TCP_SYN)) /* it is not the clock of its data */
 		return;
 	check(p, t, b, FAULT_TSVAL, &p->ts[b->sender], b->near->tsval, b->far->tsval);
 	if ((b->near->flags & b->far->flags & TCP_ACK) && p->ts[b->peer].known &&
@@ -99,7 +101,7 @@ static bool scale_of(const struct pairing *p, enum sut_side half, enum sut_side 
 {
 	const struct reading_way *w = p->reading[half].way;
 
-	if (!w[NEAR].syn || !w[FAR].syn)
+	if (!w[NEAR].syn || !w[FAR].syn || w[NEAR].syn_cut || w[FAR].syn_cut)
 		return false;
 	*ret_scale = w[NEAR].scaled && w[FAR].scaled ? w[sender].scale : 0;
 	return true;

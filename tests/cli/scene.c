@@ -8,6 +8,8 @@
  * lost    near.pcap alone counts: a SYN repeated, a hole, duplicate ACKs, retransmissions, a keep-alive, a zero window, a reset
  * bulk    bypass, with so much data that it is folded
  * mid     a connection that is older than the captures, shifted both ways
+ * unseen  merge, but the client's SYN is not in near.pcap
+ * skew    hold, with a far clock that is half a millisecond late
  * pieces  super-packets on one side that are several packets on the other
  */
 #include <stdint.h>
@@ -32,6 +34,7 @@ enum { NEAR_FILE = 1, FAR_FILE = 2, BOTH = 3 };
 
 static struct capture_writer *file[2];
 static uint32_t far_isn = NEAR_ISN, client_far_isn = CLIENT_ISN;
+static unsigned late_us; /* of the far clock */
 static uint32_t spoil_ack; /* added to the next far ACK */
 static uint16_t ipid = 1;
 
@@ -99,7 +102,8 @@ static void put(unsigned which, const struct seg *s, unsigned delay_us)
 		abort();
 	csum_ip_fill(&p, &v);
 	csum_tcp_fill(&p, &v);
-	capture_write(file[which], &p, START + (sut_time)(s->us + delay_us) * 1000);
+	capture_write(file[which], &p,
+		      START + (sut_time)(s->us + delay_us) * 1000 - (which ? late_us * 1000 : 0));
 }
 
 /* On these sides; through the box in 10 us. */
@@ -139,10 +143,15 @@ static void hold(void)
 	end(41000, 101, 301);
 }
 
-static void merge(void)
+static void skew(void)
+{
+	late_us = 500;
+	hold();
+}
+
+static void unseen(void)
 {
 	far_isn = 4294967000; /* the shift wraps */
-	SEG(NEAR_FILE, 0, C, S, 0);
 	SEG(NEAR_FILE, 20, V, S | A, 0, 0, 1);
 	SEG(NEAR_FILE, 120, C, A, 1, 0, 1);
 	SEG(NEAR_FILE, 2200, C, P | A, 1, 100, 1);
@@ -153,6 +162,12 @@ static void merge(void)
 	SEG(BOTH, 22400, V, P | A, 1, 300, 101);
 	SEG(BOTH, 22500, C, A, 101, 0, 301);
 	end(23000, 101, 301);
+}
+
+static void merge(void)
+{
+	SEG(NEAR_FILE, 0, C, S, 0);
+	unseen();
 }
 
 static void broken(void)
@@ -244,8 +259,9 @@ static const struct {
 	const char *name;
 	void (*write)(void);
 } scenes[] = {
-	{ "hold", hold }, { "merge", merge }, { "broken", broken }, { "lost", lost },
-	{ "bulk", bulk }, { "mid", mid },     { "pieces", pieces },
+	{ "hold", hold },     { "merge", merge },   { "broken", broken },
+	{ "lost", lost },     { "bulk", bulk },	    { "mid", mid },
+	{ "pieces", pieces }, { "unseen", unseen }, { "skew", skew },
 };
 
 int main(int argc, char **argv)

@@ -104,8 +104,36 @@ static void cut(void **state)
 	assert_int_equal(s.len, 10);
 	assert_int_equal(s.seq, 77);
 	assert_int_equal(s.marks, SIGHT_CUT);
-	for (f.len = 0; f.len < HEADERS; f.len++)
+	for (f.len = 0; f.len < HEADERS; f.len++) /* the fixed part must be there */
 		assert_int_equal(sight_read(&f, true, &s, &key), SIGHT_MALFORMED);
+}
+
+/* Of options that were not captured wholly the whole ones are read. */
+static void cut_options(void **state)
+{
+	static const uint8_t options[12] = { 2, 4, 5, 180, 8, 10, 0, 0, 0, 9, 0, 0 };
+	uint8_t bytes[2000];
+	struct capture_frame f = frame(bytes, "0123456789abcdefghijkl", 22);
+	struct flow_key key;
+	struct sight s;
+
+	(void)state;
+	/* twelve of the payload's bytes become a MSS and most of timestamps; the header says 32 + 2 more */
+	memcpy(bytes + HEADERS, options, sizeof options);
+	bytes[14 + 20 + 12] = 9 << 4;
+	f.len = HEADERS + sizeof options;
+	assert_int_equal(sight_read(&f, true, &s, &key), SIGHT_TCP);
+	assert_int_equal(s.marks, SIGHT_CUT | SIGHT_CUT_OPTIONS);
+	assert_int_equal(s.present, OPT_MSS);
+	assert_int_equal(s.mss, 1460);
+	assert_int_equal(s.len, 6);
+	f.len = HEADERS;
+	assert_int_equal(sight_read(&f, true, &s, &key), SIGHT_TCP);
+	assert_int_equal(s.present, 0);
+	/* a header that says more than there ever was is no cut one */
+	bytes[14 + 20 + 12] = 15 << 4;
+	f.wire_len = HEADERS + 22;
+	assert_int_equal(sight_read(&f, true, &s, &key), SIGHT_MALFORMED);
 }
 
 static void others(void **state)
@@ -128,10 +156,8 @@ static void others(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(hashes),
-		cmocka_unit_test(checksums),
-		cmocka_unit_test(cut),
-		cmocka_unit_test(others),
+		cmocka_unit_test(hashes),      cmocka_unit_test(checksums), cmocka_unit_test(cut),
+		cmocka_unit_test(cut_options), cmocka_unit_test(others),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
