@@ -360,26 +360,21 @@ static int enter_sandbox(struct engine *e)
 /* With everything open: 0 to 1 as the exit code. */
 static int run_opened(struct engine *e)
 {
-	int err = loop_open(&e->loop), code = 1;
+	int err = engine_watch_ports(e), code;
 
-	if (err) {
-		log_line(&e->log, LOG_ERROR, "event loop: %s", strerror(-err));
-		return 1;
-	}
-	err = engine_watch_ports(e);
 	if (err == 0)
 		err = engine_watch_control(e);
 	if (err == 0)
 		err = engine_watch_metrics(e);
 	if (err) {
 		log_line(&e->log, LOG_ERROR, "event loop: %s", strerror(-err));
-		goto out;
+		return 1;
 	}
 	if (e->cfg->opened)
 		e->cfg->opened(e->cfg->opened_ctx);
 	/* files come behind it: what cannot be written with what is left is to be known now, not at the end */
 	if (enter_sandbox(e) != 0 || load_state(e) != 0 || engine_replay_journal(e) != 0)
-		goto out;
+		return 1;
 	engine_tick(e);
 	if (e->opt.stats_interval)
 		e->next_report = e->now + e->opt.stats_interval;
@@ -390,8 +385,6 @@ static int run_opened(struct engine *e)
 		code = 1;
 	if (e->opt.stats || e->opt.verbose || e->opt.json)
 		report(e);
-out:
-	loop_close(&e->loop);
 	return code;
 }
 
@@ -411,7 +404,8 @@ int engine_run(const struct engine_config *cfg)
 {
 	struct engine *e = calloc(1, sizeof *e);
 	char why[500];
-	int code = 1;
+	bool looped = false;
+	int code = 1, err;
 
 	if (!e)
 		return 1;
@@ -435,7 +429,12 @@ int engine_run(const struct engine_config *cfg)
 		log_line(&e->log, LOG_ERROR, "%s", why);
 		goto out_runner;
 	}
-	code = run_opened(e);
+	err = loop_open(&e->loop);
+	if (err)
+		log_line(&e->log, LOG_ERROR, "event loop: %s", strerror(-err));
+	looped = err == 0;
+	if (looped)
+		code = run_opened(e);
 	if (ports_close(&e->ports, &e->log) != 0)
 		code = 1;
 out_runner:
@@ -445,6 +444,9 @@ out_control:
 	engine_close_journal(e);
 	if (e->control)
 		control_close(e->control);
+	/* last: signals are blocked until then, or a second one would leave traces and sockets as they are */
+	if (looped)
+		loop_close(&e->loop);
 out:
 	free(e);
 	return code;

@@ -65,10 +65,27 @@ int loop_open(struct loop *l)
 	return err;
 }
 
+static void take_signals(struct loop *l, struct loop_events *ev)
+{
+	struct signalfd_siginfo si;
+
+	while (read(l->signals, &si, sizeof si) == sizeof si) {
+		if (si.ssi_signo == SIGUSR1)
+			ev->report = true;
+		else
+			ev->terminate = true;
+	}
+}
+
 void loop_close(struct loop *l)
 {
-	if (l->signals >= 0)
+	struct loop_events ignored;
+
+	/* one that comes while all is being closed was meant for that */
+	if (l->signals >= 0) {
+		take_signals(l, &ignored);
 		close(l->signals);
+	}
 	if (l->timer >= 0)
 		close(l->timer);
 	close(l->epoll);
@@ -111,18 +128,6 @@ static void take_timer(struct loop *l)
 
 	(void)n;
 	l->armed = SUT_NEVER;
-}
-
-static void take_signals(struct loop *l, struct loop_events *ev)
-{
-	struct signalfd_siginfo si;
-
-	while (read(l->signals, &si, sizeof si) == sizeof si) {
-		if (si.ssi_signo == SIGUSR1)
-			ev->report = true;
-		else
-			ev->terminate = true;
-	}
 }
 
 int loop_wait(struct loop *l, sut_time now, sut_time deadline, struct loop_events *ret_ev)

@@ -106,6 +106,14 @@ stop TERM
 check 'exit code 0 after SIGTERM' test $? -eq 0
 check 'socket removed' test ! -e "$dir/c"
 expect 1 err "$dir/c: there is no such socket" "$suture" replica failover --control "$dir/c"
+# More signals than one, while it cleans up, do not keep it from that.
+start "$dir/log" $rewrite --control "$dir/c"
+while [ -e "/proc/$pid/exe" ]; do
+	kill -TERM "$pid" 2>/dev/null
+done
+wait "$pid" 2>/dev/null
+pids=
+check 'socket removed, whoever hurries' test ! -e "$dir/c"
 start "$dir/log" $rewrite --control "$dir/c"
 stop KILL
 expect 1 err "$dir/c: nobody listens" "$suture" replica failover --control "$dir/c"
