@@ -57,7 +57,7 @@ int engine_replay_journal(struct engine *e)
 	engine_tick(e);
 	journal_replay(e->journal, e->runner.role, e->now, e->ports.wall, &c);
 	if (c.records || c.cut || c.salvaged_at)
-		log_line(&e->log, LOG_NOTICE,
+		log_line(&e->log, c.refused ? LOG_ERROR : LOG_NOTICE,
 			 "journal %s: %" PRIu32 " records, %" PRIu32 " of them refused",
 			 e->opt.journal, c.records, c.refused);
 	if (c.cut)
