@@ -57,6 +57,8 @@ enum conn_flag {
 	CF_DF		= 1u << 26,	/* reserved for path MTU discovery: DF is set */
 	CF_COOKIE	= 1u << 27,	/* made out of a SYN cookie */
 	CF_STARVED	= 1u << 28,	/* waits for cells (cells.c) */
+	CF_TABLE	= 1u << 29,	/* its quad is in the table */
+	CF_TFO_COOKIE	= 1u << 30,	/* our SYN-ACK brings a Fast Open cookie (listen.c) */
 };
 
 enum conn_timer {
@@ -233,6 +235,8 @@ struct conn {
 	uint32_t next_starved, prev_starved; /* cells.c: index + 1 */
 	uint32_t challenge_left; /* of this interval: RFC 5961's limit for each connection */
 	uint32_t challenge_until; /* ms */
+	uint32_t answer_at; /* ms: unacceptable segments without data are answered again then (reply.c) */
+	uint8_t answers; /* doublings of that interval; 0 when an acceptable one comes */
 	uint16_t ip_id;
 	uint16_t icmp_mtu; /* what was announced and is waited for (RFC 4821) */
 	uint32_t icmp_seq; /* end of the segment that it was about */
@@ -278,7 +282,7 @@ struct stack {
 	size_t conns, listeners, table, sent, wheel, store;
 	uint32_t table_mask;
 	struct hash_key table_key;
-	uint32_t free_conn, used_conns; /* a list through next_hash */
+	uint32_t free_conn, fresh_conn, used_conns; /* index + 1, through next_hash; never used ones begin at */
 	uint32_t free_sent, fresh_sent,
 		used_sent; /* recovery_list.c: index + 1; never used ones begin at; zeroed is right */
 	uint32_t half_open, time_wait, used_listeners;

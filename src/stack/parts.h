@@ -20,6 +20,9 @@ struct seg {
 	uint16_t urg;
 	uint8_t flags;
 	bool ce; /* IP said Congestion Experienced */
+	bool ts_new; /* its timestamp is to be echoed from now on (RFC 7323, 4.3) */
+	bool reopens; /* a SYN for a quad in TIME-WAIT: the new ISN lies above isn_floor (MAY-2) */
+	uint32_t isn_floor;
 };
 
 /* --- table.c: handles, look-ups, birth and death */
@@ -38,6 +41,10 @@ conn_id conn_id_of(const struct stack *s, const struct conn *c);
 conn_id listener_id_of(const struct stack *s, const struct listener *l);
 /* An ephemeral port for this remote end (RFC 6056, 3.3.3), 0 if none is free; local ip and remote are in q. */
 uint16_t table_port(struct stack *s, const struct conn_quad *q);
+/* Fills in a cleared TCB for q, with everything at its default: conn_new() does. */
+void conn_setup(const struct stack *s, struct conn *c, const struct conn_quad *q);
+/* The quad of c is free for another connection; c stays. */
+void table_remove(struct stack *s, struct conn *c);
 
 /* --- state.c: the one place where a state changes, and what that means */
 
@@ -52,6 +59,8 @@ void listener_tell(struct stack *s, struct listener *l, uint32_t events);
 void conn_time_wait(struct stack *s, struct conn *c, const char *why);
 /* To be looked at by the next flush. */
 void conn_dirty(struct stack *s, struct conn *c);
+/* The flush: output_conn() for all that are dirty now. */
+void conn_flush_all(struct stack *s);
 
 /* --- listen.c: LISTEN, SYN-RECEIVED's bookkeeping, cookies, Fast Open */
 
@@ -61,6 +70,9 @@ void listen_input(struct stack *s, struct listener *l, const struct conn_quad *q
 bool listen_established(struct stack *s, struct conn *c);
 /* A passive connection in SYN-RECEIVED or in the queue ends. */
 void listen_forget(struct stack *s, struct conn *c);
+/* The Fast Open option of our SYN-ACK (CF_TFO_COOKIE) in at most room bytes: its length without padding, or 0. */
+unsigned listen_cookie_write(const struct stack *s, const struct conn *c, uint8_t *ret_at,
+			     unsigned room);
 
 /* --- isn.c: numbers that nobody may guess */
 uint32_t isn_make(const struct stack *s, const struct conn_quad *q); /* RFC 6528 */
@@ -253,6 +265,8 @@ void recovery_mss(
 	struct stack *s,
 	struct conn *c); /* path MTU fell: what is in flight and too long is lost (RFC 1191) */
 void recovery_clear(struct stack *s, struct conn *c);
+/* What must hold of the records between two calls; a sentence of what does not, else NULL. */
+const char *recovery_check(const struct stack *s, const struct conn *c);
 
 /*
  * --- api.c: the application's calls

@@ -348,3 +348,53 @@ void list_clear(struct stack *s, struct conn *c)
 	while (c->rec.first != CONN_NONE)
 		drop(s, &c->rec, c->rec.first);
 }
+
+/* --- what must hold */
+
+static const char *check_tlist(const struct stack *s, const struct recovery *r, bool lost)
+{
+	uint32_t prev = CONN_NONE, bytes = 0, i = lost ? r->next_lost : r->t_first;
+
+	for (; i != CONN_NONE; prev = i, i = rec(s, i)->tnext) {
+		const struct sent *x = rec(s, i);
+
+		if (x->tprev != prev)
+			return "a record's neighbour by time does not know it";
+		if (x->flags & SENT_SACKED || !(x->flags & SENT_LOST) == lost)
+			return "a record is in a list that its state has not";
+		if (prev != CONN_NONE && lost && !before(rec(s, prev)->seq, x->seq))
+			return "lost records are not in order";
+		if (prev != CONN_NONE && !lost && rec(s, prev)->at > x->at)
+			return "records are not in order of their transmission";
+		bytes += x->len;
+	}
+	if (prev != (lost ? r->last_lost : r->t_last))
+		return "a list by time ends elsewhere";
+	return bytes == (lost ? r->lost : r->in_flight) ? NULL
+							: "bytes in flight or lost were miscounted";
+}
+
+const char *recovery_check(const struct stack *s, const struct conn *c)
+{
+	const struct recovery *r = &c->rec;
+	uint32_t prev = CONN_NONE, sacked = 0, at = c->snd_una;
+	const char *e;
+
+	for (uint32_t i = r->first; i != CONN_NONE; prev = i, i = rec(s, i)->next) {
+		const struct sent *x = rec(s, i);
+
+		if (x->prev != prev)
+			return "a record's neighbour does not know it";
+		if (x->seq != at || x->len == 0)
+			return "records leave a gap, or overlap";
+		if (x->flags & SENT_SACKED)
+			sacked += x->len;
+		at = sent_end(x);
+	}
+	if (prev != r->last || (c->state != ST_CLOSED && at != c->snd_nxt))
+		return "records do not end where what was sent does";
+	if ((c->flags & CF_SACK) && sacked != r->sacked)
+		return "SACKed bytes were miscounted";
+	e = check_tlist(s, r, false);
+	return e != NULL ? e : check_tlist(s, r, true);
+}

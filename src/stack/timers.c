@@ -105,7 +105,7 @@ void timers_heard(struct stack *s, struct conn *c)
 	c->last_in = s->now;
 	c->keep_sent = 0;
 	c->unheard = 0;
-	if ((c->flags & CF_KEEPALIVE) && c->timer[T_KEEP] == SUT_NEVER)
+	if ((c->flags & CF_KEEPALIVE) && c->timer[T_KEEP] > s->now + SUT_MS(c->keep_idle_ms))
 		timer_set(s, c, T_KEEP, s->now + SUT_MS(c->keep_idle_ms));
 }
 
@@ -136,7 +136,7 @@ void timers_ack_sent(struct stack *s, struct conn *c)
 	timer_off(s, c, T_DELACK);
 }
 
-/* MUST-13, and FIN-WAIT-2: there a connection that nobody holds ends after a while; whether anybody does is looked at then. */
+/* MUST-13; a connection in FIN-WAIT-2 that nobody holds ends after a while (api_open.c: when it is let go there). */
 void timers_state(struct stack *s, struct conn *c, enum conn_state from)
 {
 	switch ((enum conn_state)c->state) {
@@ -150,7 +150,8 @@ void timers_state(struct stack *s, struct conn *c, enum conn_state from)
 			timers_heard(s, c);
 		break;
 	case ST_FIN_WAIT_2:
-		timer_set(s, c, T_WAIT, s->now + s->cfg.linger_fin_wait_2);
+		if (!(c->flags & CF_HELD))
+			timer_set(s, c, T_WAIT, s->now + s->cfg.linger_fin_wait_2);
 		break;
 	case ST_TIME_WAIT:
 		for (unsigned t = 0; t < T_COUNT; t++)

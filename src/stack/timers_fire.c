@@ -183,8 +183,6 @@ static void wait(struct stack *s, struct conn *c)
 		conn_end(s, c, 0, "2 MSL");
 	else if (c->state == ST_FIN_WAIT_2 && !(c->flags & CF_HELD))
 		conn_end(s, c, 0, "FIN-WAIT-2: nobody holds it");
-	else if (c->state == ST_FIN_WAIT_2)
-		timer_set(s, c, T_WAIT, s->now + s->cfg.linger_fin_wait_2);
 }
 
 static void fire(struct stack *s, struct conn *c, enum conn_timer t)
