@@ -1,34 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* engine_metrics - what the engine counts, over HTTP. */
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
-
 #include "app/clock.h"
 #include "app/engine_inside.h"
 #include "app/metrics.h"
 #include "app/metrics_text.h"
+#include "app/process_memory.h"
 
 #define TAG_METRICS (LOOP_TAGS - 2) /* in front of the control socket's */
 #define FLOWS_AGE SUT_MS(1000) /* connections are counted no more often, whoever asks */
 
 _Static_assert(TAG_METRICS >= PORTS_MAX, "tags of ports come first");
-
-/* Pages of the process: all, and those in memory. */
-static void read_memory(struct metrics *m)
-{
-	FILE *f = fopen("/proc/self/statm", "re");
-	unsigned long long all = 0, resident = 0;
-	long page = sysconf(_SC_PAGESIZE);
-
-	if (!f)
-		return;
-	if (fscanf(f, "%llu %llu", &all, &resident) == 2) {
-		m->virtual_bytes = all * (unsigned long long)page;
-		m->resident_bytes = resident * (unsigned long long)page;
-	}
-	fclose(f);
-}
 
 static void write_metrics(void *ctx, FILE *f)
 {
@@ -46,7 +27,7 @@ static void write_metrics(void *ctx, FILE *f)
 		e->flows_due = e->now + FLOWS_AGE;
 	}
 	engine_gather(e, ports, &m.report);
-	read_memory(&m);
+	process_memory(&m.resident_bytes, &m.virtual_bytes);
 	metrics_text(&m, f);
 }
 

@@ -73,6 +73,9 @@ void flow_text_line(const struct flow_row *r, char ret_s[FLOW_TEXT_MAX])
 		add(&t, " vlan %" PRIu32, outer);
 	if (inner != 0xfff)
 		add(&t, " %" PRIu32, inner);
+	if (r->measured)
+		add(&t, " cwnd %" PRIu32 " srtt %" PRIu32 "us retrans %" PRIu32, r->cwnd,
+		    r->srtt_us, r->retransmitted);
 	while (t.len && t.s[t.len - 1] == ' ')
 		t.s[--t.len] = 0;
 }
@@ -102,6 +105,10 @@ void flow_text_json(const struct flow_row *r, char ret_s[FLOW_TEXT_MAX])
 		    r->clock[FAR]);
 	add(&t,
 	    ",\"held_bytes\":%" PRIu64 ",\"age_ms\":%" PRIu64 ",\"bytes_near\":%" PRIu32
-	    ",\"bytes_far\":%" PRIu32 "}",
+	    ",\"bytes_far\":%" PRIu32,
 	    r->held_bytes, (uint64_t)(r->age_ns / 1000000u), r->bytes[NEAR], r->bytes[FAR]);
+	if (r->measured)
+		add(&t, ",\"cwnd\":%" PRIu32 ",\"srtt_us\":%" PRIu32 ",\"retransmitted\":%" PRIu32,
+		    r->cwnd, r->srtt_us, r->retransmitted);
+	add(&t, "}");
 }

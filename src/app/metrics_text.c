@@ -105,6 +105,16 @@ static void ports(const struct report *r, FILE *f)
 	}
 }
 
+static void stack(const struct report *r, FILE *f)
+{
+	char name[100];
+
+	for (unsigned i = 0; i < r->stack_rows; i++) {
+		snprintf(name, sizeof name, "suture_stack_%s_total", r->stack[i].name);
+		one(name, "counter", r->stack[i].text, r->stack[i].value, f);
+	}
+}
+
 static void flows(const struct metrics_flows *flows, FILE *f)
 {
 	if (!flows->known)
@@ -134,6 +144,7 @@ void metrics_text(const struct metrics *m, FILE *f)
 	reasons("suture_passed_total", "packets that were passed on untouched, by reason",
 		m->report.counters->passed, f);
 	ports(&m->report, f);
+	stack(&m->report, f);
 	flows(m->flows, f);
 	one("suture_role_memory_bytes", "gauge", "address space of the role's tables",
 	    m->role_bytes, f);

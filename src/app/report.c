@@ -55,6 +55,10 @@ void report_text(const struct report *r, FILE *f)
 				r->counters->event[i], event_text((enum event)i));
 	text_reasons("dropped", r->counters->dropped, f);
 	text_reasons("passed", r->counters->passed, f);
+	for (unsigned i = 0; i < r->stack_rows; i++)
+		if (r->stack[i].value)
+			fprintf(f, "  stack   %-22s %12" PRIu64 "  %s\n", r->stack[i].name,
+				r->stack[i].value, r->stack[i].text);
 	for (unsigned i = 0; i < r->port_count; i++)
 		text_port(&r->ports[i], f);
 }
@@ -121,6 +125,17 @@ static void json_reasons(const char *what, const uint64_t *n, FILE *f)
 	fputc('}', f);
 }
 
+static void json_stack(const struct report *r, FILE *f)
+{
+	const char *sep = "";
+
+	fputs(",\"stack\":{", f);
+	for (unsigned i = 0; i < r->stack_rows; i++)
+		if (r->stack[i].value)
+			json_number(r->stack[i].name, r->stack[i].value, &sep, f);
+	fputc('}', f);
+}
+
 static void json_port(const struct report_port *p, FILE *f)
 {
 	struct stat_row rows[PORT_ROWS];
@@ -149,6 +164,8 @@ void report_json(const struct report *r, FILE *f)
 	fputc('}', f);
 	json_reasons("dropped", r->counters->dropped, f);
 	json_reasons("passed", r->counters->passed, f);
+	if (r->stack_rows)
+		json_stack(r, f);
 	fputs(",\"ports\":{", f);
 	for (unsigned i = 0; i < r->port_count; i++) {
 		fputs(i ? "," : "", f);

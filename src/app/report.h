@@ -15,17 +15,25 @@ struct report_port {
 	struct port_stats stats;
 };
 
+/* A counter of something that only some have. */
+struct report_row {
+	const char *name, *text;
+	uint64_t value;
+};
+
 struct report {
 	const struct role_ops *ops;
 	const struct counters *counters;
 	const struct report_port *ports;
 	unsigned port_count;
+	const struct report_row *stack; /* of a TCP of our own */
+	unsigned stack_rows; /* 0: there is none */
 };
 
 /* Lines of name, number, meaning. */
 void report_text(const struct report *r, FILE *f);
 
-/* {"role":...,"events":{},"dropped":{},"passed":{},"ports":{}} and a newline. */
+/* {"role":...,"events":{},"dropped":{},"passed":{},"stack":{},"ports":{}} (stack where there is one) and a newline. */
 void report_json(const struct report *r, FILE *f);
 
 /* Writes s as a JSON string with its quotes; a byte that is no UTF-8 becomes U+FFFD. */

@@ -28,5 +28,9 @@ struct flow_row {
 		[SUT_SIDES]; /* of each side's stream that were seen, modulo 2^32, from the numbers */
 	sut_time
 		age_ns; /* since the connection, or its present state where a role keeps no more, was entered */
+	bool measured; /* a TCP of our own: the next three are known */
+	uint32_t cwnd; /* bytes */
+	uint32_t srtt_us; /* 0: not measured yet */
+	uint32_t retransmitted; /* segments */
 };
 #endif
