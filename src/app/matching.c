@@ -143,6 +143,24 @@ static bool same_payload(const struct sight *a, const struct sight *b)
 	return a->len == b->len && (!(a->marks & b->marks & SIGHT_HASHED) || a->hash == b->hash);
 }
 
+/* Has something gone out, or will it, that is at the place of i? */
+static bool goes_out(struct pairing *p, const struct step *i)
+{
+	enum sut_side sender = (enum sut_side)i->sender;
+	const struct sight *a = &i->s[step_in(i)];
+	uint32_t seq = pairing_near(p, step_in(i), sender, a->seq);
+
+	for (size_t k = 0; k < p->n; k++) {
+		const struct step *e = matching_at(p, k);
+		const struct sight *b = &e->s[step_out(e)];
+
+		if (!e->dead && !step_came_in(e) && e->sender == i->sender && a->len == b->len &&
+		    pairing_near(p, step_out(e), sender, b->seq) == seq)
+			return true;
+	}
+	return false;
+}
+
 /* 3. The same thing at another place: only soon after it came in, and only if all else agrees. */
 struct step *match_damaged(struct pairing *p, const struct step *e)
 {
@@ -159,7 +177,8 @@ struct step *match_damaged(struct pairing *p, const struct step *e)
 		if (b->icmp != ICMP_OTHER)
 			return i;
 		score = likeness(p, i, e);
-		if (score >= ACK_ALIKE + TS_ALIKE && (a->ipid == b->ipid) && (b->len || a->ipid))
+		if (score >= ACK_ALIKE + TS_ALIKE && (a->ipid == b->ipid) && (b->len || a->ipid) &&
+		    (!b->len || !goes_out(p, i)))
 			return i;
 	}
 	return NULL;

@@ -239,7 +239,7 @@ void words_fold(struct words *w, const struct fold *f)
 		words_add(w, ", %" PRIu64 " duplicate ACK%s", f->dup_acks,
 			  f->dup_acks == 1 ? "" : "s");
 	words_add(w, ", ");
-	words_time(w, f->to - f->from);
+	words_time(w, f->to > f->from ? f->to - f->from : 0);
 }
 
 void words_remark(struct words *w, const struct ladder *l, const struct move *m, bool absolute)

@@ -19,6 +19,12 @@ static enum sut_side other(enum sut_side s)
 	return s == NEAR ? FAR : NEAR;
 }
 
+/* A capture's times may go back. */
+static sut_time since(sut_time then, sut_time now)
+{
+	return now > then ? now - then : 0;
+}
+
 static bool before(uint32_t a, uint32_t b)
 {
 	return (int32_t)(a - b) < 0;
@@ -147,7 +153,7 @@ static bool fills(struct reading_way *w, const struct sight *s, struct notes *n)
 		if (!any)
 			say_range(n, NOTE_FILLS, before(h.from, from) ? from : h.from,
 				  before(to, h.to) ? to : h.to);
-		if (s->at - h.since < OVERTAKEN)
+		if (since(h.since, s->at) < OVERTAKEN)
 			say(n, NOTE_LATE);
 		any = true;
 		fill(w, i, from, to);
@@ -185,7 +191,7 @@ static void read_syn(struct reading_way *w, const struct sight *s, struct notes 
 {
 	if (w->syn && w->base == s->seq) {
 		say(n, s->flags & TCP_ACK ? NOTE_SYNACK_AGAIN : NOTE_SYN_AGAIN);
-		n->after = s->at - w->syn_at;
+		n->after = since(w->syn_at, s->at);
 	} else if (!w->seen) {
 		w->seen = w->syn = true;
 		w->base = s->seq;

@@ -297,6 +297,20 @@ static void bytes_of_nobody(void **state)
 	ladder_close(l);
 }
 
+/* A capture missed one of several that are alike: the next one is not that one, out of place. */
+static void missed_alike(void **state)
+{
+	struct ladder *l = open_ladder(&all);
+
+	(void)state;
+	handshake(l);
+	one(l, FAR, NEAR, sight(30, A | P, 101, 10, 501));
+	both(l, NEAR, sight(30, A | P, 111, 10, 501));
+	assert_int_equal(finish(l, 5)->fate, FATE_PASSED);
+	assert_int_equal(ladder_faults(l), 0);
+	ladder_close(l);
+}
+
 /* Older than the captures: the shift is what most pairs have. */
 static void mid_stream(void **state)
 {
@@ -425,6 +439,7 @@ int main(void)
 		cmocka_unit_test(pieces),
 		cmocka_unit_test(lost_and_sent_again),
 		cmocka_unit_test(bytes_of_nobody),
+		cmocka_unit_test(missed_alike),
 		cmocka_unit_test(mid_stream),
 		cmocka_unit_test(out_before_in),
 		cmocka_unit_test(folding),

@@ -43,6 +43,8 @@ static void syn_again(void **state)
 	n = add(&r, NEAR, sight(1020, S, 100, 0, 0));
 	assert_int_equal(n.set, BIT(NOTE_SYN_AGAIN));
 	assert_true(n.after == SUT_MS(1020));
+	/* the capture's time goes back */
+	assert_int_equal(add(&r, NEAR, sight(900, S, 100, 0, 0)).after, 0);
 	add(&r, FAR, sight(1021, S | A, 500, 0, 101));
 	assert_int_equal(add(&r, FAR, sight(1500, S | A, 500, 0, 101)).set, BIT(NOTE_SYNACK_AGAIN));
 }
