@@ -56,6 +56,9 @@ static const char *explain(int err)
 		return "nobody listens there: the suture that made it has ended";
 	case EAGAIN:
 		return "too many wait there already: try again";
+	case EPIPE:
+	case ECONNRESET:
+		return "the suture that listened there has ended";
 	case EPROTOTYPE:
 	case ENOTSOCK:
 		return "that is no control socket";
@@ -104,7 +107,7 @@ static int send_line(struct control_client *c, const char *text, long long until
 		if (n >= 0)
 			sent += (int)n;
 		else if (errno != EAGAIN && errno != EINTR)
-			return fail(c, strerror(errno));
+			return fail(c, explain(errno));
 		else if (!wait_for(c, POLLOUT, until))
 			return fail(c, "no answer within 5 s");
 	}
@@ -118,7 +121,7 @@ static int read_more(struct control_client *c, long long until)
 	if (n > 0)
 		c->len += (size_t)n;
 	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
-		return fail(c, n == 0 ? "the answer broke off" : strerror(errno));
+		return fail(c, n == 0 ? "the answer broke off" : explain(errno));
 	else if (!wait_for(c, POLLIN, until))
 		return fail(c, "no answer within 5 s");
 	return 0;

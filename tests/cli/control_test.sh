@@ -114,6 +114,18 @@ done
 wait "$pid" 2>/dev/null
 pids=
 check 'socket removed, whoever hurries' test ! -e "$dir/c"
+# Who looks on is told that it has died.
+start "$dir/log" $rewrite --control "$dir/c"
+"$suture" top --json --interval 100ms --control "$dir/c" >"$dir/top" 2>"$dir/top.err" &
+top=$!
+until [ -s "$dir/top" ] || ! kill -0 "$top" 2>/dev/null; do
+	sleep 0.05
+done
+stop KILL
+rm -f "$dir/p" "$dir/s"
+wait "$top"
+check 'top ends with 1' test $? -eq 1
+check 'top says why' grep -q 'top: .*/c: \(the suture that listened there has ended\|the answer broke off\)' "$dir/top.err"
 start "$dir/log" $rewrite --control "$dir/c"
 stop KILL
 expect 1 err "$dir/c: nobody listens" "$suture" replica failover --control "$dir/c"
