@@ -68,6 +68,7 @@
 	X(ioctl,           "devices: is it up, its MTU; offloads put back at the end") \
 	X(close,           "everything that ends") \
 	X(openat,          "the journal's next file, the time zone") \
+	X(openat2,         "files that HTTP serves") \
 	X(open,            "the journal's next file, the time zone") \
 	X(newfstatat,      "the journal's next file") \
 	X(fstat,           "standard output") \
