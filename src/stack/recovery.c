@@ -213,7 +213,7 @@ void recovery_ack(struct stack *s, struct conn *c, const struct seg *g, uint32_t
 	recovery_undo(s, c, &d);
 	repaired = tlp_ack(c, &d, duplicate);
 	lost = find_losses(s, c, &d, duplicate);
-	if ((c->flags & CF_ECN) && (g->flags & (TCP_ECE | TCP_SYN)) == TCP_ECE)
+	if ((c->flags & CF_ECN) && (g->flags & TCP_ECE) && !d.syn) /* in a SYN-ACK it means something else */
 		recovery_ecn(s, c, &d);
 	state_after(s, c, &d, lost);
 	if (repaired && r->state < REC_RECOVERY) { /* RFC 8985, 7.4.2: a loss all the same */
