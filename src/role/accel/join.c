@@ -203,6 +203,8 @@ static void server_synack(struct near *n, const struct passing *in)
 	} else {
 		learn_answer(n, in, &o);
 		if (!joinable(c, &o)) {
+			if (c->promised & ~o.present & OPT_TS)
+				server_of(n, in->flow)->no_ts_until = n->now + n->cfg.learn_time;
 			reset_answer(n, in->flow, in->v->ack);
 			break_promise(n, in->flow, "the server's options cannot be joined");
 			return;

@@ -42,6 +42,8 @@ struct server {
 	sut_time speaks_until; /* it speaks first: its SYNs are not kept back */
 	sut_time black_until; /* data in SYN got no answer */
 	sut_time takes_until; /* takes_data counts until then */
+	/* it broke a promise of timestamps: not promised until then (whoever answers for it, not all have them) */
+	sut_time no_ts_until;
 	sut_time rtt; /* SYN to SYN-ACK; 0: not known */
 	sut_time used_at;
 	sut_time kept_at; /* a record of it was kept in the journal then; 0: never */

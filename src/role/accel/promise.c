@@ -227,6 +227,8 @@ static void choose_promise(const struct near *n, const struct server *s, const s
 
 	if (known(n, s, asked)) {
 		c->promised = (uint16_t)((asked & s->has) | (s->has & OPT_MSS));
+		if (s->no_ts_until > n->now)
+			c->promised &= (uint16_t)~OPT_TS;
 		c->promised_mss = s->mss;
 		c->promised_scale = s->wscale;
 		c->promised_window = s->window < early ? s->window : early;
