@@ -79,6 +79,8 @@ static size_t feed_segment(struct feed *f, const uint8_t *d, size_t size, unsign
 	if (size < 8)
 		return size;
 	f->now += (sut_time)d[6] * d[6] * 20000;
+	if (d[6] == 255 && f->now > SUT_MS(3000))
+		f->now -= SUT_MS(3000); /* a capture's times may go back */
 	key = key_of(d[0] >> 2 & 1, sender);
 	s.at = f->now;
 	s.flags = d[1];
