@@ -78,6 +78,10 @@
 	X(WIRE_LOSS,       "wire-loss",         "lost on purpose, at random") \
 	X(WIRE_NTH,        "wire-nth",          "lost on purpose, by its number") \
 	X(WIRE_QUEUE,      "wire-queue",        "the modelled queue is full") \
+	/* stack */ \
+	X(NOT_OURS,        "not-ours",          "to an address that is not the stack's") \
+	X(BROADCAST,       "broadcast",         "to a broadcast or multicast address: no TCP answers") \
+	X(BAD_SOURCE,      "bad-source",        "from an address that no other host has") \
 	/* link */ \
 	X(TOO_LONG,        "too-long",          "frame longer than suture can carry")
 

@@ -234,8 +234,8 @@ struct conn {
 	uint32_t next_wait; /* in the listener's queue */
 	uint32_t next_starved, prev_starved; /* cells.c: index + 1 */
 	uint32_t challenge_left; /* of this interval: RFC 5961's limit for each connection */
-	uint32_t challenge_until; /* ms */
-	uint32_t answer_at; /* ms: unacceptable segments without data are answered again then (reply.c) */
+	uint32_t challenge_since; /* ms */
+	uint32_t answer_at; /* ms: when an unacceptable segment without data was answered last (reply.c) */
 	uint8_t answers; /* doublings of that interval; 0 when an acceptable one comes */
 	uint16_t ip_id;
 	uint16_t icmp_mtu; /* what was announced and is waited for (RFC 4821) */
@@ -290,7 +290,7 @@ struct stack {
 	uint32_t dirty_first, dirty_last, ready_first, ready_last;
 	uint32_t rst_left, ack_left,
 		icmp_left; /* answers to strangers that this interval has left */
-	uint32_t limits_until; /* ms */
+	uint32_t limits_since; /* ms */
 	uint32_t port_salt;
 	uint32_t starved_first,
 		starved_last; /* cells.c: index + 1 of who waits for cells; 0: none */

@@ -150,7 +150,9 @@ unsigned negotiate_write(const struct stack *s, const struct conn *c, bool synac
 		*at++ = 3;
 		*at++ = synack ? c->rcv_wscale : scale_offered(c);
 	}
-	if (!synack && fastopen_tried(s, c))
+	if (synack)
+		at += listen_cookie_write(s, c, at, 40 - (unsigned)(at - ret_opt));
+	else if (fastopen_tried(s, c))
 		at = put_fastopen(s, c, at, 40 - (unsigned)(at - ret_opt));
 	return (unsigned)(at - ret_opt + 3) / 4 * 4;
 }

@@ -14,7 +14,7 @@ struct seg {
 	const struct view *v;
 	struct tcp_options opt;
 	uint32_t seq, ack; /* host order */
-	uint32_t len; /* sequence space: payload, SYN, FIN */
+	uint32_t len; /* sequence space as it came: payload, SYN, FIN */
 	uint32_t data_off, data_len; /* what is left of the payload: offset in it, bytes */
 	uint32_t wnd; /* scaled (a SYN's: not) */
 	uint16_t urg;
@@ -95,11 +95,13 @@ uint32_t negotiate_fastopen(const struct stack *s, const struct conn *c);
 
 /* --- input.c: SEGMENT ARRIVES (RFC 9293, 3.10.7), a function for each numbered step */
 void input_segment(struct stack *s, struct conn *c, struct seg *g);
+/* Does this SYN open a connection anew whose quad is in TIME-WAIT (RFC 6191)? */
+bool input_reopens(const struct conn *c, const struct seg *g);
 
 /* --- reply.c: segments without a connection's state */
 
 /* A RST for a segment to nobody (3.10.7.1): rate-limited; none for a RST. */
-void reply_reset(struct stack *s, const struct conn_quad *q, const struct seg *g);
+void reply_rst(struct stack *s, const struct conn_quad *q, const struct seg *g);
 /* A RST of a connection: seq = snd_nxt, with ACK. */
 void reply_abort(struct stack *s, struct conn *c);
 /* RFC 5961: an ACK of what we expect, limited for each connection and in all. */
