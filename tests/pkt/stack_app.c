@@ -55,6 +55,7 @@ static const char *errno_name(int err)
 		{ EOPNOTSUPP, "EOPNOTSUPP" },
 		{ ENOPROTOOPT, "ENOPROTOOPT" },
 		{ EPROTO, "EPROTO" },
+		{ EACCES, "EACCES" },
 	};
 	static char other[16];
 
