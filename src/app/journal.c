@@ -19,6 +19,7 @@
  */
 #include "app/journal.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -357,6 +358,7 @@ static int take_over(struct journal *j, bool salvage, char *ret_err, size_t err_
 	if (err)
 		return complain(ret_err, err_size, err, j->path,
 				err == -EINVAL ? "it is no regular file" : strerror(-err));
+	assert(all);
 	if (is_zero(all, len)) { /* none was written, or not to the disk */
 		free(all);
 		err = ftruncate(j->file.fd, 0) < 0 ? -errno : begin(j, &j->file);

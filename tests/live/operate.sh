@@ -100,7 +100,7 @@ not_reloaded() {
 too_long() {
 	lab_in box ip link set $BOX_S mtu 1000
 	for _ in 1 2; do
-		lab_in client ping -q -c 3 -i 0.2 -W 1 -s 1300 -M do $SERVER4 >/dev/null
+		lab_in client ping -q -c 3 -i 0.2 -W 1 -s 1300 -M 'do' $SERVER4 >/dev/null
 		sleep 1.5
 	done
 	lab_in box ip link set $BOX_S mtu 1500
