@@ -167,8 +167,9 @@ void drop(struct near *n, enum reason why);
 void leave_alone(struct near *n, const struct passing *in, enum reason why);
 
 /* owe.c */
-unsigned cookie_option(struct near *n, uint32_t f, uint8_t ret_opt[20]);
-/* Puts an option behind those of a SYN, before their padding: their new length, a multiple of 4; 0 if there is no room. */
+/* The options of a SYN with data: their length. */
+uint8_t syn_data_options(struct near *n, const struct cold *c, uint8_t ret_opt[40]);
+/* Puts an option behind those of a SYN, in place of their padding: their new length, a multiple of 4; 0 if there is no room, and they are as long as they were. */
 unsigned options_add(uint8_t opt[40], unsigned len, const uint8_t *more, unsigned more_len);
 
 /* flow.c */

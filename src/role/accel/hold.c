@@ -80,12 +80,12 @@ static uint32_t made_mss(const struct cold *c)
 static bool fits_syn(struct near *n, uint32_t f)
 {
 	const struct cold *c = &n->cold[f];
-	uint8_t opt[20];
-	unsigned options = c->syn_options_len + cookie_option(n, f, opt);
+	uint8_t opt[40];
+	unsigned options = syn_data_options(n, c, opt);
 	const struct cell *cell = store_cell_const(n->store, c->hold.first);
 
 	return c->hold.cells == 1 && cell->len > 0 && cell->seq.v == c->isn.v + 1 &&
-	       cell->len + (options + 3) / 4 * 4 <= made_mss(c);
+	       cell->len + options <= made_mss(c);
 }
 
 static void data_came(struct near *n, uint32_t f)

@@ -79,7 +79,7 @@ static bool pay_promise(struct near *n, struct cold *c)
 }
 
 /* The option that makes a server take data in the SYN: its length, 0 where the client has no cookie. */
-unsigned cookie_option(struct near *n, uint32_t f, uint8_t ret_opt[20])
+static unsigned cookie_option(struct near *n, uint32_t f, uint8_t ret_opt[20])
 {
 	const struct cookie *k =
 		n->cfg.fastopen_cookies ? cookies_find(n->cookies, &rec_of(n, f, NEAR)->key, n->now)
@@ -107,12 +107,33 @@ static unsigned options_end(const uint8_t *opt, unsigned len)
 	return len;
 }
 
+/* Takes out all padding: the options' new length. */
+static unsigned options_pack(uint8_t opt[40], unsigned len)
+{
+	struct tcp_option o;
+	unsigned to = 0;
+	size_t at = 0;
+
+	while (tcp_option_next(opt, len, &at, &o)) {
+		if (o.kind == TCPOPT_EOL || o.kind == TCPOPT_NOP)
+			continue;
+		memmove(opt + to, opt + o.off, o.len);
+		to += o.len;
+	}
+	return to;
+}
+
 unsigned options_add(uint8_t opt[40], unsigned len, const uint8_t *more, unsigned more_len)
 {
 	unsigned end = options_end(opt, len);
 
 	if (end + more_len > 40)
+		end = options_pack(opt, end);
+	if (end + more_len > 40) {
+		/* as long as it was, in any case */
+		memset(opt + end, TCPOPT_NOP, len - end);
 		return 0;
+	}
 	memcpy(opt + end, more, more_len);
 	for (end += more_len; end % 4; end++)
 		opt[end] = TCPOPT_NOP;
@@ -120,7 +141,7 @@ unsigned options_add(uint8_t opt[40], unsigned len, const uint8_t *more, unsigne
 }
 
 /* The SYN's options with the cookie behind them, if there is one, and room for it. */
-static uint8_t syn_data_options(struct near *n, const struct cold *c, uint8_t ret_opt[40])
+uint8_t syn_data_options(struct near *n, const struct cold *c, uint8_t ret_opt[40])
 {
 	uint8_t cookie[20];
 	unsigned len = cookie_option(n, (uint32_t)(c - n->cold), cookie), all = 0;
