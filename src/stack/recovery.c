@@ -161,16 +161,19 @@ static void syn_acked(struct stack *s, struct conn *c, const struct delivery *d)
 	c->max_acked = 0; /* a SYN's size says nothing */
 }
 
-static void state_after(struct stack *s, struct conn *c, const struct delivery *d, bool lost)
+/* true: a recovery has ended with this ACK. */
+static bool state_after(struct stack *s, struct conn *c, const struct delivery *d, bool lost)
 {
 	struct recovery *r = &c->rec;
+	bool over = r->state >= REC_RECOVERY && !before(d->ack, r->point) && d->acked != 0;
 
-	if (r->state >= REC_RECOVERY && !before(d->ack, r->point) && d->acked != 0)
+	if (over)
 		recovery_exit(c);
 	if (lost)
 		recovery_enter(s, c, d);
 	if (r->state < REC_RECOVERY)
 		r->state = r->sacked > 0 ? REC_DISORDER : REC_OPEN;
+	return over;
 }
 
 static void window_after(struct stack *s, struct conn *c, const struct delivery *d, bool lost)
@@ -185,16 +188,18 @@ static void window_after(struct stack *s, struct conn *c, const struct delivery 
 	if (r->state == REC_RECOVERY) {
 		if (d->bytes > 0 || lost)
 			recovery_prr(c, d);
-	} else if (d->bytes > 0 && !d->syn) {
-		cc_ops_of(cc)->acked(cc, d->bytes, r->limited || r->state == REC_LOSS, c->rtt.srtt,
-				     s->now);
+	} else if (r->state == REC_LOSS) {
+		cc_ops_of(cc)->acked(cc, d->bytes, true, c->rtt.srtt, s->now);
+	} else if (d->acked > 0 &&
+		   !d->syn) { /* RFC 3042, 2: what is only SACKed does not make it grow */
+		cc_ops_of(cc)->acked(cc, d->acked, r->limited, c->rtt.srtt, s->now);
 	}
 }
 
 void recovery_ack(struct stack *s, struct conn *c, const struct seg *g, uint32_t acked)
 {
 	struct recovery *r = &c->rec;
-	bool duplicate = is_duplicate(c, g, acked), lost, repaired;
+	bool duplicate = is_duplicate(c, g, acked), lost, repaired, over;
 	struct delivery d = {
 		.ack = c->snd_una + acked,
 		.acked = acked,
@@ -213,14 +218,16 @@ void recovery_ack(struct stack *s, struct conn *c, const struct seg *g, uint32_t
 	recovery_undo(s, c, &d);
 	repaired = tlp_ack(c, &d, duplicate);
 	lost = find_losses(s, c, &d, duplicate);
-	if ((c->flags & CF_ECN) && (g->flags & TCP_ECE) && !d.syn) /* in a SYN-ACK it means something else */
+	if ((c->flags & CF_ECN) && (g->flags & TCP_ECE) &&
+	    !d.syn) /* in a SYN-ACK it means something else */
 		recovery_ecn(s, c, &d);
-	state_after(s, c, &d, lost);
+	over = state_after(s, c, &d, lost);
 	if (repaired && r->state < REC_RECOVERY) { /* RFC 8985, 7.4.2: a loss all the same */
 		recovery_enter(s, c, &d);
 		recovery_exit(c);
 	}
-	window_after(s, c, &d, lost);
+	if (!over) /* what it acknowledges was accounted for during the recovery */
+		window_after(s, c, &d, lost);
 	if (d.sacked && acked == 0)
 		tlp_schedule(s, c);
 }

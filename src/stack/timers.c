@@ -93,7 +93,7 @@ void timers_window(struct stack *s, struct conn *c)
 {
 	if (!output_pending(c))
 		return;
-	if (c->snd_una + c->snd_wnd != c->snd_nxt) {
+	if (after(c->snd_una + c->snd_wnd, c->snd_nxt)) {
 		c->probes = 0;
 		timer_off(s, c, T_PERSIST); /* the flush arms it again if it is still to be */
 	}

@@ -32,9 +32,11 @@ static bool beyond_r2(const struct stack *s, const struct conn *c)
 {
 	sut_time spent = s->now - c->rtx_first;
 
+	if (c->user_timeout_ms != 0) /* RFC 5482; T_USER is more exact, if the option was set in time */
+		return spent >= SUT_MS(c->user_timeout_ms);
 	if (c->state == ST_SYN_SENT || c->state == ST_SYN_RECEIVED)
-		return c->user_timeout_ms == 0 && spent >= R2_SYN;
-	return c->user_timeout_ms == 0 && c->rtx_count >= R2 && spent >= R2_LEAST;
+		return spent >= R2_SYN;
+	return c->rtx_count >= R2 && spent >= R2_LEAST;
 }
 
 /*
