@@ -238,7 +238,7 @@ static void listener_end(struct stack *s, struct listener *l)
 {
 	uint32_t self = (uint32_t)(l - listener_at(s, 0));
 
-	for (uint32_t i = 0; i < s->cfg.max_conns && (l->waiting > 0 || l->half_open > 0); i++) {
+	for (uint32_t i = 0; i < s->fresh_conn && (l->waiting > 0 || l->half_open > 0); i++) {
 		struct conn *c = conn_at(s, i);
 
 		if (c->gen % 2 == 0 || c->parent != self || (c->flags & CF_HELD))

@@ -471,11 +471,11 @@ static void absorb(struct stack *s, struct conn *c)
 	}
 }
 
-/* Takes [at, end) of g, which begins at rcv_nxt. */
-static void insert_in_order(struct stack *s, struct conn *c, const struct seg *g, uint32_t end)
+/* Takes what of g lies between rcv_nxt and end. told: there was a duplicate in it before that. */
+static void insert_in_order(struct stack *s, struct conn *c, const struct seg *g, uint32_t end,
+			    bool told)
 {
 	struct recvq *q = &c->recvq;
-	bool told = false;
 
 	while (before(c->rcv_nxt, end)) {
 		uint32_t stop = end, from;
@@ -514,19 +514,21 @@ uint32_t recvq_insert(struct stack *s, struct conn *c, const struct seg *g)
 {
 	struct recvq *q = &c->recvq;
 	uint32_t at = data_seq(g), end = at + g->data_len, old = c->rcv_nxt;
+	/* What of g was old may have been cut off, and told, before. */
+	bool below = before(at, old), cut = g->data_off > 0 && q->dsack && q->dsack_right == at;
 
 	if (g->flags & TCP_FIN)
 		note_fin(s, c, end);
 	if (q->fin_known && after(end, q->fin_seq))
 		end = q->fin_seq; /* nothing comes behind a FIN */
-	if (before(at, c->rcv_nxt)) {
+	if (below) {
 		recvq_duplicate(c, at, before(end, c->rcv_nxt) ? end : c->rcv_nxt);
 		at = c->rcv_nxt;
 	}
 	if (!before(at, end))
 		return 0;
 	if (at == c->rcv_nxt)
-		insert_in_order(s, c, g, end);
+		insert_in_order(s, c, g, end, below || cut);
 	else
 		ofo_insert(s, c, g, at, end);
 	c->bytes_in += c->rcv_nxt - old;
@@ -620,6 +622,9 @@ uint32_t recvq_window(const struct stack *s, const struct conn *c)
 		memory += STORE_CELL_BYTES - cell_at(s, q->last)->len;
 	if (wnd > memory)
 		wnd = memory;
+	/* No more than the field can say. */
+	if (wnd > 0xffffu << c->rcv_wscale)
+		wnd = 0xffffu << c->rcv_wscale;
 	/* SHLD-14: what was offered is not taken back. */
 	if (before(c->rcv_nxt + wnd, c->rcv_adv))
 		wnd = c->rcv_adv - c->rcv_nxt;

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include "frame.h"
+#include "queues.h"
+
+static uint64_t rng = 3;
+
+static uint32_t rnd(uint32_t below)
+{
+	return frame_random(&rng) % below;
+}
+
+/* Writes n bytes of the stream from place `at` on: how many were taken. */
+static uint32_t put(struct queues *q, uint32_t at, uint32_t n)
+{
+	static uint8_t buf[200000];
+
+	assert_true(n <= sizeof buf);
+	for (uint32_t i = 0; i < n; i++)
+		buf[i] = queues_byte(at + i);
+	return sendq_write(q->s, q->c, buf, n);
+}
+
+/* The bytes [pos, pos + n) of the queue, whose front is place `front`. */
+static void expect(struct queues *q, uint32_t front, uint32_t pos, uint32_t n)
+{
+	struct stack_slice slice[STACK_SLICES];
+	uint32_t bytes = 0, at = 0;
+	unsigned k = sendq_slices(q->s, q->c, pos, n, slice, STACK_SLICES, &bytes);
+
+	assert_int_equal(bytes, n);
+	for (unsigned i = 0; i < k; i++) {
+		assert_true(slice[i].len > 0);
+		for (uint32_t j = 0; j < slice[i].len; j++, at++)
+			assert_int_equal(slice[i].bytes[j], queues_byte(front + pos + at));
+	}
+	assert_int_equal(at, n);
+}
+
+/* Writes, segments in order, retransmissions and ACKs, as they come. */
+static void random_use(void **state)
+{
+	struct queues q;
+	uint32_t front = 0, written = 0, next = 0;
+
+	(void)state;
+	queues_new(&q, 256);
+	for (unsigned i = 0; i < 30000; i++) {
+		uint32_t n = 1 + rnd(3000);
+
+		switch (rnd(4)) {
+		case 0:
+			written += put(&q, written, n);
+			break;
+		case 1: /* the next segment */
+			n = n < written - next ? n : written - next;
+			expect(&q, front, next - front, n);
+			next += n;
+			break;
+		case 2: /* one again, anywhere */
+			if (next > front) {
+				uint32_t pos = rnd(next - front);
+
+				n = n < next - front - pos ? n : next - front - pos;
+				expect(&q, front, pos, n);
+			}
+			break;
+		case 3:
+			n = next > front ? rnd(next - front + 1) : 0;
+			sendq_ack(q.s, q.c, n);
+			front += n;
+			break;
+		}
+		assert_int_equal(q.c->sendq.bytes, written - front);
+	}
+	assert_true(front > 1000000);
+	sendq_ack(q.s, q.c, written - front);
+	assert_int_equal(q.c->sendq.first, STORE_NONE);
+	assert_int_equal(store_free_cells(stack_store(q.s)), 256);
+	queues_free(&q);
+}
+
+static void bounds(void **state)
+{
+	struct stack_slice slice[4];
+	struct queues q;
+	uint32_t bytes = 7;
+
+	(void)state;
+	queues_new(&q, 256);
+	q.c->sndbuf = 10000;
+	assert_int_equal(sendq_room(q.s, q.c), 10000);
+	assert_int_equal(put(&q, 0, 12000), 10000);
+	assert_int_equal(sendq_room(q.s, q.c), 0);
+	assert_int_equal(put(&q, 0, 1), 0);
+	/* fewer slices than it takes */
+	assert_int_equal(sendq_slices(q.s, q.c, 100, 5000, slice, 2, &bytes), 2);
+	assert_int_equal(bytes, 2 * STORE_CELL_BYTES - 100);
+	/* more than there is, and nothing */
+	assert_int_equal(sendq_slices(q.s, q.c, 9999, 100, slice, 4, &bytes), 1);
+	assert_int_equal(bytes, 1);
+	assert_int_equal(sendq_slices(q.s, q.c, 10000, 1, slice, 4, &bytes), 0);
+	assert_int_equal(bytes, 0);
+	assert_int_equal(sendq_slices(q.s, q.c, 0, 0, slice, 4, &bytes), 0);
+	q.c->sndbuf = 5000; /* smaller than what is in it */
+	assert_int_equal(sendq_room(q.s, q.c), 0);
+	sendq_ack(q.s, q.c, 99999); /* no more than there is */
+	assert_int_equal(q.c->sendq.bytes, 0);
+	sendq_clear(q.s, q.c);
+	assert_int_equal(store_free_cells(stack_store(q.s)), 256);
+	queues_free(&q);
+}
+
+/* An eighth of the memory is for the other direction; who waits is told, in order of asking. */
+static void memory_is_shared(void **state)
+{
+	struct queues q;
+	struct conn *other;
+
+	(void)state;
+	queues_new(&q, 16);
+	other = conn_at(q.s, 1);
+	q.c->sndbuf = other->sndbuf = 1 << 20;
+	assert_int_equal(sendq_room(q.s, q.c), 14 * STORE_CELL_BYTES);
+	assert_int_equal(put(&q, 0, 50000), 14 * STORE_CELL_BYTES);
+	assert_int_equal(sendq_room(q.s, other), 0);
+	assert_int_equal(cells_take_out(q.s), STORE_NONE);
+	cells_wait(q.s, other);
+	cells_wait(q.s, q.c);
+	cells_wait(q.s, other);
+	sendq_ack(q.s, q.c, STORE_CELL_BYTES - 1);
+	assert_true(other->flags & CF_STARVED);
+	sendq_ack(q.s, q.c, 1);
+	assert_false(other->flags & CF_STARVED);
+	assert_true(other->events & CONN_WRITABLE);
+	assert_true(q.c->flags & CF_STARVED);
+	cells_wait(q.s, other);
+	sendq_clear(q.s, q.c); /* leaves the list, and wakes the other one */
+	assert_false(q.c->flags & CF_STARVED);
+	assert_int_equal(q.s->starved_first, 0);
+	assert_int_equal(q.s->starved_last, 0);
+	assert_int_equal(store_free_cells(stack_store(q.s)), 16);
+	queues_free(&q);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(random_use),
+		cmocka_unit_test(bounds),
+		cmocka_unit_test(memory_is_shared),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
