@@ -42,6 +42,7 @@ direction() {
 			top = "core";  may("base proto core")
 			top = "stack"; may("base proto core stack")
 			top = "role";  may("base proto core stack")
+			top = "lib";   may("base proto core stack lib")
 			top = "port";  may("base proto port")
 			top = "app";   may("base proto core stack role port app")
 			top = "cli";   may("base proto core stack role port app cli")
@@ -120,7 +121,7 @@ state() {
 alone() {
 	find "$src" -name '*.h' | sort | while read -r h; do
 		case ${h#"$src"/} in
-		port/* | app/* | cli/*) flags=-D_GNU_SOURCE ;;
+		lib/* | port/* | app/* | cli/*) flags="-D_GNU_SOURCE -I$src/../include" ;;
 		*) flags= ;;
 		esac
 		for cc in gcc clang; do
