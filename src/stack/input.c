@@ -392,12 +392,15 @@ static void step6_urg(struct stack *s, struct conn *c, const struct seg *g)
 }
 
 /* The length of one segment of the peer's: of a super-packet's pieces. */
-static void note_size(struct conn *c, const struct seg *g)
+static void note_size(const struct stack *s, struct conn *c, const struct seg *g)
 {
+	uint32_t most = s->cfg.mtu - (c->ip == 4 ? 40 : 60);
 	uint32_t n = g->p->off.gso_type != GSO_NONE && g->p->off.gso_size < g->data_len
 			     ? g->p->off.gso_size
 			     : g->data_len;
 
+	if (n > most) /* a super-packet whose device does not say so */
+		n = most;
 	if (n > c->rcv_mss)
 		c->rcv_mss = n;
 }
@@ -415,7 +418,7 @@ static bool step7_text(struct stack *s, struct conn *c, const struct seg *g)
 		conn_end(s, c, ECONNRESET, "data after close");
 		return false;
 	}
-	note_size(c, g);
+	note_size(s, c, g);
 	n = recvq_insert(s, c, g);
 	if (n > 0 && c->recvq.unread > 0)
 		conn_tell(s, c, CONN_READABLE);

@@ -6,7 +6,7 @@
  *
  * A SYN for a listener becomes a connection in SYN-RECEIVED; when its handshake is finished it stands in the listener's queue until it
  * is accepted.  Three bounds: half-open connections in all (cfg.max_half_open) and of a listener (its backlog), and the queue
- * (its backlog).  A full queue puts handshakes off: SYNs and last ACKs are left alone, they come again.  Where it is the half-open
+ * (its backlog).  A full queue puts handshakes off: their last ACK is left alone, it comes again.  Where it is the half-open
  * ones that are too many, nothing is remembered of a SYN any more: the SYN-ACK carries what has to be known in its numbers (a cookie),
  * and the ACK brings it back.  So a flood costs no memory, and no connection that is open suffers from it.
  *
@@ -134,7 +134,7 @@ static void fastopen(struct stack *s, struct listener *l, struct conn *c, struct
 		c->flags |= CF_TFO_COOKIE;
 		return;
 	}
-	if (g->data_len == 0)
+	if (g->data_len == 0 || l->waiting >= l->backlog)
 		return;
 	stack_bump(s, STACK_TFO_IN);
 	c->flags |= CF_TFO;
@@ -337,12 +337,11 @@ static void listen_syn(struct stack *s, struct listener *l, const struct conn_qu
 {
 	struct conn *c;
 
-	if (l->waiting >= l->backlog) {
-		stack_bump(s, STACK_ACCEPT_FULL);
-		return;
-	}
 	if (too_many(s, l)) {
-		cookie_send(s, q, g);
+		if (l->waiting < l->backlog)
+			cookie_send(s, q, g);
+		else
+			stack_bump(s, STACK_ACCEPT_FULL);
 		return;
 	}
 	c = half_open(s, l, q, isn_for(s, q, g));

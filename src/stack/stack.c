@@ -375,7 +375,7 @@ void stack_expire(struct stack *s, sut_time now)
 
 sut_time stack_deadline(const struct stack *s)
 {
-	return s->dirty_first != CONN_NONE ? s->now : wheel_deadline(stack_wheel(s));
+	return wheel_deadline(stack_wheel(s));
 }
 
 /* --- the rest */
