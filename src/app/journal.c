@@ -352,8 +352,11 @@ static int take_over(struct journal *j, bool salvage, char *ret_err, size_t err_
 	size_t len = 0, head;
 	int err;
 
-	if (flock(j->file.fd, LOCK_EX | LOCK_NB) < 0)
-		return complain(ret_err, err_size, -EBUSY, j->path, "another suture uses it");
+	if (flock(j->file.fd, LOCK_EX | LOCK_NB) < 0) {
+		err = errno == EWOULDBLOCK ? -EBUSY : -errno;
+		return complain(ret_err, err_size, err, j->path,
+				err == -EBUSY ? "another suture uses it" : strerror(-err));
+	}
 	err = read_all(j, &all, &len);
 	if (err)
 		return complain(ret_err, err_size, err, j->path,
@@ -383,6 +386,17 @@ static int take_over(struct journal *j, bool salvage, char *ret_err, size_t err_
 	return 0;
 }
 
+/* The second file lies beside the file itself, also where a link leads to it: the link stays one. */
+static void name_next(struct journal *j)
+{
+	char *real = realpath(j->path, NULL);
+
+	if (real && strlen(real) < sizeof j->path)
+		memcpy(j->path, real, strlen(real) + 1);
+	free(real);
+	snprintf(j->next, sizeof j->next, "%s.new", j->path);
+}
+
 int journal_open(const char *path, const struct role_ops *ops, bool salvage, uint8_t secret[16],
 		 struct journal **ret_j, char *ret_err, size_t err_size)
 {
@@ -399,14 +413,15 @@ int journal_open(const char *path, const struct role_ops *ops, bool salvage, uin
 			       "this cannot be the name of a file");
 		goto out;
 	}
-	snprintf(j->next, sizeof j->next, "%s.new", j->path);
 	j->file.fd = open(path, O_RDWR | O_CLOEXEC);
 	if (j->file.fd < 0 && errno == ENOENT)
 		j->file.fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (j->file.fd >= 0)
-		err = take_over(j, salvage, ret_err, err_size);
-	else
+	if (j->file.fd < 0) {
 		err = complain(ret_err, err_size, -errno, path, strerror(errno));
+		goto out;
+	}
+	name_next(j);
+	err = take_over(j, salvage, ret_err, err_size);
 out:
 	if (err) {
 		journal_close(j);

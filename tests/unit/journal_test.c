@@ -485,6 +485,34 @@ static void what_was_lost_is_made_up_for(void **state)
 	(void)same_again(s, s + 1);
 }
 
+/* The file lies elsewhere, and a link leads to it: it stays there, and so does the link. */
+static void link_stays_a_link(void **state)
+{
+	struct numbers *s = *state;
+	uint8_t secret[16] = { 0 };
+	char elsewhere[80];
+	struct journal *j;
+	struct stat st;
+	sut_time t = SUT_MS(1000);
+	bool rewritten = false;
+
+	snprintf(elsewhere, sizeof elsewhere, "%s-elsewhere", path);
+	assert_int_equal(symlink(elsewhere, path), 0);
+	j = open_it(secret);
+	for (uint32_t i = 0; i < 100000 && !rewritten; i++) {
+		tell(j, s, i % 10, !s->there[i % 10]);
+		assert_true(journal_flush(j, t));
+		while (journal_turn(j, s, t, t))
+			rewritten = true;
+	}
+	assert_true(rewritten);
+	journal_close(j);
+	assert_int_equal(lstat(path, &st), 0);
+	assert_true(S_ISLNK(st.st_mode));
+	(void)same_again(s, s + 1);
+	unlink(elsewhere);
+}
+
 /* FILE.new is another's journal: the file is not rewritten, which is said once; the other's stays as it is. */
 static void rewriting_destroys_nothing(void **state)
 {
@@ -537,6 +565,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_waits_keeps_its_time, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_was_lost_is_made_up_for, setup, teardown),
 		cmocka_unit_test_setup_teardown(rewriting_destroys_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(link_stays_a_link, setup, teardown),
 	};
 
 	signal(SIGXFSZ, SIG_IGN);
