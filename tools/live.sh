@@ -23,10 +23,11 @@
 #   restarts    killed 3 times, merge strict wrap               killed 10 times, ended 10 times; hold, merge, gso, strict wrap
 #   tags        802.1Q in 802.1ad, merge strict wrap            seven kinds of tags; hold, merge, gso, strict wrap
 #   journal     hold gso wrap                                 + merge, strict
+#   serve       our own TCP, offloads and none                + IPv6 without
 #
 # Each test prints "ok NAME", "not ok NAME # why", "skip NAME # why".  These go to the file that $RESULTS names; failures are shown.
 set -u
-tests="basic options refused drops loss capture sackbreak doctor flood cookie operate journal programs paths traps restarts tags"
+tests="basic options refused drops loss capture sackbreak doctor flood cookie operate journal programs paths traps restarts tags serve"
 
 build=$1
 shift

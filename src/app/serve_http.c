@@ -183,6 +183,11 @@ static void answer_status(struct serve *s, struct http_conn *h, const struct htt
 	}
 }
 
+static bool is_directory(const char *path)
+{
+	return path[strlen(path) - 1] == '/';
+}
+
 /* What is known of a file, for conditions. */
 struct validators {
 	char tag[TAG_MAX], date[HTTP_DATE_MAX];
@@ -245,7 +250,8 @@ static void answer_file(struct serve *s, struct http_conn *h, const struct http_
 		add(h, "Content-Range: bytes */%" PRIu64 "\r\n", size);
 	if (status == 200 || status == 206)
 		add(h, "Content-Type: %s\r\nContent-Length: %" PRIu64 "\r\n",
-		    http_type_of(head->path), last - first + 1);
+		    http_type_of(is_directory(head->path) ? "x.html" : head->path),
+		    last - first + 1);
 	else if (status == 416)
 		add(h, "Content-Length: 0\r\n");
 	add(h, "\r\n");

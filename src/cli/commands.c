@@ -22,6 +22,9 @@ const struct command commands[] = {
 	{ "replica mirror", cmd_replica_mirror, "pass frames on, and copy them to a third port" },
 	{ "replica rewrite", cmd_replica_rewrite, "translate a secondary's numbers into the primary's" },
 #endif
+#ifdef HAVE_SERVE
+	{ "serve",      cmd_serve,      "serve TCP connections by our own TCP, at a TUN device" },
+#endif
 	{ "stats",      cmd_stats,      "print the counters of a running suture" },
 	{ "top",        cmd_top,        "show what a running suture does, anew every second" },
 #ifdef HAVE_WIRE
@@ -37,6 +40,9 @@ const char *const command_sections[] = {
 #endif
 #ifdef HAVE_REPLICA_REWRITE
 	"replica-compare", "replica-mirror", "replica-rewrite",
+#endif
+#ifdef HAVE_SERVE
+	"serve",
 #endif
 #ifdef HAVE_WIRE
 	"wire",

@@ -154,6 +154,7 @@ done <"$dir/commands"
 	list_rows SUT_REASONS "$top/src/base/reason.h" | grep -v '^none: '
 	list_rows SUT_EVENTS "$top/src/base/counters.h"
 	list_rows PORT_STATS "$top/src/port/port.h"
+	list_rows STACK_COUNTERS "$top/src/stack/stack.h"
 } >"$dir/lists"
 page_rows "$man"/suture.1 "$man"/suture-*.[1-8] >"$dir/rows"
 verdict 'counters and reasons' "$(differences "$dir/lists" "$dir/rows" 'the sources' doc/man)"

@@ -1,0 +1,258 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# "suture serve" before this kernel's clients: curl, wget, nc, wrk, ping; with offloads and without, IPv4 and IPv6.
+# shellcheck source=lab/lab.sh
+. "$(dirname "$0")/../../lab/lab.sh"
+
+PEER=${PEER:-build/tests/live/peer}
+LIVE=${LIVE:-core}
+OURS4=192.0.2.2 OURS6=2001:db8::2 HOST4=192.0.2.1
+FAILED=0 WHERE=''
+
+# check NAME CMD ...: runs it; says how it went.
+check() {
+	name=$1
+	shift
+	if "$@" >"$LAB/check.out" 2>&1 && lab_alive serve; then
+		echo "ok $WHERE$name"
+		return 0
+	fi
+	echo "not ok $WHERE$name"
+	tail -n 20 "$LAB/check.out"
+	lab_alive serve || tail -n 20 "$LAB/serve.out"
+	FAILED=1
+}
+
+# The laboratory's client alone: the device is in it.
+up() {
+	[ "$(id -u)" = 0 ] || lab_fail "needs root for network namespaces"
+	LAB=$(mktemp -d) LAB_MORE=
+	trap lab_down EXIT
+	trap 'exit 130' HUP INT TERM
+	chmod 755 "$LAB"
+	lab_ns client
+	mkdir -p "$LAB/www/dir"
+	echo secret >"$LAB/secret"
+	ln -s ../secret "$LAB/www/link"
+	ln -s index.html "$LAB/www/inside"
+	mkfifo "$LAB/www/pipe"
+	: >"$LAB/www/empty"
+	seq 2000 >"$LAB/www/index.html"
+	echo directory >"$LAB/www/dir/index.html"
+	head -c 104857600 /dev/urandom >"$LAB/www/big"
+}
+
+# serve ARG ...: in the client's namespace; ready when it says so.
+serve() {
+	lab_start serve client "$SUTURE" serve --tun sut0 --addr $OURS4/24 --addr $OURS6/64 --port 80 http "$LAB/www" \
+		--port 7 echo --port 9 discard --port 19 chargen --port 2222 proxy 127.0.0.1:9001 \
+		--control "$LAB/ctl" --metrics 9100 --access-log "$LAB/access" --idle-time 2s --stats "$@"
+	lab_await serve 'ready: serve tun=sut0 80=http 7=echo' 10 || { FAILED=1; return 1; }
+}
+
+c() {
+	lab_in client "$@"
+}
+
+get() {
+	c curl -gsS -m 20 "$@"
+}
+
+# status EXPECTED CURL-ARG ...
+status() {
+	want=$1
+	shift
+	found=$(get -o "$LAB/body" -w '%{http_code}' "$@")
+	[ "$found" = "$want" ] || { echo "status $found, not $want"; return 1; }
+}
+
+pings() {
+	c ping -n -c 2 -i 0.2 -W 2 "$1" | grep ' 0% packet loss'
+}
+
+page() {
+	get -o "$LAB/got" "http://$1/" && cmp "$LAB/got" "$LAB/www/index.html"
+}
+
+# Twenty requests on one connection.
+kept() {
+	set -- "http://$OURS4/" "http://$OURS4/dir/" "http://$OURS4/inside" "http://$OURS4/none"
+	get -w '%{num_connects}\n' -o /dev/null "$1" -o /dev/null "$2" -o /dev/null "$3" -o /dev/null "$4" -o "$LAB/got" "$1" >"$LAB/connects" &&
+		[ "$(awk '{ n += $1 } END { print n }' "$LAB/connects")" = 1 ] && cmp "$LAB/got" "$LAB/www/index.html"
+}
+
+# Three requests in one packet: three answers, in order, and the end because the last asked for it.
+pipelined() {
+	printf 'GET /dir/ HTTP/1.1\r\nHost: a\r\n\r\nHEAD / HTTP/1.1\r\nHost: a\r\n\r\nGET /none HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n' |
+		c timeout 10 nc $OURS4 80 >"$LAB/got" || return 1
+	grep '^HTTP' "$LAB/got" | tr -d '\r' | cut -d' ' -f2 | tr '\n' ' ' | grep '^200 200 404 $' &&
+		grep -q '^directory$' "$LAB/got" && tail -n 1 "$LAB/got" | grep '^404 Not Found$'
+}
+
+ranges() {
+	get -r 100-299 -o "$LAB/got" "http://$OURS4/big" && head -c 300 "$LAB/www/big" | tail -c 200 | cmp - "$LAB/got" &&
+		get -r -10 -o "$LAB/got" "http://$OURS4/big" && tail -c 10 "$LAB/www/big" | cmp - "$LAB/got" &&
+		status 206 -r 0-0 "http://$OURS4/" && status 416 -r 104857600- "http://$OURS4/big" && status 200 -r 1-2,4-5 "http://$OURS4/" &&
+		status 416 -r 0- "http://$OURS4/empty" && status 200 -r 5-9 -H 'If-Range: "x"' "http://$OURS4/"
+}
+
+conditions() {
+	get -I "http://$OURS4/" | tr -d '\r' >"$LAB/head" || return 1
+	tag=$(sed -n 's/^ETag: //p' "$LAB/head")
+	date=$(sed -n 's/^Last-Modified: //p' "$LAB/head")
+	grep -q '^Content-Length: 8893$' "$LAB/head" && grep -q '^Content-Type: text/html' "$LAB/head" && [ -n "$tag" ] &&
+		status 304 -H "If-None-Match: \"x\", $tag" "http://$OURS4/" && status 200 -H 'If-None-Match: "x"' "http://$OURS4/" &&
+		status 304 -H "If-Modified-Since: $date" "http://$OURS4/" &&
+		status 200 -H 'If-Modified-Since: Sun Nov  6 08:49:37 1994' "http://$OURS4/" &&
+		status 206 -r 5-9 -H "If-Range: $tag" "http://$OURS4/"
+}
+
+# Nothing outside of the directory, and no mistake without its own answer.
+refuses() {
+	for path in /../secret /%2e%2e/secret /..%2fsecret /dir/../../secret /link; do
+		status 403 --path-as-is "http://$OURS4$path" && ! grep -q secret "$LAB/body" || { echo "$path"; return 1; }
+	done
+	status 403 "http://$OURS4/pipe" && status 404 "http://$OURS4/none" && status 404 "http://$OURS4/index.html/" &&
+		status 301 "http://$OURS4/dir" && status 200 -L "http://$OURS4/dir" && status 400 "http://$OURS4/%zz" &&
+		status 405 -X POST -d x "http://$OURS4/" && status 405 -T "$LAB/www/index.html" "http://$OURS4/" &&
+		status 501 -X BREW "http://$OURS4/" && status 414 "http://$OURS4/$(printf '%05000d' 0)" &&
+		status 431 -H "X: $(printf '%08200d' 0)" "http://$OURS4/" && status 200 "http://$OURS4/empty" &&
+		printf 'GET / HTTP/3.0\r\n\r\n' | c timeout 5 nc $OURS4 80 | grep '^HTTP/1.1 505'
+}
+
+# A head that never comes whole, and a client that takes nothing.
+times_out() {
+	{ printf 'GET /big?stuck HTTP/1.1\r\nHost: a\r\n\r\n'; sleep 4; } | c timeout 10 nc $OURS4 80 | sleep 4 &
+	stuck=$!
+	{ printf 'GET / HT'; sleep 3; } | c timeout 10 nc $OURS4 80 | tr -d '\r' >"$LAB/got"
+	grep '^HTTP/1.1 408' "$LAB/got" || return 1
+	wait $stuck
+	grep "GET /big?stuck HTTP/1.1. 200 [0-9]* " "$LAB/access" | grep -v " 104857600 "
+}
+
+down() {
+	get "http://$1/big" | cmp - "$LAB/www/big"
+}
+
+wgets() {
+	c wget -q -T 20 -t 1 -O "$LAB/got" "http://$OURS4/big" && cmp "$LAB/got" "$LAB/www/big"
+}
+
+# 100 MB there, and a half-close; the same back, and the end.
+echoes() {
+	c timeout 60 nc -N "$1" 7 <"$LAB/www/big" | cmp - "$LAB/www/big"
+}
+
+discards() {
+	c timeout 60 nc -N $OURS4 9 <"$LAB/www/big" || return 1
+	tail -n 5 "$LAB/access" | grep -q '"discard" - 104857600 '
+}
+
+# Three periods of the pattern; the client goes away in the middle.
+generates() {
+	c timeout 20 nc $OURS4 19 </dev/null | head -c 21090 >"$LAB/got"
+	[ "$(wc -c <"$LAB/got")" = 21090 ] && [ "$(head -c 7030 "$LAB/got" | cksum)" = "$(tail -c 7030 "$LAB/got" | cksum)" ] &&
+		head -n 1 "$LAB/got" | tr -d '\r' | grep '^ !"#.*fg$'
+}
+
+# Through the kernel's TCP to an echo of the kernel's TCP, with a half-close through both.
+proxies() {
+	c timeout 60 nc -N $OURS4 2222 <"$LAB/www/big" | cmp - "$LAB/www/big"
+}
+
+# Nobody listens behind it: the client is reset, as the kernel would.
+proxy_refused() {
+	lab_end echo
+	! get -m 5 "http://$OURS4:2222/"
+}
+
+many() {
+	c wrk -c 100 -t 2 -d 2s "http://$OURS4/dir/" >"$LAB/wrk" 2>&1 || { cat "$LAB/wrk"; return 1; }
+	cat "$LAB/wrk"
+	! grep -E 'Socket errors|Non-2xx' "$LAB/wrk" && awk '/requests in/ { exit !($1 > 1000) }' "$LAB/wrk"
+}
+
+lists() {
+	lab_start holder client timeout 30 nc -d $OURS4 7
+	sleep 0.3
+	"$SUTURE" flows --control "$LAB/ctl" >"$LAB/flows" && cat "$LAB/flows" &&
+		grep -E "^192\.0\.2\.1\.[0-9]+ +192\.0\.2\.2\.7 +echo +ESTABLISHED .* cwnd [1-9][0-9]* srtt [1-9][0-9]*us retrans 0$" "$LAB/flows" &&
+		"$SUTURE" flows --json --control "$LAB/ctl" | grep '"dport":7,"mode":"echo","state":"ESTABLISHED",.*"cwnd":[1-9]' &&
+		"$SUTURE" stats --control "$LAB/ctl" | grep '^  stack   opened_passive ' &&
+		"$SUTURE" stats --json --control "$LAB/ctl" | grep '^{"role":"serve",.*"stack":{"segments_in":[1-9].*"ports":{"tun":' &&
+		c curl -sS -m 5 http://127.0.0.1:9100/metrics >"$LAB/metrics" && grep '^suture_stack_opened_passive_total [1-9]' "$LAB/metrics" &&
+		grep '^suture_flows{state="ESTABLISHED"} [1-9]' "$LAB/metrics"
+}
+
+logs() {
+	grep -E "^192\.0\.2\.1 - - \[[0-9]+/[A-Z][a-z]+/[0-9]+:[0-9:]+ \+0000\] \"GET /big HTTP/1\.1\" 200 104857600 srtt=[0-9]+us retrans=[0-9]+$" "$LAB/access" &&
+		grep -E '^2001:db8::1 - - .* "GET / HTTP/1.1" 200 8893 ' "$LAB/access" && grep '"GET /none HTTP/1.1" 404 14 ' "$LAB/access"
+}
+
+# No new connection while it drains; the one that is there goes on.
+drains() {
+	"$SUTURE" drain --control "$LAB/ctl" && ! get -o /dev/null "http://$OURS4/" && lab_alive holder &&
+		"$SUTURE" drain --off --control "$LAB/ctl" && page $OURS4
+}
+
+# The kernel's side of each connection was content.
+no_errors() {
+	c cat /proc/net/snmp | awk '$1 == "Tcp:" { if (!n++) split($0, h); else for (i = 2; i <= NF; i++) if (h[i] == "InCsumErrors" && $i) exit 1 }' || return 1
+	! grep -E 'Sanitizer|runtime error' "$LAB/serve.out"
+}
+
+# One connection is left: it is given the drain time, then reset; exit status 0.
+ends() {
+	lab_alive holder || return 1
+	lab_end serve
+	lab_end holder
+	[ "$(cat "$LAB/serve.status")" = 0 ] && grep 'ends: takes no new connections' "$LAB/serve.out" &&
+		grep ' 1 connections are reset' "$LAB/serve.out" && ! c ip link show dev sut0 && [ ! -e "$LAB/ctl" ]
+}
+
+# The same with each kind of device.
+bulk() {
+	check 'ping' pings $OURS4
+	check 'ping, IPv6' pings $OURS6
+	check 'a page' page $OURS4
+	check 'a page, IPv6' page "[$OURS6]"
+	check '100 MB down' down $OURS4
+	check '100 MB echoed, half-close' echoes $OURS4
+	check '100 MB discarded' discards
+	check 'no errors' no_errors
+}
+
+up
+WHERE='serve: '
+serve --drain-time 300ms && {
+	bulk
+	check '100 MB down, IPv6' down "[$OURS6]"
+	check 'wget' wgets
+	check 'connections that stay' kept
+	check 'pipelined' pipelined
+	check 'ranges' ranges
+	check 'conditions' conditions
+	check 'what is refused' refuses
+	check 'chargen' generates
+	lab_start echo client "$PEER" echo 9001
+	lab_await echo ready 5
+	check 'proxy' proxies
+	check 'proxy to nobody' proxy_refused
+	! command -v wrk >/dev/null || check '100 clients' many
+	check 'a head that does not come' times_out
+	check 'flows, stats, metrics' lists
+	check 'access log' logs
+	check 'drain' drains
+	if ends >"$LAB/check.out" 2>&1; then echo "ok ${WHERE}the end"; else
+		echo "not ok ${WHERE}the end"
+		cat "$LAB/check.out"
+		tail -n 40 "$LAB/serve.out"
+		FAILED=1
+	fi
+}
+WHERE='serve, no offload: '
+serve --no-offload --drain-time 300ms && {
+	bulk
+	[ "$LIVE" != all ] || check '100 MB echoed, half-close, IPv6' echoes $OURS6
+}
+exit $FAILED
