@@ -61,7 +61,8 @@ static void measure(struct stack *s, struct conn *c, const struct delivery *d)
 		rtt_lowest(&c->rtt, d->rtt, now_ms(s));
 	if (d->acked == 0 || (before(d->ack, r->rtt_round) && c->rtt.backoff == 0))
 		return;
-	if (d->untouched) {
+	/* What filled a hole has let out what had waited behind it: the age of that is no RTT. */
+	if (d->untouched && !d->resent) {
 		us = (uint32_t)((s->now - d->oldest_at) / 1000);
 	} else if (d->has_ts && d->tsecr != 0) {
 		uint32_t ms = now_ms(s) - (d->tsecr - c->ts_off);

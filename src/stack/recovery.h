@@ -20,6 +20,7 @@ struct delivery {
 	bool has_ts;
 	bool sacked; /* something was SACKed for the first time */
 	bool retrans; /* it acknowledges what was sent again and had not been SACKed */
+	bool resent; /* it acknowledges what was sent more than once, SACKed before or not */
 	bool syn; /* it acknowledges our SYN */
 	bool syn_resent; /* which had been sent more than once */
 	bool syn_part; /* but not all the data that was in it */

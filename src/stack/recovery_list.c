@@ -222,6 +222,8 @@ static void note_acked(struct stack *s, struct conn *c, const struct sent *x, ui
 	}
 	if (size > c->max_acked)
 		c->max_acked = size;
+	if (x->times > 0)
+		d->resent = true;
 	if (x->flags & SENT_SACKED)
 		return;
 	d->bytes += n;
