@@ -15,6 +15,7 @@
 #include "core/make.h"
 #include "core/record.h"
 #include "proto/checksum.h"
+#include "proto/icmp.h"
 #include "role/accel/near.h"
 
 static const uint8_t client_addr[16] = { [10] = 0xff, 0xff, 192, 0, 2, 10 };
@@ -410,6 +411,27 @@ static void bad_settings_are_named(void **state)
 	assert_non_null(strstr(accel_near_config_error(&c), "max-flows"));
 }
 
+/* An error about what the server sent, in near numbers, reaches the server in its own. */
+static void check_maps_errors(struct bench *b, uint16_t port, uint32_t promise)
+{
+	struct make_tcp m = { .seq = promise + 1, .ack = 1001, .flags = TCP_ACK };
+	struct lane l = lane(false, port);
+	struct outbox quoted = { 0 };
+	struct icmp_error e;
+	struct view v;
+
+	assert_true(make_tcp(&quoted, 0, &l, &m));
+	assert_int_equal(view_parse(quoted.pkt[0], &v), R_NONE);
+	outbox_clear(&b->made);
+	assert_true(make_too_big(&b->made, ACCEL_CLIENT, quoted.pkt[0], &v, 1400));
+	give(b, ACCEL_CLIENT);
+	assert_int_equal(b->out.n, 1);
+	assert_int_equal(view_parse(b->out.pkt[0], &v), R_NONE);
+	assert_int_equal(icmp_error_read(b->out.pkt[0], &v, &e), R_NONE);
+	assert_int_equal(e.seq, 9001);
+	assert_true(csum_icmp_ok(b->out.pkt[0], &v));
+}
+
 /* Limits say so and change nothing; all else is in force at once, and what was joined goes on. */
 static void settings_change_while_it_runs(void **state)
 {
@@ -431,7 +453,14 @@ static void settings_change_while_it_runs(void **state)
 	assert_int_equal(accel_near_ops.configure(b->role, &c), 0);
 	send_one(b, ACCEL_CLIENT, 4002, &syn);
 	assert_int_equal(b->counters.passed[R_MODE_BYPASS], bypassed + 1);
+	check_maps_errors(b, 4000, promise);
 	check_translates(b, 4000, promise);
+	/* its ports may be used again, and are none of ours then */
+	send_one(b, ACCEL_CLIENT, 4000, &(const struct make_tcp){ .seq = 1001, .flags = TCP_RST });
+	send_one(b, ACCEL_CLIENT, 4000, &(const struct make_tcp){ .seq = 5000, .flags = TCP_SYN });
+	assert_int_equal(b->out.n, 1);
+	assert_int_equal(sent(b, 0, ACCEL_SERVER).seq, 5000);
+	assert_int_equal(b->counters.passed[R_MODE_BYPASS], bypassed + 2);
 }
 
 int main(void)

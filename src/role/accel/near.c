@@ -81,7 +81,9 @@ static void no_flow(struct near *n, struct passing *in, const struct flow_key *k
 {
 	const unsigned mask = TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN;
 
-	if (in->port == ACCEL_SERVER) {
+	if (n->cfg.mode == ACCEL_BYPASS) {
+		leave_alone(n, in, R_MODE_BYPASS);
+	} else if (in->port == ACCEL_SERVER) {
 		pass_on(n, in);
 	} else if ((in->v->flags & mask) == TCP_SYN) {
 		client_syn(n, in, k);
@@ -191,7 +193,7 @@ static void not_tcp(struct near *n, const struct passing *in)
 	if (in->v->fragment)
 		leave_alone(n, in, R_FRAGMENT);
 	else if (in->v->ip && (in->v->proto == IP_ICMP || in->v->proto == IP_ICMP6) &&
-		 n->cfg.mode != ACCEL_BYPASS)
+		 (n->cfg.mode != ACCEL_BYPASS || flows_count(n->flows)))
 		pass_icmp(n, in);
 	else
 		leave_alone(n, in, R_NOT_TCP);
@@ -242,10 +244,7 @@ static void one(struct near *n, const struct burst *in, struct looked_up *l, uns
 	if (unlikely(l->generation != flows_generation(n->flows)))
 		rec = flows_find_one(n->flows, &l->key[i]);
 	if (rec == FLOW_NONE) {
-		if (n->cfg.mode == ACCEL_BYPASS)
-			leave_alone(n, &pass, R_MODE_BYPASS);
-		else
-			no_flow(n, &pass, &l->key[i]);
+		no_flow(n, &pass, &l->key[i]);
 		return;
 	}
 	pass.flow = flow_of(rec);

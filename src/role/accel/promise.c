@@ -354,7 +354,7 @@ static void refused(struct near *n, const struct passing *in, const struct flow_
 void client_syn(struct near *n, struct passing *in, const struct flow_key *k)
 {
 	struct tcp_options o;
-	enum reason why = refusal(n, in, k, &o);
+	enum reason why = n->cfg.mode == ACCEL_BYPASS ? R_MODE_BYPASS : refusal(n, in, k, &o);
 
 	if (why) {
 		refused(n, in, k, &o, why);
