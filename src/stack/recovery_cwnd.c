@@ -100,8 +100,9 @@ void recovery_prr(struct conn *c, const struct delivery *d)
 		if (send > ssthresh - pipe)
 			send = ssthresh - pipe;
 	}
-	if (r->prr_out == 0 && send < c->mss)
-		send = c->mss; /* the fast retransmission itself */
+	/* The fast retransmission itself, and (RFC 6582, 3.2) the one that a partial ACK asks for. */
+	if ((r->prr_out == 0 || (!(c->flags & CF_SACK) && d->acked != 0)) && send < c->mss)
+		send = c->mss;
 	c->cc.cwnd = pipe + send;
 	if (c->cc.cwnd < c->mss)
 		c->cc.cwnd = c->mss;
