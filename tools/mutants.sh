@@ -117,7 +117,7 @@ wanted "$@" <"$tmp/all" >"$tmp/list"
 
 # One copy is built, the others are copies of that: ninja goes by times, which cp -a keeps.
 mkdir "$tmp/copy0"
-git ls-files -z --cached --others --exclude-standard -- meson.build meson_options.txt src tests bench contrib lab doc |
+git ls-files -z --cached --others --exclude-standard -- meson.build meson_options.txt include src tests bench contrib examples lab doc |
 	xargs -0 sh -c 'for f; do [ ! -f "$f" ] || cp --parents -p "$f" "$0"; done' "$tmp/copy0"
 cd "$tmp/copy0" || exit 1
 CC=${CC:-gcc} meson setup build -Doptimization=0 -Ddebug=false -Dwerror=false >setup.log 2>&1 ||
