@@ -179,7 +179,8 @@ int emit_gathered(struct stack *s, struct conn *c, const struct conn_quad *q,
 	(void)put_tcp(out.head + l4, q, o);
 	out.head_len = l4 + tcp_len;
 	put_checksum(s, q, out.head + l4, tcp_len, &out);
-	if (c != NULL && o->len > c->mss) {
+	/* Before the peer's SYN there is no mss. */
+	if (c != NULL && !(o->flags & TCP_SYN) && o->len > c->mss) {
 		assert(s->cfg.offload & STACK_OFFLOAD_TSO);
 		out.off.gso_type = emit_is_v4(q->laddr) ? GSO_TCP4 : GSO_TCP6;
 		out.off.gso_size = (uint16_t)c->mss;
