@@ -142,12 +142,12 @@ static unsigned read_path(struct http_text t, char ret_path[HTTP_PATH_MAX])
 	return 0;
 }
 
-/* Leaves of "http://HOST/PATH?QUERY" the path. */
+/* Leaves of a target with scheme, host and query the path. */
 static struct http_text path_of(struct http_text t)
 {
 	const char *query;
 
-	if (t.n >= 7 && strncasecmp(t.s, "http://", 7) == 0) {
+	if (t.n >= 7 && strncasecmp(t.s, "http:", 5) == 0 && t.s[5] == '/' && t.s[6] == '/') {
 		const char *slash = memchr(t.s + 7, '/', t.n - 7);
 
 		if (!slash)

@@ -28,7 +28,7 @@ struct http_head {
 	enum http_method method;
 	bool keep; /* the connection goes on behind the answer */
 	struct http_text line; /* the first one, without its end; for logs */
-	struct http_text target; /* as it came, without "http://HOST" and query */
+	struct http_text target; /* as it came, without scheme, host and query */
 	struct http_text range, if_range, if_modified_since, if_none_match;
 	char path[HTTP_PATH_MAX]; /* decoded; begins with '/', holds no zero byte */
 };

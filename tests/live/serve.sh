@@ -6,7 +6,7 @@
 
 PEER=${PEER:-build/tests/live/peer}
 LIVE=${LIVE:-core}
-OURS4=192.0.2.2 OURS6=2001:db8::2 HOST4=192.0.2.1
+OURS4=192.0.2.2 OURS6=2001:db8::2
 FAILED=0 WHERE=''
 
 # check NAME CMD ...: runs it; says how it went.
@@ -122,6 +122,7 @@ refuses() {
 
 # A head that never comes whole, and a client that takes nothing.
 times_out() {
+	# shellcheck disable=SC2216
 	{ printf 'GET /big?stuck HTTP/1.1\r\nHost: a\r\n\r\n'; sleep 4; } | c timeout 10 nc $OURS4 80 | sleep 4 &
 	stuck=$!
 	{ printf 'GET / HT'; sleep 3; } | c timeout 10 nc $OURS4 80 | tr -d '\r' >"$LAB/got"
