@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SUT_SIM_STACK_PLAN_H
+#define SUT_SIM_STACK_PLAN_H
+/* stack_plan - what a seed means for two hosts with our own TCP: links, hosts, connections, troubles; and how to make it simpler. */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/link.h"
+#include "role/accel/near.h"
+#include "role/wire/wire.h"
+#include "scenario.h"
+#include "stack/stack.h"
+
+#define STACK_CONNS 8
+#define STACK_SPELLS 4
+
+/* One end of a connection, as its application behaves. */
+struct app_plan {
+	uint32_t out_len; /* bytes to send */
+	uint32_t write_chunk, read_chunk; /* at most so many a call */
+	sut_time write_gap, read_gap; /* after each call; 0: none */
+	uint32_t wait_for; /* bytes to be read before the first is written */
+	bool early_close; /* FIN right behind the last byte; else when the other's FIN was read */
+	uint32_t abort_after; /* bytes read or written; UINT32_MAX: never */
+	bool nodelay, cork, quickack, keepalive;
+};
+
+struct stack_conn_plan {
+	struct app_plan app[2]; /* client, server */
+	sut_time start;
+	uint8_t ip; /* 4 or 6 */
+	uint32_t content;
+};
+
+/* A time in which a link is another one. */
+struct spell {
+	sut_time from, until;
+	uint8_t link;
+	bool blackout; /* all is lost; else: */
+	sut_time delay; /* this much more */
+};
+
+struct stack_plan {
+	uint64_t seed;
+	const struct sim_role *role;
+	struct link_config link[LINKS]; /* client to box, box to client, box to server, server to box */
+	uint32_t corrupt_ppm; /* frames with a bit turned */
+	unsigned spells;
+	struct spell spell[STACK_SPELLS];
+	struct stack_config host[2];
+	unsigned conns;
+	struct stack_conn_plan conn[STACK_CONNS];
+	union {
+		struct accel_near_config near;
+		struct wire_config wire;
+	} config;
+};
+
+void stack_plan_draw(uint64_t seed, const struct sim_role *role, struct stack_plan *ret_p);
+
+/*
+ * Makes the plan simpler in its step-th way (0 on): false where there are no more ways; *ret_changed says whether this one changes
+ * anything.
+ */
+bool stack_plan_simplify(struct stack_plan *p, unsigned step, bool *ret_changed);
+
+/* Can a connection of this plan fail without anybody's fault: time-outs in long blackouts, aborts? */
+bool stack_plan_harsh(const struct stack_plan *p);
+
+void stack_plan_print(const struct stack_plan *p);
+#endif
