@@ -18,7 +18,7 @@ build() {
 	shift
 	"$@" -std=c17 -w -fno-strict-overflow -I"$root/src" -o "$dir/$name" \
 		"$root"/src/base/*.c "$root"/src/proto/*.c "$root"/src/core/*.c \
-		"$root"/src/role/accel/*.c "$root"/src/role/replica/*.c "$root"/src/role/wire/*.c "$root"/tests/sim/*.c
+		"$root"/src/role/accel/*.c "$root"/src/role/replica/*.c "$root"/src/stack/*.c "$root"/src/role/wire/*.c "$root"/tests/sim/*.c
 }
 
 n=0

@@ -2,12 +2,13 @@
 /*
  * suture-sim - simulated connections through a role, a scenario per seed.
  *
- *	suture-sim [--seeds A-B] [--role NAME] [--share I/N] [--fates] [-q] [-v]
+ *	suture-sim [--seeds A-B] [--role NAME] [--share I/N] [--fates] [--shrink] [-q] [-v]
  *
  * Prints "seed N hash H" for each seed (-q: a summary only).  Every fourth seed is run again with
  * bursts split into single packets, which must give the same hash.  A seed that breaks an
  * invariant is run again with a trace; -v traces all.  --fates looks only at what becomes of the
- * connections of pairs, not at how: what a broken translation costs.  Exit codes: 0 all held, 1 not, 2 bad usage.
+ * connections of pairs, not at how: what a broken translation costs.  --shrink makes the first broken seed
+ * of a world with our own TCP as simple as it still breaks, and traces that.  Exit codes: 0 all held, 1 not, 2 bad usage.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #include "replica_world.h"
+#include "stack_world.h"
 #include "world.h"
 
 struct args {
@@ -23,6 +25,7 @@ struct args {
 	unsigned share, shares; /* this process's part: seeds that leave the remainder share */
 	const struct sim_role *role;
 	bool quiet, verbose;
+	bool shrink; /* the first broken seed is made simple */
 	bool fates; /* of pairs' connections: nothing else counts */
 	bool traced; /* one broken seed is enough to read */
 };
@@ -31,6 +34,7 @@ struct totals {
 	uint64_t seeds, frames, failed;
 	uint64_t hash; /* of all hashes, in order */
 	struct world_fates fates;
+	struct stack_fates stack;
 	struct counters counters;
 };
 
@@ -53,6 +57,8 @@ static bool parse(int argc, char **argv, struct args *ret_a)
 			a.quiet = true;
 		} else if (!strcmp(argv[i], "-v")) {
 			a.verbose = true;
+		} else if (!strcmp(argv[i], "--shrink")) {
+			a.shrink = true;
 		} else if (!strcmp(argv[i], "--fates")) {
 			a.fates = true;
 		} else if (!strcmp(argv[i], "--seeds")) {
@@ -85,7 +91,14 @@ static void run_world(const struct args *a, uint64_t seed, const struct world_op
 	static struct pair_plan p;
 	static struct scenario s;
 
-	if (a->role->pair) {
+	if (a->role->stack) {
+		static struct stack_plan hosts;
+
+		stack_plan_draw(seed, a->role, &hosts);
+		if (o->trace)
+			stack_plan_print(&hosts);
+		stack_world_run(&hosts, o, ret_r, &ret_r->stack);
+	} else if (a->role->pair) {
 		pair_plan_draw(seed, a->role->compare, &p);
 		if (o->trace)
 			pair_plan_print(&p);
@@ -98,6 +111,33 @@ static void run_world(const struct args *a, uint64_t seed, const struct world_op
 	}
 }
 
+/* Makes the plan of a seed that breaks as simple as it still breaks, and prints its run. */
+static void shrink(const struct args *a, uint64_t seed)
+{
+	const struct world_options quiet = { 0 }, loud = { .trace = true };
+	static struct stack_plan best, next;
+	struct world_result r;
+	bool changed, progress = true;
+
+	stack_plan_draw(seed, a->role, &best);
+	while (progress) {
+		progress = false;
+		next = best;
+		for (unsigned i = 0; stack_plan_simplify(&next, i, &changed); i++, next = best) {
+			if (!changed)
+				continue;
+			stack_world_run(&next, &quiet, &r, &r.stack);
+			if (r.broken[0]) {
+				best = next;
+				progress = true;
+			}
+		}
+	}
+	printf("--- seed %" PRIu64 ", as simple as it still breaks\n", seed);
+	stack_plan_print(&best);
+	stack_world_run(&best, &loud, &r, &r.stack);
+}
+
 /* Prints the whole run, of the first broken seed only. */
 static void trace(const struct args *a, uint64_t seed, bool split)
 {
@@ -106,6 +146,10 @@ static void trace(const struct args *a, uint64_t seed, bool split)
 
 	if (a->traced)
 		return;
+	if (a->shrink && a->role->stack) {
+		shrink(a, seed);
+		return;
+	}
 	printf("--- %s\n", split ? "split bursts" : "whole bursts");
 	run_world(a, seed, &o, &r);
 	fflush(stdout);
@@ -119,7 +163,7 @@ static void run_seed(struct args *a, uint64_t seed, struct world_result *ret_r)
 	struct world_result split = { 0 };
 
 	run_world(a, seed, &whole, ret_r);
-	if (!ret_r->broken[0] && seed % 4 == 0) {
+	if (!ret_r->broken[0] && seed % 4 == 0 && (!a->role->stack || a->role->ops)) {
 		run_world(a, seed, &parts, &split);
 		if (split.broken[0] || split.hash != ret_r->hash)
 			snprintf(ret_r->broken, sizeof ret_r->broken,
@@ -150,6 +194,12 @@ static void add_fates(struct world_fates *t, const struct world_fates *f)
 static void add(struct totals *t, const struct world_result *r)
 {
 	t->seeds++;
+	t->stack.conns += r->stack.conns;
+	t->stack.done += r->stack.done;
+	t->stack.failed += r->stack.failed;
+	t->stack.bytes += r->stack.bytes;
+	for (unsigned i = 0; i < STACK_COUNTER_COUNT; i++)
+		t->stack.count[i] += r->stack.count[i];
 	t->frames += r->frames;
 	t->failed += r->broken[0] != '\0';
 	add_fates(&t->fates, &r->fates);
@@ -178,6 +228,14 @@ static void summary(const struct totals *t)
 {
 	printf("seeds %" PRIu64 " frames %" PRIu64 " failed %" PRIu64 " hash %016" PRIx64 "\n",
 	       t->seeds, t->frames, t->failed, t->hash);
+	if (t->stack.conns) {
+		printf("  connections %" PRIu64 ", ended in order %" PRIu64 ", otherwise %" PRIu64
+		       ", payload %" PRIu64 "\n",
+		       t->stack.conns, t->stack.done, t->stack.failed, t->stack.bytes);
+		for (unsigned i = 0; i < STACK_COUNTER_COUNT; i++)
+			printf("  %s %" PRIu64 "\n", stack_counter_label((enum stack_counter)i),
+			       t->stack.count[i]);
+	}
 	if (t->fates.failovers)
 		fates(&t->fates);
 	for (unsigned i = 0; i < SUT_EVENT_COUNT; i++)
@@ -208,7 +266,7 @@ int main(int argc, char **argv)
 
 	if (!parse(argc, argv, &a)) {
 		fprintf(stderr, "usage: suture-sim [--seeds A-B] [--role NAME] [--share I/N] "
-				"[--fates] [-q] [-v]\n");
+				"[--fates] [--shrink] [-q] [-v]\n");
 		return 2;
 	}
 	progress = a.quiet && isatty(STDERR_FILENO);

@@ -7,11 +7,16 @@
 #include "rng.h"
 
 const struct sim_role sim_roles[] = {
-	{ "accel-near", &accel_near_ops, true, accel_near_held, accel_near_pending, false, false },
-	{ "wire", &wire_ops, false, NULL, NULL, false, false },
-	{ "replica", NULL, false, NULL, NULL, true, true },
-	{ "replica-direct", NULL, false, NULL, NULL, true, false },
-	{ NULL, NULL, false, NULL, NULL, false, false },
+	{ "accel-near", &accel_near_ops, true, accel_near_held, accel_near_pending, false, false,
+	  false },
+	{ "wire", &wire_ops, false, NULL, NULL, false, false, false },
+	{ "replica", NULL, false, NULL, NULL, true, true, false },
+	{ "replica-direct", NULL, false, NULL, NULL, true, false, false },
+	{ "stack", NULL, false, NULL, NULL, false, false, true },
+	{ "stack-wire", &wire_ops, false, NULL, NULL, false, false, true },
+	{ "stack-accel-near", &accel_near_ops, true, accel_near_held, accel_near_pending, false,
+	  false, true },
+	{ NULL, NULL, false, NULL, NULL, false, false, false },
 };
 
 static void draw_links(struct rng *r, struct scenario *s)

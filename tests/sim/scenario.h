@@ -23,6 +23,7 @@ struct sim_role {
 		const void *role); /* what counts against a budget; NULL: there is none */
 	bool pair; /* a replicated pair (replica_plan.h), not this scenario */
 	bool compare; /* with a role that compares the two */
+	bool stack; /* hosts with our own TCP at both ends (stack_plan.h); ops may be NULL: no box */
 };
 
 extern const struct sim_role sim_roles[]; /* ends with a NULL name; the first one is the default */

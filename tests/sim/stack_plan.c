@@ -41,7 +41,9 @@ static void draw_spells(struct rng *r, struct stack_plan *p)
 		struct spell *s = &p->spell[i];
 
 		s->from = FIRST + (sut_time)rng_range(r, 0, 4000000) * 1000;
-		s->until = s->from + (sut_time)rng_range(r, 1000, rng_chance(r, 90) ? 3000000 : 40000000) * 1000;
+		s->until = s->from +
+			   (sut_time)rng_range(r, 1000, rng_chance(r, 90) ? 3000000 : 40000000) *
+				   1000;
 		s->link = (uint8_t)rng_below(r, LINKS);
 		s->blackout = rng_chance(r, 60);
 		s->delay = (sut_time)rng_range(r, 10000, 900000) * 1000;
@@ -50,7 +52,9 @@ static void draw_spells(struct rng *r, struct stack_plan *p)
 
 static uint32_t draw_buffer(struct rng *r)
 {
-	static const uint32_t sizes[] = { 2500, 6000, 16384, 65535, 65535, 262144, 262144, 1000000 };
+	static const uint32_t sizes[] = {
+		2500, 6000, 16384, 65535, 65535, 262144, 262144, 1000000
+	};
 
 	return sizes[rng_below(r, 8)];
 }
@@ -87,20 +91,26 @@ static void draw_host(struct rng *r, unsigned i, struct stack_config *c)
 	c->ecn = rng_chance(r, 30);
 	c->fastopen = rng_chance(r, 30);
 	c->cc = rng_chance(r, 60) ? STACK_CUBIC : STACK_NEWRENO;
-	c->offload = rng_chance(r, 50) ? STACK_OFFLOAD_CSUM | STACK_OFFLOAD_TSO :
-		     rng_chance(r, 50) ? STACK_OFFLOAD_CSUM :
-					 0;
+	c->offload = rng_chance(r, 50)	 ? STACK_OFFLOAD_CSUM | STACK_OFFLOAD_TSO
+		     : rng_chance(r, 50) ? STACK_OFFLOAD_CSUM
+					 : 0;
 }
 
 static uint32_t draw_length(struct rng *r)
 {
 	switch (rng_below(r, 6)) {
-	case 0: return 0;
-	case 1: return rng_range(r, 1, 3);
-	case 2: return rng_range(r, 1, 1500);
-	case 3: return rng_range(r, 1000, 20000);
-	case 4: return rng_range(r, 1000, 100000);
-	default: return rng_range(r, 1, 400000);
+	case 0:
+		return 0;
+	case 1:
+		return rng_range(r, 1, 3);
+	case 2:
+		return rng_range(r, 1, 1500);
+	case 3:
+		return rng_range(r, 1000, 20000);
+	case 4:
+		return rng_range(r, 1000, 100000);
+	default:
+		return rng_range(r, 1, 400000);
 	}
 }
 
@@ -204,11 +214,16 @@ static bool clear(void *p, size_t n)
 static bool simplify_link(struct link_config *l, unsigned way)
 {
 	switch (way) {
-	case 0: return clear(&l->loss_ppm, sizeof(l->loss_ppm));
-	case 1: return clear(&l->dup_ppm, sizeof(l->dup_ppm));
-	case 2: return clear(&l->reorder_ppm, sizeof(l->reorder_ppm));
-	case 3: return clear(&l->jitter, sizeof(l->jitter));
-	default: return clear(&l->rate_bps, sizeof(l->rate_bps));
+	case 0:
+		return clear(&l->loss_ppm, sizeof(l->loss_ppm));
+	case 1:
+		return clear(&l->dup_ppm, sizeof(l->dup_ppm));
+	case 2:
+		return clear(&l->reorder_ppm, sizeof(l->reorder_ppm));
+	case 3:
+		return clear(&l->jitter, sizeof(l->jitter));
+	default:
+		return clear(&l->rate_bps, sizeof(l->rate_bps));
 	}
 }
 
@@ -216,15 +231,24 @@ static bool simplify_link(struct link_config *l, unsigned way)
 static bool simplify_app(struct app_plan *a, unsigned way)
 {
 	switch (way) {
-	case 0: return shrink(&a->out_len);
-	case 1: return clear(&a->write_gap, sizeof(a->write_gap));
-	case 2: return clear(&a->read_gap, sizeof(a->read_gap));
-	case 3: return a->write_chunk != 65536 ? (a->write_chunk = 65536) : false;
-	case 4: return a->read_chunk != 65536 ? (a->read_chunk = 65536) : false;
-	case 5: return a->abort_after != UINT32_MAX ? (a->abort_after = UINT32_MAX) : false;
-	case 6: return a->cork ? !(a->cork = false) : false;
-	case 7: return a->keepalive ? !(a->keepalive = false) : false;
-	default: return a->quickack ? !(a->quickack = false) : false;
+	case 0:
+		return shrink(&a->out_len);
+	case 1:
+		return clear(&a->write_gap, sizeof(a->write_gap));
+	case 2:
+		return clear(&a->read_gap, sizeof(a->read_gap));
+	case 3:
+		return a->write_chunk != 65536 ? (a->write_chunk = 65536) : false;
+	case 4:
+		return a->read_chunk != 65536 ? (a->read_chunk = 65536) : false;
+	case 5:
+		return a->abort_after != UINT32_MAX ? (a->abort_after = UINT32_MAX) : false;
+	case 6:
+		return a->cork ? !(a->cork = false) : false;
+	case 7:
+		return a->keepalive ? !(a->keepalive = false) : false;
+	default:
+		return a->quickack ? !(a->quickack = false) : false;
 	}
 }
 
@@ -269,7 +293,8 @@ bool stack_plan_simplify(struct stack_plan *p, unsigned step, bool *ret_changed)
 		unsigned i = step / (2 * APP_WAYS);
 
 		if (i < p->conns)
-			*ret_changed = simplify_app(&p->conn[i].app[step / APP_WAYS % 2], step % APP_WAYS);
+			*ret_changed = simplify_app(&p->conn[i].app[step / APP_WAYS % 2],
+						    step % APP_WAYS);
 		return true;
 	}
 	step -= STACK_CONNS * 2 * APP_WAYS;
@@ -277,12 +302,24 @@ bool stack_plan_simplify(struct stack_plan *p, unsigned step, bool *ret_changed)
 		struct stack_config *c = &p->host[step / HOST_WAYS];
 
 		switch (step % HOST_WAYS) {
-		case 0: *ret_changed = clear(&c->offload, sizeof(c->offload)); break;
-		case 1: *ret_changed = clear(&c->fastopen, sizeof(c->fastopen)); break;
-		case 2: *ret_changed = clear(&c->ecn, sizeof(c->ecn)); break;
-		case 3: *ret_changed = !c->no_sack && (c->no_sack = true); break;
-		case 4: *ret_changed = !c->no_timestamps && (c->no_timestamps = true); break;
-		default: *ret_changed = clear(&c->records, sizeof(c->records)); break;
+		case 0:
+			*ret_changed = clear(&c->offload, sizeof(c->offload));
+			break;
+		case 1:
+			*ret_changed = clear(&c->fastopen, sizeof(c->fastopen));
+			break;
+		case 2:
+			*ret_changed = clear(&c->ecn, sizeof(c->ecn));
+			break;
+		case 3:
+			*ret_changed = !c->no_sack && (c->no_sack = true);
+			break;
+		case 4:
+			*ret_changed = !c->no_timestamps && (c->no_timestamps = true);
+			break;
+		default:
+			*ret_changed = clear(&c->records, sizeof(c->records));
+			break;
 		}
 		return true;
 	}
@@ -304,34 +341,41 @@ void stack_plan_print(const struct stack_plan *p)
 {
 	printf("seed %" PRIu64 " role %s corrupt %u ppm\n", p->seed, p->role->name, p->corrupt_ppm);
 	for (unsigned i = 0; i < LINKS; i++)
-		printf("  link %u: delay %.3f ms, jitter %.3f ms, loss %u, dup %u, reorder %u ppm, rate %" PRIu64
-		       ", queue %u\n",
-		       i, (double)p->link[i].delay / 1e6, (double)p->link[i].jitter / 1e6, p->link[i].loss_ppm,
-		       p->link[i].dup_ppm, p->link[i].reorder_ppm, p->link[i].rate_bps, p->link[i].queue_bytes);
+		printf("  link %u: delay %.3f ms, jitter %.3f ms, loss %u, dup %u, reorder %u ppm, "
+		       "rate %" PRIu64 ", queue %u\n",
+		       i, (double)p->link[i].delay / 1e6, (double)p->link[i].jitter / 1e6,
+		       p->link[i].loss_ppm, p->link[i].dup_ppm, p->link[i].reorder_ppm,
+		       p->link[i].rate_bps, p->link[i].queue_bytes);
 	for (unsigned i = 0; i < p->spells; i++)
 		printf("  spell: link %u %.3f to %.3f s: %s %.3f ms\n", p->spell[i].link,
-		       (double)(p->spell[i].from - FIRST) / 1e9, (double)(p->spell[i].until - FIRST) / 1e9,
-		       p->spell[i].blackout ? "blackout" : "delay", (double)p->spell[i].delay / 1e6);
+		       (double)(p->spell[i].from - FIRST) / 1e9,
+		       (double)(p->spell[i].until - FIRST) / 1e9,
+		       p->spell[i].blackout ? "blackout" : "delay",
+		       (double)p->spell[i].delay / 1e6);
 	for (unsigned i = 0; i < 2; i++) {
 		const struct stack_config *c = &p->host[i];
 
-		printf("  %s: mtu %u, cells %u, records %u, half-open %u, sndbuf %u, rcvbuf %u%s%s%s%s%s, offload %u, %s\n",
-		       i ? "server" : "client", c->mtu, c->cells, c->records, c->max_half_open, c->sndbuf,
-		       c->rcvbuf, c->no_timestamps ? "" : " ts", c->no_sack ? "" : " sack",
-		       c->no_wscale ? "" : " wscale", c->ecn ? " ecn" : "", c->fastopen ? " tfo" : "",
-		       c->offload, c->cc == STACK_CUBIC ? "cubic" : "newreno");
+		printf("  %s: mtu %u, cells %u, records %u, half-open %u, sndbuf %u, rcvbuf "
+		       "%u%s%s%s%s%s, offload %u, %s\n",
+		       i ? "server" : "client", c->mtu, c->cells, c->records, c->max_half_open,
+		       c->sndbuf, c->rcvbuf, c->no_timestamps ? "" : " ts",
+		       c->no_sack ? "" : " sack", c->no_wscale ? "" : " wscale",
+		       c->ecn ? " ecn" : "", c->fastopen ? " tfo" : "", c->offload,
+		       c->cc == STACK_CUBIC ? "cubic" : "newreno");
 	}
 	for (unsigned i = 0; i < p->conns; i++)
 		for (unsigned j = 0; j < 2; j++) {
 			const struct app_plan *a = &p->conn[i].app[j];
 
-			printf("  %u %s: IPv%u at %.3f s: out %u by %u every %.3f ms, reads %u every %.3f ms, after %u%s%s%s%s%s",
+			printf("  %u %s: IPv%u at %.3f s: out %u by %u every %.3f ms, reads %u "
+			       "every %.3f ms, after %u%s%s%s%s%s",
 			       i, j ? "server" : "client", p->conn[i].ip,
 			       (double)(p->conn[i].start - FIRST) / 1e9, a->out_len, a->write_chunk,
-			       (double)a->write_gap / 1e6, a->read_chunk, (double)a->read_gap / 1e6, a->wait_for,
-			       a->early_close ? ", closes early" : "", a->nodelay ? ", nodelay" : "",
-			       a->cork ? ", cork" : "", a->quickack ? ", quickack" : "",
-			       a->keepalive ? ", keepalive" : "");
-			printf(a->abort_after == UINT32_MAX ? "\n" : ", aborts after %u\n", a->abort_after);
+			       (double)a->write_gap / 1e6, a->read_chunk, (double)a->read_gap / 1e6,
+			       a->wait_for, a->early_close ? ", closes early" : "",
+			       a->nodelay ? ", nodelay" : "", a->cork ? ", cork" : "",
+			       a->quickack ? ", quickack" : "", a->keepalive ? ", keepalive" : "");
+			printf(a->abort_after == UINT32_MAX ? "\n" : ", aborts after %u\n",
+			       a->abort_after);
 		}
 }

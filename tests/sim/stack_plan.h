@@ -43,7 +43,8 @@ struct spell {
 struct stack_plan {
 	uint64_t seed;
 	const struct sim_role *role;
-	struct link_config link[LINKS]; /* client to box, box to client, box to server, server to box */
+	struct link_config
+		link[LINKS]; /* client to box, box to client, box to server, server to box */
 	uint32_t corrupt_ppm; /* frames with a bit turned */
 	unsigned spells;
 	struct spell spell[STACK_SPELLS];

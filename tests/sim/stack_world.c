@@ -148,8 +148,9 @@ static void put_on_link(struct world *w, unsigned n, enum spot to, uint8_t *byte
 	if (rng_below(&w->rng, 1000000) < w->p->corrupt_ppm)
 		damage(w, bytes, len);
 	for (unsigned i = 0; i < f.copies; i++)
-		queue_put(&w->queue, (f.at[i] + (s ? s->delay : 0) + HOST_TICK - 1) / HOST_TICK * HOST_TICK, to,
-			  bytes, len);
+		queue_put(&w->queue,
+			  (f.at[i] + (s ? s->delay : 0) + HOST_TICK - 1) / HOST_TICK * HOST_TICK,
+			  to, bytes, len);
 }
 
 /* One wire frame leaves a host or the box. */
@@ -174,7 +175,8 @@ static void device_out(struct world *w, enum spot at, struct packet *whole)
 	struct gso g = { .count = 1 };
 	struct view v;
 
-	if (view_parse(whole, &v) != R_NONE || (!v.tcp && v.proto != IP_ICMP && v.proto != IP_ICMP6)) {
+	if (view_parse(whole, &v) != R_NONE ||
+	    (!v.tcp && v.proto != IP_ICMP && v.proto != IP_ICMP6)) {
 		broken(w, "malformed output");
 		return;
 	}
@@ -212,7 +214,8 @@ static int host_emit(void *ctx, const struct stack_out *o)
 		p.head_len += o->slice[i].len;
 	}
 	if (p.head_len != 14 + o->head_len + o->payload_len)
-		broken(w, "slices of %u bytes in a packet of %u", p.head_len - 14 - o->head_len, o->payload_len);
+		broken(w, "slices of %u bytes in a packet of %u", p.head_len - 14 - o->head_len,
+		       o->payload_len);
 	if (p.off.csum == CSUM_PARTIAL)
 		p.off.csum_start = (uint16_t)(p.off.csum_start + 14);
 	if (p.off.hdr_len)
@@ -247,8 +250,8 @@ static struct app *other(const struct app *a)
 static void app_log(const struct app *a, const char *what, long n)
 {
 	if (a->w->opt.trace)
-		printf("%12.6f %s %u: %s %ld (wrote %u, read %u)\n", seconds(a->w), a->side ? "server" : "client",
-		       a->conn, what, n, a->wrote, a->read);
+		printf("%12.6f %s %u: %s %ld (wrote %u, read %u)\n", seconds(a->w),
+		       a->side ? "server" : "client", a->conn, what, n, a->wrote, a->read);
 }
 
 static void app_end(struct app *a, int error)
@@ -282,11 +285,13 @@ static void app_write(struct app *a)
 
 	while (!a->over && a->can_write && a->write_at == SUT_NEVER && a->wrote < p->out_len &&
 	       a->read >= p->wait_for && !app_aborts(a)) {
-		uint32_t n = p->out_len - a->wrote < p->write_chunk ? p->out_len - a->wrote : p->write_chunk;
+		uint32_t n = p->out_len - a->wrote < p->write_chunk ? p->out_len - a->wrote
+								    : p->write_chunk;
 		int r;
 
 		for (uint32_t i = 0; i < n; i++)
-			bytes[i] = peer_byte(a->w->p->conn[a->conn].content, a->side == CLIENT, a->wrote + i);
+			bytes[i] = peer_byte(a->w->p->conn[a->conn].content, a->side == CLIENT,
+					     a->wrote + i);
 		r = stack_write(a->w->host[a->side], a->id, bytes, n, a->w->now);
 		app_log(a, "write", r);
 		if (r == -EAGAIN) {
@@ -299,7 +304,8 @@ static void app_write(struct app *a)
 				a->write_at = a->w->now + p->write_gap;
 		}
 	}
-	if (!a->over && !a->shut && a->wrote == p->out_len && (p->early_close || a->eof) && a->open) {
+	if (!a->over && !a->shut && a->wrote == p->out_len && (p->early_close || a->eof) &&
+	    a->open) {
 		int r = stack_shutdown(a->w->host[a->side], a->id, a->w->now);
 
 		app_log(a, "shutdown", r);
@@ -312,14 +318,16 @@ static void app_write(struct app *a)
 static void app_verify(struct app *a, const uint8_t *bytes, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)
-		if (bytes[i] != peer_byte(a->w->p->conn[a->conn].content, a->side != CLIENT, a->read + i)) {
+		if (bytes[i] !=
+		    peer_byte(a->w->p->conn[a->conn].content, a->side != CLIENT, a->read + i)) {
 			broken(a->w, "connection %u: %s read a wrong byte at %u", a->conn,
 			       a->side ? "server" : "client", a->read + i);
 			return;
 		}
 	a->read += n;
 	if (a->read > other(a)->wrote)
-		broken(a->w, "connection %u: %u read of %u written", a->conn, a->read, other(a)->wrote);
+		broken(a->w, "connection %u: %u read of %u written", a->conn, a->read,
+		       other(a)->wrote);
 }
 
 static void app_read(struct app *a)
@@ -338,8 +346,8 @@ static void app_read(struct app *a)
 		} else if (r == 0) {
 			a->eof = true;
 			if (!other(a)->shut || a->read != other(a)->wrote)
-				broken(a->w, "connection %u: an end after %u of %u bytes", a->conn, a->read,
-				       other(a)->wrote);
+				broken(a->w, "connection %u: an end after %u of %u bytes", a->conn,
+				       a->read, other(a)->wrote);
 		} else {
 			app_verify(a, bytes, (uint32_t)r);
 			if (p->read_gap)
@@ -513,7 +521,8 @@ static void check_ack(struct world *w, unsigned side, const struct packet *p, co
 		return;
 	if (info.state >= ST_ESTABLISHED && info.state != ST_TIME_WAIT && !(v->flags & TCP_RST) &&
 	    (int32_t)(v->ack - info.snd_nxt) > 0)
-		broken(w, "connection %u: an ACK of %u bytes more than were sent", i, v->ack - info.snd_nxt);
+		broken(w, "connection %u: an ACK of %u bytes more than were sent", i,
+		       v->ack - info.snd_nxt);
 }
 
 static void deliver_host(struct world *w, unsigned side)
@@ -546,14 +555,16 @@ static void deliver_box(struct world *w, unsigned place)
 	const struct arrival *a;
 	unsigned n = 0;
 
-	while (n < BOX_BURST && (a = queue_next(&w->queue)) && a->at <= w->now && a->place == place) {
+	while (n < BOX_BURST && (a = queue_next(&w->queue)) && a->at <= w->now &&
+	       a->place == place) {
 		frames[n] = queue_take(&w->queue).frame;
 		pkt[n] = (struct packet){ .head = frames[n]->bytes, .head_len = frames[n]->len };
 		ptr[n] = &pkt[n];
 		observe(w, place, place == AT_NEAR ? '>' : '<', &pkt[n]);
 		n++;
 	}
-	box_input(&w->box, place == AT_NEAR ? ACCEL_CLIENT : ACCEL_SERVER, ptr, n, w->opt.split, w->now);
+	box_input(&w->box, place == AT_NEAR ? ACCEL_CLIENT : ACCEL_SERVER, ptr, n, w->opt.split,
+		  w->now);
 	for (unsigned i = 0; i < n; i++)
 		free(frames[i]);
 }
@@ -651,13 +662,20 @@ static void judge_conn(struct world *w, unsigned i)
 	w->fates->failed += !well;
 	w->fates->bytes += c->read + s->read;
 	if (!well && !excused)
-		broken(w, "connection %u: client %s (%s) wrote %u read %u, server %s (%s) wrote %u read %u", i,
-		       c->over ? "over" : "hangs", strerror(c->error), c->wrote, c->read,
-		       s->over ? "over" : s->id ? "hangs" : "never was", strerror(s->error), s->wrote, s->read);
+		broken(w,
+		       "connection %u: client %s (%s) wrote %u read %u, server %s (%s) wrote %u "
+		       "read %u",
+		       i, c->over ? "over" : "hangs", strerror(c->error), c->wrote, c->read,
+		       s->over ? "over"
+		       : s->id ? "hangs"
+			       : "never was",
+		       strerror(s->error), s->wrote, s->read);
 	if (!c->over || (!s->over && s->id))
-		broken(w, "connection %u hangs: client wrote %u read %u%s%s, server wrote %u read %u%s%s", i, c->wrote,
-		       c->read, c->eof ? " eof" : "", c->shut ? " shut" : "", s->wrote, s->read,
-		       s->eof ? " eof" : "", s->shut ? " shut" : "");
+		broken(w,
+		       "connection %u hangs: client wrote %u read %u%s%s, server wrote %u read "
+		       "%u%s%s",
+		       i, c->wrote, c->read, c->eof ? " eof" : "", c->shut ? " shut" : "", s->wrote,
+		       s->read, s->eof ? " eof" : "", s->shut ? " shut" : "");
 }
 
 static void judge_rest(struct world *w)
@@ -667,8 +685,11 @@ static void judge_rest(struct world *w)
 
 		stack_usage(w->host[i], &u);
 		if (u.conns || u.half_open || u.time_wait || u.cells || u.records || u.ofo_bytes)
-			broken(w, "%s keeps %u connections (%u half-open, %u in TIME-WAIT), %u cells, %u records",
-			       i ? "server" : "client", u.conns, u.half_open, u.time_wait, u.cells, u.records);
+			broken(w,
+			       "%s keeps %u connections (%u half-open, %u in TIME-WAIT), %u cells, "
+			       "%u records",
+			       i ? "server" : "client", u.conns, u.half_open, u.time_wait, u.cells,
+			       u.records);
 	}
 	if (!w->res->broken[0] && box_flows(&w->box, w->now))
 		broken(w, "the role keeps %u flows", box_flows(&w->box, w->now));
@@ -700,7 +721,8 @@ static uint64_t host_random(void *ctx)
 	return rng_next(&h->w->host_rng[h->side]);
 }
 
-static void host_trace(void *ctx, sut_time now, conn_id id, const char *from, const char *to, const char *why)
+static void host_trace(void *ctx, sut_time now, conn_id id, const char *from, const char *to,
+		       const char *why)
 {
 	struct host_ctx *h = ctx;
 
@@ -711,7 +733,9 @@ static void host_trace(void *ctx, sut_time now, conn_id id, const char *from, co
 
 static void open_host(struct world *w, unsigned side)
 {
-	struct stack_env env = { .random = host_random, .emit = host_emit, .trace = host_trace, .ctx = &w->ctx[side] };
+	struct stack_env env = {
+		.random = host_random, .emit = host_emit, .trace = host_trace, .ctx = &w->ctx[side]
+	};
 	char err[96];
 	size_t need = stack_need(&w->p->host[side], err);
 	void *block;
@@ -741,7 +765,10 @@ static void open_world(struct world *w)
 		link_init(&w->link[i], &w->p->link[i]);
 	for (unsigned i = 0; i < STACK_CONNS; i++)
 		for (unsigned j = 0; j < 2; j++)
-			w->app[i][j] = (struct app){ .w = w, .conn = i, .side = j, .write_at = SUT_NEVER,
+			w->app[i][j] = (struct app){ .w = w,
+						     .conn = i,
+						     .side = j,
+						     .write_at = SUT_NEVER,
 						     .read_at = SUT_NEVER };
 	open_host(w, CLIENT);
 	open_host(w, SERVER);
@@ -750,12 +777,13 @@ static void open_world(struct world *w)
 	if (w->p->role->ops) {
 		w->box.sent = box_emit;
 		w->box.ctx = w;
-		box_open(&w->box, w->p->role->ops, &w->p->config, 3, w->p->seed ^ 0x3333, &w->res->counters);
+		box_open(&w->box, w->p->role->ops, &w->p->config, 3, w->p->seed ^ 0x3333,
+			 &w->res->counters);
 	}
 }
 
-void stack_world_run(const struct stack_plan *p, const struct world_options *o, struct world_result *ret_r,
-		     struct stack_fates *ret_f)
+void stack_world_run(const struct stack_plan *p, const struct world_options *o,
+		     struct world_result *ret_r, struct stack_fates *ret_f)
 {
 	struct world *w = calloc(1, sizeof *w);
 

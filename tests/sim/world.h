@@ -10,6 +10,7 @@
 
 #include "base/counters.h"
 #include "scenario.h"
+#include "stack/stack.h"
 
 struct world_options {
 	bool trace; /* print every frame at every place */
@@ -27,6 +28,14 @@ struct world_fates {
 	uint64_t paws, challenges; /* segments that clients dropped, or challenged */
 };
 
+/* What befell hosts with our own TCP: a part that never happens is not tested. */
+struct stack_fates {
+	uint64_t conns, done,
+		failed; /* connections; ended in order; ended by time-outs or resets that the plan allows */
+	uint64_t bytes;
+	uint64_t count[STACK_COUNTER_COUNT]; /* of both hosts */
+};
+
 struct world_result {
 	uint64_t hash; /* of every frame at every place, with its time */
 	char broken[400]; /* the invariant, and what broke it; empty: none */
@@ -34,6 +43,7 @@ struct world_result {
 	uint64_t frames;
 	struct counters counters;
 	struct world_fates fates;
+	struct stack_fates stack;
 };
 
 void world_run(const struct scenario *s, const struct world_options *o, struct world_result *ret_r);
