@@ -80,7 +80,7 @@ static void open_host(struct host *h, unsigned first, unsigned nets, uint32_t co
 {
 	struct stack_config c;
 	struct stack_env env = { .random = dice, .emit = emit, .ctx = h, .secret = { 1, 2, 3 } };
-	char err[96];
+	char why[96];
 
 	stack_config_default(&c);
 	for (unsigned i = 0; i < nets; i++) {
@@ -92,9 +92,9 @@ static void open_host(struct host *h, unsigned first, unsigned nets, uint32_t co
 	c.max_half_open = conns;
 	c.max_listeners = 1;
 	c.cells = 20000;
-	h->size = stack_need(&c, err);
+	h->size = stack_need(&c, why);
 	if (!h->size)
-		errx(1, "%s", err);
+		errx(1, "%s", why);
 	h->block = mmap(NULL, h->size, PROT_READ | PROT_WRITE,
 			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	h->out.slot = mmap(NULL, sizeof(*h->out.slot) * QUEUE, PROT_READ | PROT_WRITE,

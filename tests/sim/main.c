@@ -111,15 +111,32 @@ static void run_world(const struct args *a, uint64_t seed, const struct world_op
 	}
 }
 
+/* Do two say the same of what broke, but for numbers? */
+static bool same_fault(const char *a, const char *b)
+{
+	while (*a && *b) {
+		while (*a >= '0' && *a <= '9')
+			a++;
+		while (*b >= '0' && *b <= '9')
+			b++;
+		if (*a != *b)
+			return false;
+		a += *a != '\0';
+		b += *b != '\0';
+	}
+	return *a == *b;
+}
+
 /* Makes the plan of a seed that breaks as simple as it still breaks, and prints its run. */
 static void shrink(const struct args *a, uint64_t seed)
 {
 	const struct world_options quiet = { 0 }, loud = { .trace = true };
 	static struct stack_plan best, next;
-	struct world_result r;
+	struct world_result r, first;
 	bool changed, progress = true;
 
 	stack_plan_draw(seed, a->role, &best);
+	stack_world_run(&best, &quiet, &first, &first.stack);
 	while (progress) {
 		progress = false;
 		next = best;
@@ -127,7 +144,7 @@ static void shrink(const struct args *a, uint64_t seed)
 			if (!changed)
 				continue;
 			stack_world_run(&next, &quiet, &r, &r.stack);
-			if (r.broken[0]) {
+			if (r.broken[0] && same_fault(r.broken, first.broken)) {
 				best = next;
 				progress = true;
 			}

@@ -258,7 +258,7 @@ static void drop_conn(struct stack_plan *p, unsigned i)
 	p->conns--;
 }
 
-bool stack_plan_simplify(struct stack_plan *p, unsigned step, bool *ret_changed)
+static bool simplify(struct stack_plan *p, unsigned step, bool *ret_changed)
 {
 	enum { LINK_WAYS = 5, APP_WAYS = 9, HOST_WAYS = 6 };
 
@@ -324,6 +324,26 @@ bool stack_plan_simplify(struct stack_plan *p, unsigned step, bool *ret_changed)
 		return true;
 	}
 	return false;
+}
+
+/* An end that waits for more than the other has to say would wait for ever. */
+static void keep_possible(struct stack_plan *p)
+{
+	for (unsigned i = 0; i < p->conns; i++)
+		for (unsigned j = 0; j < 2; j++) {
+			struct app_plan *a = &p->conn[i].app[j];
+
+			if (a->wait_for)
+				a->wait_for = p->conn[i].app[!j].out_len;
+		}
+}
+
+bool stack_plan_simplify(struct stack_plan *p, unsigned step, bool *ret_changed)
+{
+	bool more = simplify(p, step, ret_changed);
+
+	keep_possible(p);
+	return more;
 }
 
 bool stack_plan_harsh(const struct stack_plan *p)
