@@ -296,7 +296,12 @@ static void cookie_ack(struct stack *s, struct listener *l, const struct conn_qu
 
 	if (mss == 0 || !cookie_fresh(s, q, g)) {
 		stack_bump(s, STACK_COOKIES_BAD);
-		reply_rst(s, q, g);
+		/*
+		 * What follows the ACK that has the cookie may have overtaken it, or it is lost: a reset would end a good
+		 * connection, and the sender repeats what is not acknowledged, the cookie with it.
+		 */
+		if (g->len == 0)
+			reply_rst(s, q, g);
 		return;
 	}
 	if (l->waiting >= l->backlog) {

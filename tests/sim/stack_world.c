@@ -650,6 +650,17 @@ static void step(struct world *w, sut_time at)
 		broken(w, "the role wrote behind its block");
 }
 
+/*
+ * A cookie keeps nothing: where the ACK that brings it back is lost, and the client has nothing to say before the server does, nobody
+ * repeats anything (RFC 4987, 3.6).
+ */
+static bool lost_cookie(const struct world *w, unsigned i)
+{
+	const struct app *c = &w->app[i][CLIENT], *s = &w->app[i][SERVER];
+
+	return stack_count(w->host[SERVER], STACK_COOKIES_SENT) && !s->id && !c->wrote && !c->shut;
+}
+
 static void judge_conn(struct world *w, unsigned i)
 {
 	const struct app *c = &w->app[i][CLIENT], *s = &w->app[i][SERVER];
@@ -661,6 +672,8 @@ static void judge_conn(struct world *w, unsigned i)
 	w->fates->done += well;
 	w->fates->failed += !well;
 	w->fates->bytes += c->read + s->read;
+	if (lost_cookie(w, i))
+		return;
 	if (!well && !excused)
 		broken(w,
 		       "connection %u: client %s (%s) wrote %u read %u, server %s (%s) wrote %u "
@@ -670,7 +683,8 @@ static void judge_conn(struct world *w, unsigned i)
 		       : s->id ? "hangs"
 			       : "never was",
 		       strerror(s->error), s->wrote, s->read);
-	if (!c->over || (!s->over && s->id))
+	/* A reset may be lost, and nobody repeats it: an end that only listens never hears of it. */
+	if (!c->aborted && !s->aborted && (!c->over || (!s->over && s->id)))
 		broken(w,
 		       "connection %u hangs: client wrote %u read %u%s%s, server wrote %u read "
 		       "%u%s%s",
@@ -708,6 +722,10 @@ static void run(struct world *w)
 	w->res->ended = w->now - FIRST;
 	for (unsigned i = 0; i < w->p->conns && !w->res->broken[0]; i++)
 		judge_conn(w, i);
+	for (unsigned i = 0; i < w->p->conns; i++)
+		for (unsigned j = 0; j < 2; j++)
+			if (!w->app[i][j].over && w->app[i][j].id)
+				stack_abort(w->host[j], w->app[i][j].id, w->now);
 	while (!w->res->broken[0] && (at = next_event(w)) != SUT_NEVER && at < FIRST + DRAIN_LIMIT)
 		step(w, at);
 	if (!w->res->broken[0])
