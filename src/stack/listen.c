@@ -297,11 +297,9 @@ static void cookie_ack(struct stack *s, struct listener *l, const struct conn_qu
 	if (mss == 0 || !cookie_fresh(s, q, g)) {
 		stack_bump(s, STACK_COOKIES_BAD);
 		/*
-		 * What follows the ACK that has the cookie may have overtaken it, or it is lost: a reset would end a good
-		 * connection, and the sender repeats what is not acknowledged, the cookie with it.
+		 * No reset: what follows the ACK that has the cookie may have overtaken it, or it is lost, and the sender of a good
+		 * connection repeats what is not acknowledged, with the cookie. One of none is reset once no cookies are about.
 		 */
-		if (g->len == 0)
-			reply_rst(s, q, g);
 		return;
 	}
 	if (l->waiting >= l->backlog) {
