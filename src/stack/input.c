@@ -275,11 +275,20 @@ static bool step2_rst(struct stack *s, struct conn *c, const struct seg *g)
 	return false;
 }
 
-/* (Third: security and precedence are no more.)  Fourth: a SYN is out of place.  RFC 5961, 4. */
+/*
+ * (Third: security and precedence are no more.)  Fourth: a SYN is out of place (RFC 5961, 4).  Only a half-open connection out of LISTEN
+ * that nobody knows of yet goes back there.
+ */
 static bool step4_syn(struct stack *s, struct conn *c, const struct seg *g)
 {
 	if (!(g->flags & TCP_SYN))
 		return true;
+	if (c->state == ST_SYN_RECEIVED &&
+	    (c->flags & (CF_PASSIVE | CF_WAITS | CF_HELD)) == CF_PASSIVE &&
+	    !before(g->seq, c->rcv_nxt) && before(g->seq, window_edge(c))) {
+		conn_end(s, c, ECONNRESET, "SYN");
+		return false;
+	}
 	reply_challenge(s, c);
 	return false;
 }
