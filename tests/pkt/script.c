@@ -404,10 +404,10 @@ static bool one_line(struct reader *r)
 		       fault_say(r->f, "fails \"TEXT\"");
 	if (lex_word(&r->l, "role"))
 		return role_line(r);
-	if (!r->s->role)
-		return fault_say(r->f, "\"role NAME\" comes first");
 	if (lex_word(&r->l, "include"))
 		return include_line(r);
+	if (!r->s->role)
+		return fault_say(r->f, "\"role NAME\" comes first");
 	if (lex_word(&r->l, "set"))
 		return set_line(r);
 	if (lex_word(&r->l, "join"))

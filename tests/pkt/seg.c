@@ -293,8 +293,12 @@ static bool parse_icmp_what(struct lex *l, struct names *names, struct seg *g, s
 		g->icmp = l->p[-1] == 'e' ? SI_TIME : SI_ECHO;
 		return true;
 	}
+	if (lex_word(l, "reply")) {
+		g->icmp = SI_REPLY;
+		return true;
+	}
 	if (!lex_word(l, "unreachable"))
-		return fault_say(f, "icmp unreachable, too-big, time or echo is missing");
+		return fault_say(f, "icmp unreachable, too-big, time, echo or reply is missing");
 	g->icmp = SI_UNREACHABLE;
 	for (unsigned i = 0; i < 5; i++)
 		if (lex_word(l, why[i])) {
@@ -313,7 +317,7 @@ static bool parse_icmp(struct lex *l, struct names *names, struct seg *g, struct
 	}
 	if (!parse_icmp_what(l, names, g, f))
 		return false;
-	if (g->icmp == SI_ECHO)
+	if (g->icmp == SI_ECHO || g->icmp == SI_REPLY)
 		return true;
 	if (!lex_word(l, "quoting"))
 		return fault_say(f, "\"quoting PACKET\" is missing at \"%s\"", l->p);

@@ -254,11 +254,14 @@ static void finish(struct stack_role *r, sut_time now)
 
 static void frame(struct stack_role *r, const struct packet *p, sut_time now)
 {
+	struct packet from_wire = *p;
 	struct view v;
-	enum reason why = view_parse(p, &v);
+	enum reason why = view_parse(&from_wire, &v);
 
+	if (from_wire.off.csum == CSUM_COMPLETE) /* nobody vouches for it */
+		from_wire.off.csum = CSUM_UNKNOWN;
 	if (why == R_NONE)
-		why = stack_input(r->s, p, &v, stack_now(r, now));
+		why = stack_input(r->s, &from_wire, &v, stack_now(r, now));
 	if (why != R_NONE)
 		count_drop(r->env, why);
 }
@@ -304,9 +307,11 @@ static sut_time deadline(const void *role)
 	const struct stack_role *r = role;
 	sut_time at = stack_deadline(r->s);
 
+	if (r->flush_at != SUT_NEVER)
+		return r->flush_at;
 	if (at != SUT_NEVER)
 		at = at > r->cfg.start ? at - r->cfg.start : 0;
-	return at < r->flush_at ? at : r->flush_at;
+	return at;
 }
 
 /* A stack is not saved: its connections end with the process. */
@@ -353,14 +358,18 @@ bool stack_role_describe(const void *role, const struct flow_key *near_key, char
 	const struct stack_role *r = role;
 	struct conn_info i;
 	uint32_t cursor = 0;
+	bool closed = false;
 
 	while (stack_list(r->s, &cursor, 0, &i))
 		if (i.state != ST_LISTEN && memcmp(i.remote.ip, near_key->src, 16) == 0 &&
 		    memcmp(i.local.ip, near_key->dst, 16) == 0 &&
 		    i.remote.port == be16_get(near_key->sport) &&
 		    i.local.port == be16_get(near_key->dport)) {
-			describe(&i, ret_s, size);
-			return true;
+			if (i.state != ST_CLOSED || !closed)
+				describe(&i, ret_s, size);
+			if (i.state != ST_CLOSED)
+				return true;
+			closed = true; /* its ends may have met again since */
 		}
-	return false;
+	return closed;
 }
