@@ -9,7 +9,6 @@
 #include "base/compiler.h"
 #include "base/packet.h"
 
-#define RCVBUF (16 << 20) /* what a port of a device asks for */
 #define GSO_MAX 65536
 
 /* The list that is being filled. */
@@ -206,14 +205,14 @@ static void offload(struct report *r, const struct doctor_port *p)
 
 static void buffer(struct report *r, const struct doctor_facts *f)
 {
-	if (f->cap_net_admin || f->rmem_max >= RCVBUF) {
-		found(r, DOCTOR_OK, "buffer", "a port may buffer %d MB", RCVBUF >> 20);
+	if (f->buffer_forced || f->rmem_max >= DOCTOR_BUFFER) {
+		found(r, DOCTOR_OK, "buffer", "a port may buffer %d MB", DOCTOR_BUFFER >> 20);
 		return;
 	}
 	found(r, DOCTOR_WRONG, "buffer",
 	      "a port may buffer only %" PRId64 " bytes: bursts of super-packets are dropped",
 	      f->rmem_max);
-	mend(r, "sysctl -w net.core.rmem_max=%d", RCVBUF);
+	mend(r, "sysctl -w net.core.rmem_max=%d", DOCTOR_BUFFER);
 }
 
 static void other(struct report *r, const struct doctor_port *p)

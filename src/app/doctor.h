@@ -13,6 +13,7 @@
 
 #define DOCTOR_PORTS 2u
 #define DOCTOR_NAME 16u /* as IFNAMSIZ */
+#define DOCTOR_BUFFER (16 << 20) /* bytes that a port of a device asks for */
 
 /* What is known of one device; numbers are -1 where they could not be read. */
 struct doctor_port {
@@ -37,6 +38,7 @@ struct doctor_facts {
 	int rp_filter_all;
 	int64_t rmem_max; /* net.core.rmem_max, bytes */
 	bool cap_net_raw, cap_net_admin;
+	bool buffer_forced; /* a port gets its buffer whatever rmem_max says: CAP_NET_ADMIN, but not that of a user namespace */
 	char clocksource[32]; /* "" where it is not told */
 	char clocksources[120]; /* those that the kernel has, with blanks between */
 };

@@ -293,6 +293,7 @@ void doctor_look(const char *const name[DOCTOR_PORTS], const char *const role[DO
 		 struct doctor_facts *ret_f)
 {
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	const int buffer = DOCTOR_BUFFER;
 
 	memset(ret_f, 0, sizeof *ret_f);
 	for (unsigned i = 0; i < DOCTOR_PORTS; i++) {
@@ -300,6 +301,8 @@ void doctor_look(const char *const name[DOCTOR_PORTS], const char *const role[DO
 		snprintf(ret_f->port[i].name, DOCTOR_NAME, "%s", name[i]);
 		look_port(fd, &ret_f->port[i]);
 	}
+	ret_f->buffer_forced = setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &buffer, sizeof buffer) ==
+			       0;
 	if (fd >= 0)
 		close(fd);
 	look_capabilities(ret_f);
