@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "core/env.h"
+#include "core/flow_row.h"
 #include "core/make.h"
 #include "core/record.h"
 #include "proto/checksum.h"
@@ -411,6 +412,22 @@ static void bad_settings_are_named(void **state)
 	assert_non_null(strstr(accel_near_config_error(&c), "max-flows"));
 }
 
+/* Of what only passes no bytes are counted, and none are listed. */
+static void a_verified_flow_has_no_bytes(void **state)
+{
+	struct bench *b = *state;
+	struct flow_row row;
+	uint32_t cursor = 0;
+
+	b->cfg.mode = ACCEL_VERIFY;
+	assert_int_equal(accel_near_ops.configure(b->role, &b->cfg), 0);
+	send_one(b, ACCEL_CLIENT, 4000, &(const struct make_tcp){ .seq = 1000, .flags = TCP_SYN });
+	assert_true(accel_near_ops.list(b->role, &cursor, b->now, &row));
+	assert_string_equal(row.state, "VERIFYING");
+	assert_int_equal(row.bytes[NEAR], 0);
+	assert_int_equal(row.bytes[FAR], 0);
+}
+
 /* An error about what the server sent, in near numbers, reaches the server in its own. */
 static void check_maps_errors(struct bench *b, uint16_t port, uint32_t promise)
 {
@@ -474,6 +491,7 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(answer_overtakes_an_owed_syn, setup, teardown),
 		cmocka_unit_test_setup_teardown(cut_segments_lose_their_trailer, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_verified_flow_has_no_bytes, setup, teardown),
 		cmocka_unit_test_setup_teardown(bad_settings_are_named, setup, teardown),
 		cmocka_unit_test_setup_teardown(settings_change_while_it_runs, setup, teardown),
 	};
