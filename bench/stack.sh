@@ -94,7 +94,7 @@ measure() {
 	gbit=$(lab_in peer timeout 60 "$LOAD" "$1" "$3" "$port" "$TURN" 1 | awk '$1 == "gbit" { print $2 }')
 	after=$(ticks "$pid")
 	awk -v w="$1 $2" -v g="${gbit:-0}" -v t=$((after - before)) -v hz="$TICKS" -v s="$TURN" \
-		'BEGIN { gb = g * s / 8; print w, g, gb > 0 ? t / hz / gb : 0 }' >>"$FIGURES"
+		'BEGIN { gb = g * s / 8; print w, g, (gb > 0 ? t / hz / gb : 0) }' >>"$FIGURES"
 }
 
 median() {
