@@ -132,6 +132,7 @@ struct sent {
 	uint32_t next, prev; /* records; CONN_NONE at the ends */
 	uint32_t tnext, tprev; /* in order of transmission; a lost one: those to be sent again */
 	uint32_t seq, len; /* sequence space: a SYN or FIN counts */
+	uint32_t resent_ms; /* when it first went again */
 	sut_time at; /* last (re)transmission */
 	uint8_t flags; /* SENT_* */
 	uint8_t times; /* retransmissions */
@@ -161,6 +162,7 @@ struct recovery {
 	bool tlp_retrans;
 	bool limited; /* output.c: cwnd kept data from going out */
 	bool undo; /* the last reduction can be undone */
+	bool again; /* what was sent during this recovery is lost too: the next one begins with its end */
 	bool dsack_seen; /* dsack_round means something */
 	uint32_t tlp_end;
 	uint32_t fack; /* highest sequence number SACKed or acknowledged */
@@ -172,7 +174,6 @@ struct recovery {
 	uint32_t cwr_point; /* and at the last reduction: ECN may ask for one a window */
 	uint32_t prr_delivered, prr_out, prr_flight; /* RecoverFS */
 	uint32_t undo_seq; /* snd_una when the retransmissions began */
-	uint32_t undo_tsval; /* timestamp of the first retransmission (RFC 4015); with CF_TS */
 	uint32_t undo_retrans; /* bytes sent again that no DSACK has shown to be needless */
 };
 
@@ -235,7 +236,8 @@ struct conn {
 	uint32_t next_starved, prev_starved; /* cells.c: index + 1 */
 	uint32_t challenge_left; /* of this interval: RFC 5961's limit for each connection */
 	uint32_t challenge_since; /* ms */
-	uint32_t answer_at; /* ms: when an unacceptable segment without data was answered last (reply.c) */
+	uint32_t
+		answer_at; /* ms: when an unacceptable segment without data was answered last (reply.c) */
 	uint8_t answers; /* doublings of that interval; 0 when an acceptable one comes */
 	uint16_t ip_id;
 	uint16_t icmp_mtu; /* what was announced and is waited for (RFC 4821) */
@@ -282,7 +284,8 @@ struct stack {
 	size_t conns, listeners, table, sent, wheel, store;
 	uint32_t table_mask;
 	struct hash_key table_key;
-	uint32_t free_conn, fresh_conn, used_conns; /* index + 1, through next_hash; never used ones begin at */
+	uint32_t free_conn, fresh_conn,
+		used_conns; /* index + 1, through next_hash; never used ones begin at */
 	uint32_t free_sent, fresh_sent,
 		used_sent; /* recovery_list.c: index + 1; never used ones begin at; zeroed is right */
 	uint32_t half_open, time_wait, used_listeners;

@@ -170,7 +170,7 @@ static bool state_after(struct stack *s, struct conn *c, const struct delivery *
 
 	if (over)
 		recovery_exit(c);
-	if (lost)
+	if (lost || (over && r->again)) /* a loss behind `point` is another one */
 		recovery_enter(s, c, d);
 	if (r->state < REC_RECOVERY)
 		r->state = r->sacked > 0 ? REC_DISORDER : REC_OPEN;
@@ -273,8 +273,6 @@ void recovery_resent(struct stack *s, struct conn *c, uint32_t record, uint32_t 
 	list_resent(s, c, record);
 	if (r->state == REC_RECOVERY)
 		r->prr_out += x->len;
-	if (r->undo_retrans == 0)
-		r->undo_tsval = now_ms(s) + c->ts_off;
 	r->undo_retrans += x->len;
 	c->retrans_segs++;
 	stack_bump(s, STACK_RETRANS_SEGS);

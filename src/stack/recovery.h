@@ -19,7 +19,7 @@ struct delivery {
 	uint32_t tsecr; /* valid if has_ts */
 	bool has_ts;
 	bool sacked; /* something was SACKed for the first time */
-	bool retrans; /* it acknowledges what was sent again and had not been SACKed */
+	bool original; /* of what was sent again the first copy has arrived: its timestamp is older than the second */
 	bool resent; /* it acknowledges what was sent more than once, SACKed before or not */
 	bool syn; /* it acknowledges our SYN */
 	bool syn_resent; /* which had been sent more than once */

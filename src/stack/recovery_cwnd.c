@@ -37,7 +37,6 @@ static void begin_undo(struct conn *c, uint32_t una)
 	r->undo = true;
 	r->undo_seq = una;
 	r->undo_retrans = 0;
-	r->undo_tsval = 0;
 }
 
 /* ECN's part of a reduction: the peer is told, and asked for no second one in this window. */
@@ -57,6 +56,7 @@ void recovery_enter(struct stack *s, struct conn *c, const struct delivery *d)
 	stack_bump(s, STACK_FAST_RECOVERY);
 	cc_loss(&c->cc, flight_size(c, c->snd_una), s->now);
 	begin_undo(c, d->ack);
+	r->again = false;
 	reduced(c);
 	r->state = REC_RECOVERY;
 	r->point = c->snd_nxt;
@@ -119,6 +119,7 @@ static void undo(struct stack *s, struct conn *c)
 		r->sacked = 0;
 	r->state = r->sacked ? REC_DISORDER : REC_OPEN;
 	r->dupacks = 0;
+	r->limited = false; /* that was by the window of the recovery */
 	r->undo = false;
 }
 
@@ -129,8 +130,7 @@ void recovery_undo(struct stack *s, struct conn *c, const struct delivery *d)
 
 	if (!r->undo)
 		return;
-	if (r->state >= REC_RECOVERY && d->retrans && d->has_ts && r->undo_retrans > 0 &&
-	    before(d->tsecr, r->undo_tsval)) {
+	if (r->state >= REC_RECOVERY && d->original) {
 		undo(s, c);
 		return;
 	}

@@ -227,12 +227,12 @@ static void note_acked(struct stack *s, struct conn *c, const struct sent *x, ui
 	if (x->flags & SENT_SACKED)
 		return;
 	d->bytes += n;
-	if (x->times > 0) {
-		d->retrans = true;
-	} else if (!d->untouched) {
+	if (x->times == 0 && !d->untouched) {
 		d->untouched = true;
 		d->oldest_at = x->at;
 	}
+	if (x->times > 0 && d->has_ts && before(d->tsecr, x->resent_ms + c->ts_off))
+		d->original = true;
 	rack_delivered(s, c, &front, d);
 }
 
@@ -298,6 +298,8 @@ void list_resent(struct stack *s, struct conn *c, uint32_t i)
 	x->flags = (uint8_t)((x->flags & ~SENT_LOST) | SENT_RETRANS);
 	r->in_flight += x->len;
 	x->at = s->now;
+	if (x->times == 0)
+		x->resent_ms = now_ms(s);
 	if (x->times < UINT8_MAX)
 		x->times++;
 	tlist_insert(s, r, i, r->t_last);

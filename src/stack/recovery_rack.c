@@ -91,6 +91,7 @@ bool rack_detect(struct stack *s, struct conn *c)
 		if (!sent_after(r->rack_at, r->rack_end, x->at, sent_end(x)))
 			break;
 		if (x->at + window <= s->now) {
+			r->again |= r->state == REC_RECOVERY && !before(x->seq, r->point);
 			list_lost(s, c, i);
 			lost = true;
 		} else if (x->at + window > wake) {
