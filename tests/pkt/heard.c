@@ -15,6 +15,7 @@ static bool read_ip4(const uint8_t *b, size_t n, struct heard *h, size_t *ret_l4
 		return fault_say(f, "the IPv4 header is damaged");
 	h->tos = b[1];
 	h->frag = (load_be16(b + 6) & (IP4_MF | IP4_OFFSET)) != 0;
+	h->df = (load_be16(b + 6) & IP4_DF) != 0;
 	h->ttl = b[8];
 	h->proto = b[9];
 	h->ipopt = ihl > 20;
@@ -36,6 +37,7 @@ static bool read_ip6(const uint8_t *b, size_t n, struct heard *h, size_t *ret_l4
 	if (n < 40 || b[0] >> 4 != 6 || len > n)
 		return fault_say(f, "the IPv6 header is damaged");
 	h->tos = (uint8_t)(load_be16(b) >> 4);
+	h->df = true; /* routers cut no IPv6 packet */
 	h->ttl = b[7];
 	h->proto = b[6];
 	h->ip_csum_ok = true;

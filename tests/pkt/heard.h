@@ -17,7 +17,7 @@ struct heard {
 	uint8_t vlans, exts, ip, proto, ttl, tos; /* ip: 4, 6 or 0 */
 	uint8_t ext[4];
 	uint16_t vlan[2];
-	bool ipopt, frag, ip_csum_ok;
+	bool ipopt, frag, df, ip_csum_ok;
 	uint8_t src[16], dst[16];
 	const uint8_t *l4;
 	size_t l4_off, l4_len;

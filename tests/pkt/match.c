@@ -66,6 +66,8 @@ static bool ip_fits(const struct seg *want, const struct lane_of *lane, const st
 	    !bytes("extension headers", want->m.ext, h->ext, h->exts, x) ||
 	    !plain("fragment", false, h->frag, x))
 		return false;
+	if (want->m.df && !plain("DF", true, h->df, x))
+		return false;
 	return plain("IP checksum is right", !want->m.bad_ip_csum, h->ip_csum_ok, x);
 }
 

@@ -223,13 +223,11 @@ static bool mark_flag(struct lex *l, struct seg_marks *m)
 		const char *name;
 		bool *flag;
 	} flags[] = {
-		{ "partial", &m->partial },
-		{ "stray", &m->stray },
-		{ "pad", &m->pad },
-		{ "ipopt", &m->ipopt },
+		{ "partial", &m->partial }, { "stray", &m->stray }, { "pad", &m->pad },
+		{ "ipopt", &m->ipopt },	    { "df", &m->df },
 	};
 
-	for (size_t i = 0; i < 4; i++)
+	for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
 		if (lex_word(l, flags[i].name))
 			return *flags[i].flag = true;
 	return false;

@@ -36,7 +36,7 @@ struct seg_opt {
 
 /* What stands in brackets: link, IP, damage. */
 struct seg_marks {
-	bool bad_csum, bad_ip_csum, partial, stray, pad, ipopt, raw_set, vlan_set;
+	bool bad_csum, bad_ip_csum, partial, stray, pad, ipopt, raw_set, vlan_set, df;
 	uint8_t vlans, exts, ttl, tos, raw_len;
 	uint8_t ext[4]; /* IPv6 extension headers' numbers */
 	uint8_t raw[40]; /* option bytes in place of <...> */
