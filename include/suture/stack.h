@@ -66,9 +66,9 @@ const char *sut_addr_text(const struct sut_addr *a, char *ret_text);
 
 /* How the checksum of a packet stands. */
 enum sut_csum {
-	SUT_CSUM_UNKNOWN, /* as complete: it is verified */
-	SUT_CSUM_COMPLETE, /* what the wire carries */
-	/* the pseudo-header's sum; a device finishes it, from csum_start on, into csum_start + csum_offset */
+	SUT_CSUM_UNKNOWN, /* it is in the packet; one that comes in is verified */
+	SUT_CSUM_COMPLETE, /* it is in the packet; of one that comes in a device has found it right */
+	/* It is the pseudo-header's sum; a device finishes it, from csum_start on, into csum_start + csum_offset. */
 	SUT_CSUM_PARTIAL,
 };
 
@@ -221,7 +221,8 @@ int sut_accept(struct sut_stack *s, sut_id l, uint64_t user, sut_id *ret_c,
  * one of that family) or port 0 (a free one is chosen at random).  SUT_WRITABLE tells of success, SUT_ERROR of
  * failure; the error is then what sut_read() returns (-ECONNREFUSED, -ETIMEDOUT ...).  Data written before the next flush goes
  * with the SYN where Fast Open is on and the server gave us a cookie before.  0, or
- *   -EINVAL         remote is a broadcast, multicast or zero address, its port is 0, or local is of the other family
+ *   -EINVAL         remote is a broadcast, multicast or zero address or the stack's own, its port is 0, or local is of
+ *                   the other family
  *   -ENETUNREACH    the stack has no address of remote's family
  *   -EADDRNOTAVAIL  local is not an address of the stack
  *   -EADDRINUSE     this connection exists

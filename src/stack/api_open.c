@@ -39,25 +39,24 @@ static bool net_has(const struct stack_net *n, const uint8_t ip[16])
 	       (rest == 0 || (n->ip[whole] ^ ip[whole]) >> (8 - rest) == 0);
 }
 
-/* Is ip the all-ones address of the IPv4 network n? */
+/* Is ip the all-ones or (as it once was) the all-zeros address of the IPv4 network n?  RFC 3021: a /31 has neither. */
 static bool is_broadcast(const struct stack_net *n, const uint8_t ip[16])
 {
-	/* RFC 3021: a /31 has none. */
+	uint32_t host, mask;
+
 	if (!is_ip4(n->ip) || n->prefix >= 127 || !net_has(n, ip))
 		return false;
-	for (unsigned i = n->prefix; i < 128; i++) {
-		if (!(ip[i / 8] & 0x80 >> i % 8))
-			return false;
-	}
-	return true;
+	mask = UINT32_MAX >> (n->prefix - 96);
+	host = load_be32(ip + 12) & mask;
+	return host == 0 || host == mask;
 }
 
-/* MUST-46: an address that no single host has. */
+/* MUST-46: an address that no single other host has. */
 static bool is_invalid(const struct stack *s, const uint8_t ip[16])
 {
 	static const uint8_t loopback[16] = { [15] = 1 };
 
-	if (is_zero(ip) || memcmp(ip, loopback, 16) == 0)
+	if (is_zero(ip) || memcmp(ip, loopback, 16) == 0 || net_of(s, ip) != NULL)
 		return true;
 	if (!is_ip4(ip))
 		return ip[0] == 0xff;

@@ -212,7 +212,7 @@ int stack_accept(struct stack *s, conn_id l, uint64_t user, conn_id *ret_c,
 /*
  * Active OPEN.  local may be NULL, or have port 0 (an ephemeral one by RFC 6056) or ip all zero (the address of ours in remote's
  * network, else the first of its family).  The SYN goes out with the next flush; data written before that goes with it where
- * Fast Open is on and a cookie is known.  -EADDRINUSE, -EADDRNOTAVAIL, -EINVAL (broadcast, multicast, zero), -ENETUNREACH (no
+ * Fast Open is on and a cookie is known.  -EADDRINUSE, -EADDRNOTAVAIL, -EINVAL (broadcast, multicast, zero, our own), -ENETUNREACH (no
  * address of the family), -ENOSPC, -EAGAIN (no port left).
  */
 int stack_connect(struct stack *s, const struct stack_addr *local, const struct stack_addr *remote,
