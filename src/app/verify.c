@@ -73,12 +73,20 @@ static bool is_synack_ts(const struct pairing *p, const struct both *b)
 	       (b->far->tsecr == p->synack_ts[FAR] || b->far->tsecr == p->synack_last);
 }
 
+/* Of what was held and came again the first copy leaves, with its older clock. */
+static bool is_first_copy(const struct pairing *p, const struct step *t, const struct both *b)
+{
+	return p->promised && b->sender == NEAR && notes_have(&t->n[NEAR], NOTE_RETRANSMIT) &&
+	       p->ts[NEAR].known && (int32_t)(b->far->tsval - b->near->tsval - p->ts[NEAR].by) < 0;
+}
+
 static void check_ts(struct pairing *p, struct step *t, const struct both *b)
 {
 	if (!(b->near->present & b->far->present & OPT_TS) ||
 	    ((b->near->flags ^ b->far->flags) & TCP_SYN)) /* it is not the clock of its data */
 		return;
-	check(p, t, b, FAULT_TSVAL, &p->ts[b->sender], b->near->tsval, b->far->tsval);
+	if (!is_first_copy(p, t, b))
+		check(p, t, b, FAULT_TSVAL, &p->ts[b->sender], b->near->tsval, b->far->tsval);
 	if ((b->near->flags & b->far->flags & TCP_ACK) && p->ts[b->peer].known &&
 	    !is_synack_ts(p, b))
 		check(p, t, b, FAULT_TSECR, &p->ts[b->peer], b->near->tsecr, b->far->tsecr);

@@ -223,6 +223,35 @@ static void merged(void **state)
 	ladder_close(l);
 }
 
+static struct sight clocked(struct sight s, uint32_t tsval)
+{
+	s.present |= OPT_TS;
+	s.tsval = tsval;
+	return s;
+}
+
+/* The server left the data that came in the SYN: its first copy goes out again, with its own clock, though a second has come. */
+static void left_in_syn(void **state)
+{
+	struct ladder *l = open_ladder(&all);
+	struct sight ack = sight(241, A, 101, 0, 501);
+
+	(void)state;
+	one(l, NEAR, NEAR, clocked(sight(0, S, 100, 0, 0), 1000));
+	one(l, NEAR, FAR, sight(1, S | A, NEAR_ISN, 0, 101));
+	one(l, NEAR, NEAR, sight(2, A, 101, 0, 501));
+	one(l, NEAR, NEAR, clocked(sight(3, A | P, 101, 10, 501), 1003));
+	one(l, FAR, NEAR, clocked(sight(5, S, 100, 10, 0), 1000));
+	one(l, NEAR, NEAR, clocked(sight(210, A | P, 101, 10, 501), 1210));
+	one(l, FAR, FAR, sight(240, S | A, NEAR_ISN, 0, 101));
+	ack.ipid = 8;
+	one(l, FAR, NEAR, ack);
+	one(l, FAR, NEAR, clocked(sight(241, A | P, 101, 10, 501), 1003));
+	assert_int_equal(ladder_finish(l), 0);
+	assert_int_equal(ladder_faults(l), 0);
+	ladder_close(l);
+}
+
 /* One becomes three, three become one; of one a byte is changed. */
 static void pieces(void **state)
 {
@@ -429,23 +458,15 @@ static void one_side(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(shifted),
-		cmocka_unit_test(wrong_numbers),
-		cmocka_unit_test(far_off),
-		cmocka_unit_test(wrong_ack_of_server),
-		cmocka_unit_test(wrong_timestamps),
-		cmocka_unit_test(held),
-		cmocka_unit_test(merged),
-		cmocka_unit_test(pieces),
-		cmocka_unit_test(lost_and_sent_again),
-		cmocka_unit_test(bytes_of_nobody),
-		cmocka_unit_test(missed_alike),
-		cmocka_unit_test(mid_stream),
-		cmocka_unit_test(out_before_in),
-		cmocka_unit_test(folding),
-		cmocka_unit_test(short_run),
-		cmocka_unit_test(limited),
-		cmocka_unit_test(one_side),
+		cmocka_unit_test(shifted),	    cmocka_unit_test(wrong_numbers),
+		cmocka_unit_test(far_off),	    cmocka_unit_test(wrong_ack_of_server),
+		cmocka_unit_test(wrong_timestamps), cmocka_unit_test(held),
+		cmocka_unit_test(merged),	    cmocka_unit_test(left_in_syn),
+		cmocka_unit_test(pieces),	    cmocka_unit_test(lost_and_sent_again),
+		cmocka_unit_test(bytes_of_nobody),  cmocka_unit_test(missed_alike),
+		cmocka_unit_test(mid_stream),	    cmocka_unit_test(out_before_in),
+		cmocka_unit_test(folding),	    cmocka_unit_test(short_run),
+		cmocka_unit_test(limited),	    cmocka_unit_test(one_side),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
