@@ -169,8 +169,8 @@ void engine_flush(struct engine *e)
 			if (s->queue[j])
 				runner_count_out(&e->runner, i, s->queue[j]);
 		s->queued = 0;
-		engine_notice_sent(e);
 	}
+	engine_notice_traffic(e);
 	outbox_clear(o);
 }
 

@@ -39,8 +39,9 @@ struct engine {
 
 	uint64_t failovers; /* of the role, that were told of */
 	uint32_t told_too_long; /* ports of which it was said that they drop frames as too long */
+	bool told_trace; /* that a trace cannot be written */
 	sut_time
-		next_look; /* at the ports' counters; SUT_NEVER: nothing was sent since the last time */
+		next_look; /* at ports and traces; SUT_NEVER: there was no traffic since the last time */
 
 	struct journal *journal; /* NULL: none */
 	bool journal_more; /* it wants to go on soon */
@@ -115,7 +116,7 @@ void engine_turn_journal(struct engine *e);
 void engine_close_journal(struct engine *e);
 
 /* engine_notice: what is told unasked. */
-void engine_notice_sent(struct engine *e); /* something went out at a port */
+void engine_notice_traffic(struct engine *e); /* the role was at work */
 void engine_notice(struct engine *e); /* at the end of a turn */
 
 /* engine_operate: commands that every role has.  args is what follows the word. */

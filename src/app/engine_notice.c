@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* engine_notice - what the log tells though nobody asked, once: a failover; a port for which frames are too long. */
+/*
+ * engine_notice - what the log tells though nobody asked, once: a failover; a port for which frames are too long; a trace that cannot be
+ * written.
+ */
 #include <inttypes.h>
 #include <string.h>
 
 #include "app/engine_inside.h"
 #include "core/flow_row.h"
 
-#define LOOK_EVERY SUT_MS(1000) /* at the counters of ports, while something is sent */
+#define LOOK_EVERY SUT_MS(1000) /* at ports and traces, while there is traffic */
 #define ROWS_MAX 65536u /* counting more would keep the clients waiting */
 
 static void tell_failover(struct engine *e)
@@ -50,7 +53,18 @@ static void look_at_ports(struct engine *e)
 	}
 }
 
-void engine_notice_sent(struct engine *e)
+static void look_at_traces(struct engine *e)
+{
+	int err = ports_flush_traces(&e->ports);
+
+	if (!err || e->told_trace)
+		return;
+	e->told_trace = true;
+	log_line(&e->log, LOG_ERROR, "trace: %s: %s: it will not be whole", e->opt.trace_pcap,
+		 strerror(-err));
+}
+
+void engine_notice_traffic(struct engine *e)
 {
 	if (e->next_look == SUT_NEVER)
 		e->next_look = e->now + LOOK_EVERY;
@@ -62,6 +76,7 @@ void engine_notice(struct engine *e)
 		tell_failover(e);
 	if (e->now >= e->next_look) {
 		look_at_ports(e);
+		look_at_traces(e);
 		e->next_look = SUT_NEVER;
 	}
 }

@@ -147,6 +147,18 @@ int ports_open(struct ports *s, const struct role_ops *ops, const char *const *s
 	return err;
 }
 
+int ports_flush_traces(struct ports *s)
+{
+	int err = s->shared ? capture_flush(s->shared) : 0;
+
+	for (unsigned i = 0; i < s->n; i++) {
+		int e = s->slot[i].writer ? capture_flush(s->slot[i].writer) : 0;
+
+		err = e ? e : err;
+	}
+	return err;
+}
+
 static int finish(struct capture_writer *w, const struct log *log)
 {
 	char why[400];

@@ -54,6 +54,9 @@ uint32_t ports_joined(const struct role_ops *ops, const char *const *spec,
 int ports_open(struct ports *s, const struct role_ops *ops, const char *const *spec,
 	       struct port *const *given, const char *trace, char *ret_err, size_t err_size);
 
+/* Writes what traces have gathered to their files: 0, or -errno of the last one that cannot be written. */
+int ports_flush_traces(struct ports *s);
+
 /* Closes the ports and ends traces: 0, or -errno if a trace could not be written whole (it is logged). */
 int ports_close(struct ports *s, const struct log *log);
 

@@ -162,15 +162,15 @@ void capture_write(struct capture_writer *w, const struct packet *p, sut_time at
 
 int capture_flush(struct capture_writer *w)
 {
-	return pcap_dump_flush(w->dump) != 0 ? -errno : 0;
+	if (pcap_dump_flush(w->dump) != 0)
+		return -errno;
+	return ferror(pcap_dump_file(w->dump)) ? -EIO : 0; /* an earlier write failed */
 }
 
 int capture_finish(struct capture_writer *w, char *ret_err, size_t err_size)
 {
 	int err = capture_flush(w);
 
-	if (err == 0 && ferror(pcap_dump_file(w->dump)))
-		err = -EIO;
 	if (err)
 		snprintf(ret_err, err_size, "%s: %s", w->file, strerror(-err));
 	pcap_dump_close(w->dump);

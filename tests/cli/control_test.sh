@@ -213,5 +213,31 @@ cp "$dir/first" "$dir/state"
 expect 1 err 'it is of the role replica-rewrite, not accel-near' "$suture" accel near \
 	--client "pcap:$dir/empty.pcap" --server "pcap:$dir/empty2.pcap" --state "$dir/state"
 
+# until_soon COMMAND...: it succeeds within some seconds
+until_soon() {
+	tries=0
+	until "$@" >/dev/null 2>&1; do
+		tries=$((tries + 1))
+		[ $tries -le 200 ] || return 1
+		sleep 0.05
+	done
+}
+
+# as_long A B: A is at least as long as B
+as_long() {
+	[ "$(wc -c <"$1")" -ge "$(wc -c <"$2")" ]
+}
+
+# A trace is in its file soon, whatever becomes of the process; one that cannot be written is told of while there is time.
+traced="$suture replica rewrite --primary pcap:$dir/client.pcap --secondary qemu:listen:unix:$dir/s4"
+start "$dir/log" $traced --trace-pcap "$dir/t.pcap"
+check 'the trace is written while it runs' until_soon as_long "$dir/t.pcap" "$dir/client.pcap"
+stop KILL
+rm -f "$dir/s4"
+start "$dir/log" $traced --trace-pcap /dev/full
+check 'the log tells of a full disk' until_soon grep -q 'trace: /dev/full: .*: it will not be whole' "$dir/log"
+stop TERM
+check 'exit code 1 without a whole trace' test $? -eq 1
+
 [ $bad -eq 0 ] && echo 'ok'
 exit $bad
