@@ -233,6 +233,7 @@ struct conn {
 	uint32_t next_dirty, next_ready; /* lists of struct stack */
 	uint32_t parent; /* its listener, while it is in SYN-RECEIVED or waits */
 	uint32_t next_wait; /* in the listener's queue */
+	uint32_t next_tw, prev_tw; /* in TIME-WAIT, oldest first (state.c): index + 1 */
 	uint32_t next_starved, prev_starved; /* cells.c: index + 1 */
 	uint32_t challenge_left; /* of this interval: RFC 5961's limit for each connection */
 	uint32_t challenge_since; /* ms */
@@ -289,6 +290,7 @@ struct stack {
 	uint32_t free_sent, fresh_sent,
 		used_sent; /* recovery_list.c: index + 1; never used ones begin at; zeroed is right */
 	uint32_t half_open, time_wait, used_listeners;
+	uint32_t tw_first, tw_last; /* index + 1 */
 	uint64_t ofo_bytes;
 	uint32_t dirty_first, dirty_last, ready_first, ready_last;
 	uint32_t rst_left, ack_left,

@@ -57,6 +57,8 @@ void conn_tell(struct stack *s, struct conn *c, uint32_t events);
 void listener_tell(struct stack *s, struct listener *l, uint32_t events);
 /* Both FINs have passed (from FIN-WAIT-2, CLOSING, or FIN-WAIT-1 with FIN and ACK at once): TIME-WAIT. */
 void conn_time_wait(struct stack *s, struct conn *c, const char *why);
+/* Ends the connection that has been longest in TIME-WAIT and that nobody holds: its slot is needed.  False: there is none. */
+bool conn_time_wait_cut(struct stack *s);
 /* To be looked at by the next flush. */
 void conn_dirty(struct stack *s, struct conn *c);
 /* The flush: output_conn() for all that are dirty now. */

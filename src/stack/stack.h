@@ -88,6 +88,7 @@ enum { STACK_OFFLOAD_CSUM = 1, STACK_OFFLOAD_TSO = 2 };
 	X(NO_MEMORY,        "no_memory",            "segments not kept, or connections not opened: the stack's memory was used up") \
 	X(WINDOW_PROBES,    "window_probes",        "probes of a zero window") \
 	X(KEEPALIVES,       "keepalives",           "keepalive probes") \
+	X(TIME_WAIT_CUT,    "time_wait_cut",        "connections whose TIME-WAIT was ended early: their places were needed") \
 	X(COOKIES_SENT,     "cookies_sent",         "SYN cookies sent") \
 	X(COOKIES_TAKEN,    "cookies_taken",        "connections out of SYN cookies") \
 	X(COOKIES_BAD,      "cookies_bad",          "ACKs that held no cookie of ours") \

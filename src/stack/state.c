@@ -12,6 +12,7 @@
  */
 
 #define LISTENER_BIT 0x80000000u
+#define CUT_LOOKS 64u
 
 /* --- states */
 
@@ -37,16 +38,67 @@ static void count_half_open(struct stack *s, const struct conn *c, enum conn_sta
 	}
 }
 
-static void count_state(struct stack *s, const struct conn *c, enum conn_state from)
+/* --- the list of those in TIME-WAIT, oldest first */
+
+static void tw_add(struct stack *s, struct conn *c)
 {
-	if (from == ST_TIME_WAIT)
+	uint32_t self = conn_index(s, c) + 1;
+
+	c->next_tw = 0;
+	c->prev_tw = s->tw_last;
+	if (s->tw_last != 0)
+		conn_at(s, s->tw_last - 1)->next_tw = self;
+	else
+		s->tw_first = self;
+	s->tw_last = self;
+}
+
+static void tw_remove(struct stack *s, struct conn *c)
+{
+	if (c->prev_tw != 0)
+		conn_at(s, c->prev_tw - 1)->next_tw = c->next_tw;
+	else
+		s->tw_first = c->next_tw;
+	if (c->next_tw != 0)
+		conn_at(s, c->next_tw - 1)->prev_tw = c->prev_tw;
+	else
+		s->tw_last = c->prev_tw;
+}
+
+/*
+ * RFC 9293, 3.6.1 wants 2 MSL (MUST-13); where the table is full of such connections, the one that has waited longest gives way to a new
+ * one, as in most stacks: a server that closes first would stand still otherwise.
+ */
+bool conn_time_wait_cut(struct stack *s)
+{
+	uint32_t i = s->tw_first;
+
+	for (unsigned n = 0; i != 0 && n < CUT_LOOKS; n++) {
+		struct conn *c = conn_at(s, i - 1);
+
+		if (!(c->flags & CF_HELD)) {
+			stack_bump(s, STACK_TIME_WAIT_CUT);
+			conn_end(s, c, 0, "its place is needed");
+			return true;
+		}
+		i = c->next_tw;
+	}
+	return false;
+}
+
+static void count_state(struct stack *s, struct conn *c, enum conn_state from)
+{
+	if (from == ST_TIME_WAIT) {
 		s->time_wait--;
+		tw_remove(s, c);
+	}
 	if (in_handshake(from) && c->state == ST_ESTABLISHED)
 		stack_bump(s, c->flags & CF_PASSIVE ? STACK_OPENED_PASSIVE : STACK_OPENED_ACTIVE);
 	if (in_handshake(from) && c->state == ST_CLOSED)
 		stack_bump(s, STACK_OPEN_FAILED);
 	if (c->state == ST_TIME_WAIT) {
 		s->time_wait++;
+		tw_add(s, c);
 		stack_bump(s, STACK_CLOSED);
 	}
 }
@@ -99,6 +151,10 @@ void conn_end(struct stack *s, struct conn *c, int error, const char *why)
 
 void conn_time_wait(struct stack *s, struct conn *c, const char *why)
 {
+	if (c->state == ST_TIME_WAIT) {
+		tw_remove(s, c);
+		tw_add(s, c);
+	}
 	conn_set_state(s, c, ST_TIME_WAIT, why);
 	timer_set(s, c, T_WAIT, s->now + 2 * s->cfg.msl); /* MUST-13 */
 }

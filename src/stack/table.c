@@ -196,6 +196,8 @@ struct conn *conn_new(struct stack *s, const struct conn_quad *q)
 {
 	struct conn *c = slot_take(s);
 
+	if (c == NULL && conn_time_wait_cut(s))
+		c = slot_take(s);
 	if (c == NULL) {
 		stack_bump(s, STACK_NO_MEMORY);
 		return NULL;

@@ -759,6 +759,30 @@ static void time_wait(void **state)
 	one_free(&o);
 }
 
+/* Where all places are taken by TIME-WAIT, the oldest gives way; who is open, or still held, does not. */
+static void time_wait_cut(void **state)
+{
+	struct world *w = world_new();
+	struct one o, kept;
+
+	(void)state;
+	w->cfg.max_conns = 3;
+	w->cfg.max_half_open = 3;
+	kept = one_like(w, (struct says){ .port = 1 });
+	for (uint16_t i = 2; i <= 6; i++) {
+		assert_int_equal(stack_close(w->s, kept.l, w->now), 0);
+		o = one_like(w, (struct says){ .port = i });
+		kept.l = o.l;
+		(void)waiting(o);
+		assert_int_equal(w->s->used_conns, i < 3 ? i : 3);
+	}
+	assert_int_equal(world_count(w, STACK_TIME_WAIT_CUT), 3);
+	assert_int_equal(kept.c->state, ST_ESTABLISHED);
+	assert_int_equal(conn_at(w->s, w->s->tw_first - 1)->quad.rport, 5);
+	assert_int_equal(conn_at(w->s, w->s->tw_last - 1)->quad.rport, 6);
+	world_free(w);
+}
+
 /* MAY-2: by its number, the ISN above all that was used. */
 static void reopened_by_number(void **state)
 {
@@ -1076,6 +1100,7 @@ int main(void)
 		cmocka_unit_test(simultaneous_close),
 		cmocka_unit_test(fin_with_ack),
 		cmocka_unit_test(time_wait),
+		cmocka_unit_test(time_wait_cut),
 		cmocka_unit_test(reopened_by_number),
 		cmocka_unit_test(reopened_by_timestamp),
 		cmocka_unit_test(not_reopened_without_listener),
