@@ -25,6 +25,8 @@ struct explain {
 	uint64_t frames, kind[SIGHT_KINDS];
 	uint64_t filtered; /* segments of connections that were not asked for */
 	uint64_t stray_icmp, cut;
+	uint64_t earlier; /* frames that are older than those before them in their capture */
+	sut_time last[2]; /* the time of each capture's last frame */
 	uint64_t number[2]; /* frames of each capture */
 	uint64_t shown, faults, faulty, one_sided, early;
 	sut_time next_progress;
@@ -134,6 +136,8 @@ static int take(struct explain *x, const struct capture_frame *f, unsigned file)
 	x->number[file]++;
 	x->kind[kind]++;
 	x->cut += f->len < f->wire_len;
+	x->earlier += f->at < x->last[file];
+	x->last[file] = f->at;
 	if (kind != SIGHT_TCP && kind != SIGHT_ICMP)
 		return 0;
 	if (!flow_filter_takes(&x->cfg->filter, &key)) {
@@ -179,6 +183,7 @@ static void counts(const struct explain *x,
 	put_count("fragments", "IP fragments of TCP", x->kind[SIGHT_FRAGMENT]);
 	put_count("unreadable", "unreadable", x->kind[SIGHT_MALFORMED]);
 	put_count("cut", "cut short", x->cut);
+	put_count("out_of_order", "out of order in their capture", x->earlier);
 	put_count("stray_icmp", "ICMP errors about none of them", x->stray_icmp);
 	put_count("filtered", "of other connections", x->filtered);
 	put_count("early", "connections shown before their end (--memory)", x->early);

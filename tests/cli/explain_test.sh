@@ -103,6 +103,9 @@ make_scene hold
 head -c 700 "$near" >"$dir/cut.pcap"
 expect 1 err 'cut.pcap' "$dir/cut.pcap"
 expect 1 out '1 connection' "$dir/cut.pcap"
+# times that go back are said
+{ cat "$near"; tail -c +25 "$near"; } >"$dir/back.pcap"
+expect 0 out "1 out of order in their capture" "$dir/back.pcap"
 # a link type that is none of ours, and no capture at all
 { head -c 20 "$near"; printf '\161\000\000\000'; } >"$dir/cooked.pcap"
 expect 1 err 'cooked.pcap' "$dir/cooked.pcap"
