@@ -268,6 +268,10 @@ void verify_answer(struct near *n, const struct passing *in)
 				    (uint8_t)(o.tfo_len + 2));
 		c->verified = 1;
 		flow_shown(n, in->flow);
+	} else if (flags == (TCP_RST | TCP_ACK) && acks_syn(c, in->v->ack)) {
+		/* refused: its client does not repeat it */
+		flow_shown(n, in->flow);
+		flow_may_go(n, in->flow);
 	}
 	pass_on(n, in);
 }
