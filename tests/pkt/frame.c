@@ -165,8 +165,8 @@ void frame_icmp_type(const struct seg *g, bool ip6, uint8_t ret_type_code[2])
 {
 	static const uint8_t code4[] = { 0, 1, 2, 3, 13 };
 	static const uint8_t code6[] = { 0, 3, 3, 4, 1 };
-	static const uint8_t type4[] = { 3, 3, 11, 8, 0 };
-	static const uint8_t type6[] = { 1, 2, 3, 128, 129 };
+	static const uint8_t type4[] = { 3, 3, 11, 8, 0, 4, 12 };
+	static const uint8_t type6[] = { 1, 2, 3, 128, 129, 200, 4 };
 
 	ret_type_code[0] = ip6 ? type6[g->icmp] : type4[g->icmp];
 	ret_type_code[1] = g->icmp == SI_UNREACHABLE	   ? (ip6 ? code6 : code4)[g->unreach]

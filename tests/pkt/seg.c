@@ -291,12 +291,18 @@ static bool parse_icmp_what(struct lex *l, struct names *names, struct seg *g, s
 		g->icmp = l->p[-1] == 'e' ? SI_TIME : SI_ECHO;
 		return true;
 	}
+	if (lex_word(l, "quench") || lex_word(l, "param")) {
+		g->icmp = l->p[-1] == 'h' ? SI_QUENCH : SI_PARAM;
+		return true;
+	}
 	if (lex_word(l, "reply")) {
 		g->icmp = SI_REPLY;
 		return true;
 	}
 	if (!lex_word(l, "unreachable"))
-		return fault_say(f, "icmp unreachable, too-big, time, echo or reply is missing");
+		return fault_say(
+			f,
+			"icmp unreachable, too-big, time, param, quench, echo or reply is missing");
 	g->icmp = SI_UNREACHABLE;
 	for (unsigned i = 0; i < 5; i++)
 		if (lex_word(l, why[i])) {

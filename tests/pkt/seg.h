@@ -19,7 +19,7 @@ enum seg_kind { SEG_TCP, SEG_ARP, SEG_UDP, SEG_ICMP, SEG_FRAME };
 enum seg_frag { FRAG_NONE, FRAG_FIRST, FRAG_LATER };
 enum seg_opts { OPTS_EXACT, OPTS_LOOSE, OPTS_ANY };
 enum seg_payload { PAYLOAD_STREAM, PAYLOAD_TEXT, PAYLOAD_ANY };
-enum seg_icmp { SI_UNREACHABLE, SI_TOO_BIG, SI_TIME, SI_ECHO, SI_REPLY };
+enum seg_icmp { SI_UNREACHABLE, SI_TOO_BIG, SI_TIME, SI_ECHO, SI_REPLY, SI_QUENCH, SI_PARAM };
 enum seg_unreach { SU_NET, SU_HOST, SU_PROTO, SU_PORT, SU_ADMIN };
 
 /* One option. */
