@@ -84,4 +84,5 @@ merge  the client's first data travels in the SYN, which nginx here takes (liste
        Data in SYN that the server took: $(($(counted merge_taken) + 0)) of $(($(counted merged) + 0)) connections.
 EOF
 "$(dirname "$0")/replica_demo.sh" "$SUTURE" || failed=1
+"$(dirname "$0")/serve_demo.sh" "$SUTURE" || failed=1
 exit $failed
