@@ -341,7 +341,7 @@ enum reason stack_input(struct stack *s, const struct packet *p, const struct vi
 	if (v->fragment)
 		return R_FRAGMENT;
 	/* MUST-50: options of IP stand between the headers and are passed over. */
-	if (v->proto == (v->ip == 4 ? IP_ICMP : IP_ICMP6)) 
+	if (v->proto == (v->ip == 4 ? IP_ICMP : IP_ICMP6))
 		return icmp_in(s, p, v); /* MUST-54 */
 	if (!v->tcp)
 		return R_NOT_TCP;

@@ -309,6 +309,32 @@ static void cookie_keeps_options(void **state)
 	world_free(w);
 }
 
+/* The lowest bits of a cookie's timestamp are taken, but it is never ahead of the clock that goes on behind it. */
+static void cookie_clock(void **state)
+{
+	struct world *w = world_new();
+	uint32_t off;
+
+	(void)state;
+	world_start(w);
+	world_listen(w, 8);
+	fill(w);
+	for (unsigned i = 0; i < 70; i++) {
+		const struct told *t;
+		struct conn_quad q = { .lport = 80, .rport = 5000 };
+
+		memcpy(q.laddr, w->cfg.net[0].ip, 16);
+		memcpy(q.raddr, "\0\0\0\0\0\0\0\0\0\0\xff\xff\xc0\x00\x02\x0a", 16);
+		off = isn_ts_offset(w->s, &q);
+		w->now += SUT_MS(1);
+		world_says(w, with_options(syn(5000)));
+		t = world_expect(w, TCP_SYN | TCP_ACK);
+		assert_int_equal(t->tsval & 63, 16 | 5);
+		assert_in_range((uint32_t)(w->now / 1000000) + off - t->tsval, 0, 63);
+	}
+	world_free(w);
+}
+
 /* Without timestamps there is the MSS, and no more. */
 static void cookie_without_timestamps(void **state)
 {
@@ -433,6 +459,8 @@ static void cookie_timestamp_forged(void **state)
 	x.tsecr = t->tsval - 200000;
 	world_says(w, x);
 	world_quiet(w);
+	assert_int_equal(world_count(w, STACK_COOKIES_BAD), 2);
+	assert_int_equal(usage(w).half_open, usage(w).conns);
 	world_free(w);
 }
 
@@ -602,6 +630,7 @@ int main(void)
 		cmocka_unit_test(reset_in_the_queue),
 		cmocka_unit_test(listener_closed),
 		cmocka_unit_test(cookie_keeps_options),
+		cmocka_unit_test(cookie_clock),
 		cmocka_unit_test(cookie_without_timestamps),
 		cmocka_unit_test(cookie_forged),
 		cmocka_unit_test(cookie_old),

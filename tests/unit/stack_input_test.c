@@ -344,7 +344,7 @@ static void paws(void **state)
 	assert_int_equal(o.c->rcv_nxt, 1010);
 	assert_int_equal(o.c->ts_recent, x.tsval);
 	x = with(o.x, TCP_RST, 1010, 0);
-	x.tsval = 1; /* long ago */
+	x.tsval = 1000; /* long ago */
 	world_says(o.w, x);
 	assert_int_equal(o.c->state, ST_CLOSED);
 	one_free(&o);
@@ -493,13 +493,18 @@ static void windows(void **state)
 	x.wnd = 5000;
 	world_says(o.w, x);
 	assert_int_equal(o.c->snd_wnd, 5000);
-	x = with(o.x, TCP_ACK, 1000, 20); /* begins before the one that told last */
+	x = with(o.x, TCP_ACK, 1020, 5); /* behind a gap */
+	x.wnd = 6000;
+	world_says(o.w, x);
+	assert_int_equal(o.c->snd_wnd, 6000);
+	x = with(o.x, TCP_ACK, 1010, 10); /* begins before the one that told last */
 	x.wnd = 7000;
 	world_says(o.w, x);
-	assert_int_equal(o.c->rcv_nxt, 1020);
+	assert_int_equal(o.c->rcv_nxt, 1025);
+	assert_int_equal(o.c->snd_wnd, 6000);
 	assert_int_equal(stack_write(o.w->s, o.id, "0123456789", 10, o.w->now), 10);
 	world_flush(o.w);
-	x = with(o.x, TCP_ACK, 1020, 0);
+	x = with(o.x, TCP_ACK, 1025, 0);
 	x.wnd = 4;
 	world_says(o.w, x);
 	assert_int_equal(o.c->snd_wnd, 4);
