@@ -137,14 +137,14 @@ bool input_reopens(const struct conn *c, const struct seg *g)
 /* --- 3.10.7.4, for all states but CLOSED, LISTEN and SYN-SENT */
 
 /*
- * RFC 7323, 5.3 R1.  A RST is never judged by its timestamp.  After 24 days without a segment the remembered timestamp says nothing
+ * RFC 7323, 5.3 R1.  (A RST is never judged by its timestamp.)  After 24 days without a segment the remembered timestamp says nothing
  * (5.5).  A segment without timestamps where they were agreed is dropped silently (3.2).
  */
 static bool paws(struct stack *s, struct conn *c, struct seg *g)
 {
 	bool old;
 
-	if (!(c->flags & CF_TS) || (g->flags & TCP_RST))
+	if (!(c->flags & CF_TS))
 		return true;
 	if (!(g->opt.present & OPT_TS))
 		return (g->flags & TCP_SYN) != 0; /* step four answers a SYN */
