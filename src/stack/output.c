@@ -15,7 +15,6 @@
  * What is left behind has a timer: T_RTX while anything is in flight, T_CORK while CORK holds something back, T_PERSIST else.
  */
 
-#define WINDOW_UPDATE_MSS 2u
 #define URG_MAX 0xffffu
 
 bool output_carries_data(const struct conn *c)
@@ -395,19 +394,6 @@ static void leave_timer(struct stack *s, struct conn *c)
 		timers_persist(s, c);
 }
 
-/* Is the window that was announced so much smaller than what could be that the peer is to know? */
-static bool window_opened(const struct stack *s, const struct conn *c)
-{
-	uint32_t now = after(c->rcv_adv, c->rcv_nxt) ? c->rcv_adv - c->rcv_nxt : 0, more;
-	uint32_t full = c->rcv_mss > 0 ? c->rcv_mss : c->mss;
-
-	if (c->flags & (CF_FIN_IN | CF_NO_READ) || now > c->rcvbuf / 4)
-		return false; /* there is enough of it, or there is nothing to come */
-	more = recvq_window(s, c);
-	more = more > now ? more - now : 0;
-	return more >= WINDOW_UPDATE_MSS * full || (more > 0 && more >= c->rcvbuf / 2);
-}
-
 static bool is_synchronized(const struct conn *c)
 {
 	return c->state >= ST_ESTABLISHED;
@@ -424,7 +410,7 @@ static void send_what_may_go(struct stack *s, struct conn *c, bool force)
 		fresh(s, c, force);
 		leave_timer(s, c);
 	}
-	if (is_synchronized(c) && ((c->flags & CF_ACK_NOW) || window_opened(s, c)))
+	if (is_synchronized(c) && (c->flags & CF_ACK_NOW))
 		output_ack(s, c);
 }
 

@@ -224,6 +224,8 @@ void rtt_init(struct rtt *r);
 void rtt_sample(struct rtt *r, uint32_t us, uint32_t at_ms);
 /* An RTT that the smoothing is not to know of: the smallest may be it. */
 void rtt_lowest(struct rtt *r, uint32_t us, uint32_t at_ms);
+/* A timeout: RTO doubles, as far as that changes anything. */
+void rtt_back_off(struct rtt *r);
 /* The handshake is over and a SYN of it had to be sent again (RFC 6298, 5.7). */
 void rtt_syn_lost(struct rtt *r);
 uint32_t rtt_rto(

@@ -62,7 +62,7 @@ static void measure(struct stack *s, struct conn *c, const struct delivery *d)
 	if (d->acked == 0 || (before(d->ack, r->rtt_round) && c->rtt.backoff == 0))
 		return;
 	/* What filled a hole has let out what had waited behind it: the age of that is no RTT. */
-	if (d->untouched && !d->resent) {
+	if (d->fresh && !d->resent) {
 		us = (uint32_t)((s->now - d->oldest_at) / 1000);
 	} else if (d->has_ts && d->tsecr != 0) {
 		uint32_t ms = now_ms(s) - (d->tsecr - c->ts_off);
@@ -191,8 +191,8 @@ static void window_after(struct stack *s, struct conn *c, const struct delivery 
 			recovery_prr(c, d);
 	} else if (r->state == REC_LOSS) {
 		cc_ops_of(cc)->acked(cc, d->bytes, true, c->rtt.srtt, s->now);
-	} else if (d->acked > 0 &&
-		   !d->syn) { /* RFC 3042, 2: what is only SACKed does not make it grow */
+	} else if (d->acked > 0 && !d->syn) {
+		/* RFC 3042, 2: what is only SACKed does not make it grow. */
 		cc_ops_of(cc)->acked(cc, d->acked, r->limited, c->rtt.srtt, s->now);
 	}
 }

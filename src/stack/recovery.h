@@ -24,10 +24,10 @@ struct delivery {
 	bool syn; /* it acknowledges our SYN */
 	bool syn_resent; /* which had been sent more than once */
 	bool syn_part; /* but not all the data that was in it */
-	bool untouched; /* oldest_at is valid: a segment that was sent only once */
+	bool fresh; /* oldest_at is valid: something was not SACKed before */
 	bool dsack;
 	uint32_t dsack_left, dsack_right;
-	sut_time oldest_at; /* when the oldest such segment was sent */
+	sut_time oldest_at; /* when the oldest of that was sent */
 	uint32_t rtt; /* of the youngest segment that it tells of, us; 0: not known */
 };
 

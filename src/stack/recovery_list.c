@@ -227,8 +227,8 @@ static void note_acked(struct stack *s, struct conn *c, const struct sent *x, ui
 	if (x->flags & SENT_SACKED)
 		return;
 	d->bytes += n;
-	if (x->times == 0 && !d->untouched) {
-		d->untouched = true;
+	if (!d->fresh) {
+		d->fresh = true;
 		d->oldest_at = x->at;
 	}
 	if (x->times > 0 && d->has_ts && before(d->tsecr, x->resent_ms + c->ts_off))

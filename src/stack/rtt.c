@@ -73,3 +73,9 @@ void rtt_syn_lost(struct rtt *r)
 		r->rto = 3 * RTO_FIRST;
 	r->backoff = 0;
 }
+
+void rtt_back_off(struct rtt *r)
+{
+	if (r->backoff < BACKOFF_MAX)
+		r->backoff++;
+}

@@ -136,7 +136,7 @@ void timers_ack_sent(struct stack *s, struct conn *c)
 	timer_off(s, c, T_DELACK);
 }
 
-/* MUST-13; a connection in FIN-WAIT-2 that nobody holds ends after a while (api_open.c: when it is let go there). */
+/* A connection in FIN-WAIT-2 that nobody holds ends after a while (api_open.c: if it is let go there); TIME-WAIT: conn_time_wait(). */
 void timers_state(struct stack *s, struct conn *c, enum conn_state from)
 {
 	switch ((enum conn_state)c->state) {
@@ -157,7 +157,6 @@ void timers_state(struct stack *s, struct conn *c, enum conn_state from)
 		for (unsigned t = 0; t < T_COUNT; t++)
 			if (t != T_DELACK)
 				timer_off(s, c, (enum conn_timer)t);
-		timer_set(s, c, T_WAIT, s->now + 2 * s->cfg.msl);
 		break;
 	case ST_SYN_SENT:
 	case ST_SYN_RECEIVED:

@@ -76,7 +76,7 @@ static bool believe_icmp(struct stack *s, struct conn *c)
 
 static void syn_timeout(struct stack *s, struct conn *c)
 {
-	c->rtt.backoff++;
+	rtt_back_off(&c->rtt); /* 5.5 */
 	c->flags |= CF_ACK_NOW; /* output.c: the SYN again */
 	conn_dirty(s, c);
 	timer_set(s, c, T_RTX, s->now + rto(c));
@@ -111,7 +111,7 @@ static void rtx(struct stack *s, struct conn *c)
 	if (!believe_icmp(s, c) && c->rtx_count == R1)
 		try_smaller(s, c);
 	recovery_timeout(s, c);
-	c->rtt.backoff++;
+	rtt_back_off(&c->rtt); /* 5.5 */
 	timer_set(s, c, T_RTX, s->now + rto(c));
 	conn_dirty(s, c);
 }

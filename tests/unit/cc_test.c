@@ -82,8 +82,8 @@ static void slow_start_ends_at_ssthresh(void **state)
 		cc_init(&cc, both[i], MSS);
 		cc.cwnd = 2 * MSS;
 		cc.ssthresh = 7 * MSS;
-		round_trip(&cc, &now, MSS);
-		round_trip(&cc, &now, MSS);
+		round_trip(&cc, &now, 2 * MSS);
+		round_trip(&cc, &now, 2 * MSS);
 		assert_in_range(cc.cwnd, 7 * MSS,
 				8 * MSS); /* not 8: the rest is congestion avoidance's */
 	}
@@ -284,7 +284,29 @@ static void cubic_fast_convergence(void **state)
 	assert_int_equal(cc.w_max, 90 * MSS);
 }
 
-/* What was acknowledged on the plateau must not make cwnd jump when it is left. */
+/* What was acknowledged while the curve was flat must not make cwnd jump when it rises. */
+static void cubic_keeps_no_credit(void **state)
+{
+	struct cc cc;
+	sut_time k;
+	uint32_t was;
+
+	(void)state;
+	cc_init(&cc, STACK_CUBIC, MSS);
+	cc.cwnd = 1000 * MSS;
+	cc_loss(&cc, cc.cwnd, SUT_MS(1000));
+	cc.cwnd = cc.ssthresh;
+	cc_ops_of(&cc)->acked(&cc, 1, true, 0, SUT_MS(1000));
+	cc.cwnd = 1000 * MSS; /* K after that, on the plateau */
+	k = SUT_MS(1000 + cc.k_ms);
+	for (int i = 0; i < 5000; i++)
+		cc_ops_of(&cc)->acked(&cc, MSS, true, 0, k);
+	was = cc.cwnd;
+	cc_ops_of(&cc)->acked(&cc, MSS, true, 0, k + SUT_MS(5000));
+	assert_in_range(cc.cwnd, was, was + 2 * MSS);
+}
+
+/* Section 4.2: at most half as much again an RTT. */
 static void cubic_never_jumps(void **state)
 {
 	struct cc cc;
@@ -377,6 +399,7 @@ int main(void)
 		cmocka_unit_test(cubic_is_friendly),
 		cmocka_unit_test(cubic_fast_convergence),
 		cmocka_unit_test(cubic_never_jumps),
+		cmocka_unit_test(cubic_keeps_no_credit),
 		cmocka_unit_test(hystart_leaves_slow_start),
 		cmocka_unit_test(hystart_goes_on),
 	};

@@ -188,7 +188,7 @@ static void tail_loss_is_a_loss(void **state)
 	burst(p, 3, 3);
 	peer_passes(p, 100);
 	peer_ack(p, AT(2));
-	peer_passes(p, 500); /* one segment: its ACK may be delayed */
+	peer_passes(p, 350); /* one segment: its ACK may be delayed */
 	peer_expect(p, AT(2), MSS, TCP_ACK | TCP_PSH);
 	peer_write(p, MSS); /* and something new behind it */
 	peer_next(p);
