@@ -106,6 +106,7 @@ void device_retry(struct serve *s)
 	if (!s->tun.down && mtu > 0)
 		(void)stack_set_mtu(s->stack, (uint32_t)mtu);
 	watch_state(s);
+	(void)device_watch(s);
 }
 
 /* Traces hold frames: head gets a made-up Ethernet header in its headroom. */
