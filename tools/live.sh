@@ -24,10 +24,11 @@
 #   tags        802.1Q in 802.1ad, merge strict wrap            seven kinds of tags; hold, merge, gso, strict wrap
 #   journal     hold gso wrap                                 + merge, strict
 #   serve       our own TCP, offloads and none                + IPv6 without
+#   bigtcp      super-packets of 500000 bytes, merge gso wrap   131072, 200000, 500000; hold, merge; strict
 #
 # Each test prints "ok NAME", "not ok NAME # why", "skip NAME # why".  These go to the file that $RESULTS names; failures are shown.
 set -u
-tests="basic options refused drops loss capture sackbreak doctor flood cookie operate journal programs paths traps restarts tags serve"
+tests="basic options refused drops loss capture sackbreak doctor flood cookie operate journal programs paths traps restarts tags serve bigtcp"
 
 build=$1
 shift

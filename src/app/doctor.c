@@ -185,8 +185,9 @@ static void offload(struct report *r, const struct doctor_port *p)
 		mend(r, "ethtool -K %s lro off", p->name);
 	}
 	if (p->gso_max_size > GSO_MAX) {
-		found(r, DOCTOR_WRONG, "offload",
-		      "%s: super-packets of %s may have %" PRId64 " bytes, suture carries %u",
+		found(r, DOCTOR_NOTE, "offload",
+		      "%s: super-packets of %s may have %" PRId64
+		      " bytes: suture makes several of %u of each, which costs a copy",
 		      p->role, p->name, p->gso_max_size, GSO_MAX);
 		mend(r, "ip link set dev %s gso_max_size %u gro_max_size %u", p->name, GSO_MAX,
 		     GSO_MAX);

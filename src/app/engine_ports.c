@@ -49,10 +49,15 @@ uint32_t engine_ready_ports(const struct engine *e)
 {
 	uint32_t full = congested(e), ports = 0;
 
-	for (unsigned i = 0; i < e->ports.n; i++)
-		if (may_read(e, full, i))
-			ports |= (uint32_t)1 << i;
-	return ports & e->always_ready;
+	for (unsigned i = 0; i < e->ports.n; i++) {
+		const struct port_slot *s = &e->ports.slot[i];
+		uint32_t bit = (uint32_t)1 << i;
+
+		if (may_read(e, full, i) &&
+		    ((e->always_ready & bit) || (s->port && !s->ended && s->port->more)))
+			ports |= bit;
+	}
+	return ports;
 }
 
 /* A device that goes or comes is worth one line each time. */

@@ -31,6 +31,7 @@ static void mirror_state(struct fault_port *f)
 {
 	f->port.down = f->inner->down;
 	f->port.congested = f->inner->congested;
+	f->port.more = f->inner->more;
 	memcpy(f->port.error, f->inner->error, sizeof f->port.error);
 }
 

@@ -13,6 +13,10 @@
  * the caller is told how many went, and tries again.  Any other failure is this frame's own: it is counted and skipped; but only the second
  * one in a row, because the socket's pending error from receiving is handed out by whichever call comes next.
  *
+ * A super-packet of more than 64 KB (BIG TCP) ends in a tail of its own, and becomes several of less: every other port, and what is behind
+ * it, can then take them.  A burst may so become more packets than are asked for; what is left is handed out by the next calls,
+ * and port.more says that there is some.
+ *
  * An interface that goes down makes recv fail with ENETDOWN once; when it comes up again the kernel resumes the socket by itself.
  * One that is removed leaves the socket dead; it is bound anew when an interface of that name is there again.
  */
@@ -37,6 +41,7 @@
 
 #include "port/arena.h"
 #include "port/if_frame.h"
+#include "port/if_long.h"
 #include "port/port.h"
 
 #define RCVBUF (16 << 20)
@@ -64,6 +69,7 @@ struct if_port {
 	struct control control[PORT_BURST];
 	struct iovec iov[PORT_BURST][3];
 	struct mmsghdr msg[PORT_BURST];
+	struct if_long frames; /* received */
 };
 
 static struct if_port *if_of(struct port *p)
@@ -121,9 +127,10 @@ static void lay_out_rx(struct if_port *f, unsigned n)
 	for (unsigned i = 0; i < n; i++) {
 		f->iov[i][0] = (struct iovec){ &f->vnet[i], sizeof f->vnet[i] };
 		f->iov[i][1] = (struct iovec){ arena_slot(f->arena, i), PACKET_MAX };
+		f->iov[i][2] = if_long_tail(&f->frames, i);
 		f->msg[i].msg_hdr = (struct msghdr){
 			.msg_iov = f->iov[i],
-			.msg_iovlen = 2,
+			.msg_iovlen = 3,
 			.msg_control = &f->control[i],
 			.msg_controllen = sizeof f->control[i],
 		};
@@ -148,26 +155,31 @@ static void read_aux(struct msghdr *m, struct packet *p)
 	}
 }
 
-/* Makes packet i from message i: false (and counted) if it is not whole. */
-static bool take(struct if_port *f, unsigned i, struct packet **ret_p)
+/* Makes packet i from message i, and queues it; counts it if it is not whole. */
+static void take(struct if_port *f, unsigned i)
 {
 	struct packet *p = &f->arena->pkt[i];
-	uint32_t len = f->msg[i].msg_len;
+	uint32_t len = f->msg[i].msg_len, head;
+	unsigned n;
 
 	if ((f->msg[i].msg_hdr.msg_flags & MSG_TRUNC) || len <= sizeof f->vnet[i]) {
 		f->stats.rx_errors++;
-		return false;
+		return;
 	}
-	*p = (struct packet){
-		.head = arena_slot(f->arena, i),
-		.head_len = len - (uint32_t)sizeof f->vnet[i],
-	};
+	len -= (uint32_t)sizeof f->vnet[i];
+	head = len < PACKET_MAX ? len : PACKET_MAX;
+	*p = (struct packet){ .head = arena_slot(f->arena, i), .head_len = head };
+	if (len > head) {
+		p->body = f->iov[i][2].iov_base;
+		p->body_len = len - head;
+	}
 	offload_from_vnet(&f->vnet[i], &p->off);
 	read_aux(&f->msg[i].msg_hdr, p);
-	f->stats.rx++;
-	f->stats.rx_bytes += p->head_len;
-	*ret_p = p;
-	return true;
+	n = if_long_put(&f->frames, p);
+	f->stats.rx_errors += n == 0;
+	f->stats.rx += n;
+	for (unsigned k = f->frames.n - n; k < f->frames.n; k++)
+		f->stats.rx_bytes += f->frames.queue[k]->head_len;
 }
 
 /* Adapts the length of bursts to the length of frames. */
@@ -212,15 +224,14 @@ static int recv_failed(struct if_port *f, int err)
 	}
 }
 
-static int if_recv(struct port *port, struct packet **ret_pkts, unsigned max)
+/* Queues a burst: 0 or -errno. */
+static int recv_burst(struct if_port *f, unsigned max)
 {
-	struct if_port *f = if_of(port);
-	unsigned want = max < f->burst ? max : f->burst, n = 0;
+	unsigned want = max < f->burst ? max : f->burst;
 	uint64_t bytes = 0;
 	int got, err;
 
-	if (f->port.down && revive(f) != 0)
-		return -ENETDOWN;
+	if_long_reset(&f->frames);
 	for (unsigned tries = 0;; tries++) {
 		lay_out_rx(f, want);
 		got = recvmmsg(f->fd, f->msg, want, MSG_DONTWAIT | MSG_TRUNC, NULL);
@@ -232,9 +243,27 @@ static int if_recv(struct port *port, struct packet **ret_pkts, unsigned max)
 	}
 	for (unsigned i = 0; i < (unsigned)got; i++) {
 		bytes += f->msg[i].msg_len;
-		n += take(f, i, &ret_pkts[n]);
+		take(f, i);
 	}
 	tune_burst(f, got, bytes);
+	return 0;
+}
+
+static int if_recv(struct port *port, struct packet **ret_pkts, unsigned max)
+{
+	struct if_port *f = if_of(port);
+	unsigned n;
+	int err;
+
+	if (if_long_empty(&f->frames)) {
+		err = f->port.down ? revive(f) : 0;
+		if (err == 0)
+			err = recv_burst(f, max);
+		if (err)
+			return err;
+	}
+	n = if_long_take(&f->frames, ret_pkts, max);
+	f->port.more = !if_long_empty(&f->frames);
 	return (int)n;
 }
 
@@ -334,8 +363,11 @@ static void if_stats(struct port *p, struct port_stats *ret_s)
 
 static void if_close(struct port *p)
 {
-	close(if_of(p)->fd);
-	free(p);
+	struct if_port *f = if_of(p);
+
+	close(f->fd);
+	if_long_close(&f->frames);
+	free(f);
 }
 
 static const struct port_ops if_ops = {
@@ -419,7 +451,12 @@ static int open_all(struct if_port *f, char *ret_err, size_t err_size)
 {
 	int err = open_socket(f, ret_err, err_size);
 
-	if (err == 0)
+	if (err)
+		return err;
+	err = if_long_open(&f->frames);
+	if (err)
+		snprintf(ret_err, err_size, "if:%s: packet buffers: %s", f->ifname, strerror(-err));
+	else
 		err = check_device(f, ret_err, err_size);
 	if (err)
 		return err;
@@ -452,6 +489,7 @@ int if_open(const char *name, struct arena *a, struct port **ret_p, char *ret_er
 	if (err) {
 		if (f->fd >= 0)
 			close(f->fd);
+		if_long_close(&f->frames);
 		free(f);
 		return err;
 	}

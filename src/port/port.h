@@ -73,6 +73,7 @@ struct port {
 	char name[320]; /* as given: "if:eth0"; a stream has the longest ones */
 	bool down; /* the device is down or gone: recv finds out when it is back */
 	bool congested; /* a stream: more waits to be written than is good; the engine reads no other port until this is over */
+	bool more; /* recv has packets that wait already: it is to be called again, though the descriptor may not be ready */
 	char error[256]; /* why recv or send failed, where there is more to say than -errno */
 };
 

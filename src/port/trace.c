@@ -23,6 +23,7 @@ static void mirror_state(struct trace_port *t)
 {
 	t->port.down = t->inner->down;
 	t->port.congested = t->inner->congested;
+	t->port.more = t->inner->more;
 	memcpy(t->port.error, t->inner->error, sizeof t->port.error);
 }
 

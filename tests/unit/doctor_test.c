@@ -105,7 +105,7 @@ CASE(filtered, f.port[0].rp_filter = 1, DOCTOR_NOTE, "rp_filter", "(1)",
 CASE(small_mtu, f.port[1].mtu = 1400, DOCTOR_WRONG, "mtu", "a0 carries 1500 bytes, b0 only 1400",
      "ip link set dev b0 mtu 1500")
 CASE(merges, f.port[0].lro = 1, DOCTOR_WRONG, "offload", "LRO", "ethtool -K a0 lro off")
-CASE(big_tcp, f.port[0].gso_max_size = 185000, DOCTOR_WRONG, "offload", "185000",
+CASE(big_tcp, f.port[0].gso_max_size = 185000, DOCTOR_NOTE, "offload", "185000",
      "ip link set dev a0 gso_max_size 65536 gro_max_size 65536")
 CASE(no_csum, f.port[0].tx_csum = 0, DOCTOR_NOTE, "offload", "slower", "ethtool -K a0 tx on")
 CASE(other_suture, (f.port[0].other_pid = 77, strcpy(f.port[0].other_name, "suture")), DOCTOR_WRONG,
