@@ -429,6 +429,9 @@ static bool step7_text(struct stack *s, struct conn *c, const struct seg *g)
 	}
 	note_size(s, c, g);
 	n = recvq_insert(s, c, g);
+	/* The application may have taken it past the mark. */
+	if ((c->flags & CF_URG_IN) && !after(c->rcv_up, c->rcv_nxt - c->recvq.unread))
+		c->flags &= ~(uint32_t)CF_URG_IN;
 	if (n > 0 && c->recvq.unread > 0)
 		conn_tell(s, c, CONN_READABLE);
 	if (n == 0 && (g->data_len > 0 || !recvq_fin(c))) {

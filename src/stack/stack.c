@@ -285,8 +285,8 @@ static void seg_read(const struct packet *p, const struct view *v, struct seg *r
 		.ce = has_ce(p, v),
 	};
 	/*
-	 * MUST-4 to 7, 64, 68: at any alignment, unknown ones skipped by their length; what stands behind one of an impossible length
-	 * is left alone.
+	 * EOL, NOP, MSS and others (MUST-4), in any segment (MUST-5), at any alignment (MUST-64); unknown ones are skipped by their length
+	 * (MUST-6, MUST-68); what stands behind one of an impossible length is left alone (MUST-7).
 	 */
 	(void)view_options(p, v, &ret_g->opt);
 }
@@ -340,7 +340,10 @@ enum reason stack_input(struct stack *s, const struct packet *p, const struct vi
 		return R_NOT_OURS;
 	if (v->fragment)
 		return R_FRAGMENT;
-	/* MUST-50: options of IP stand between the headers and are passed over. */
+	/*
+	 * Options of IP stand between the headers and are passed over (MUST-50): a route that a sender asks for is not answered by the
+	 * same way back (MUST-51, MUST-52, MUST-53 need IP to have source routes; a TUN device has no routes at all).
+	 */
 	if (v->proto == (v->ip == 4 ? IP_ICMP : IP_ICMP6))
 		return icmp_in(s, p, v); /* MUST-54 */
 	if (!v->tcp)

@@ -187,6 +187,7 @@ static struct conn *dirty_take(struct stack *s)
 	return c;
 }
 
+/* MUST-58, MUST-59: all that came is processed before anything is acknowledged. */
 void conn_flush_all(struct stack *s)
 {
 	/* Nobody should make himself dirty by being looked at; who does is not looked at for ever. */

@@ -173,7 +173,7 @@ void conn_setup(const struct stack *s, struct conn *c, const struct conn_quad *q
 	c->rcvbuf = s->cfg.rcvbuf;
 	c->path_mtu = s->cfg.mtu;
 	c->rcv_mss = c->ip == 4 ? 536 : 1220;
-	c->keep_idle_ms = 7200000; /* MUST-28 */
+	c->keep_idle_ms = 7200000; /* MUST-28; CF_KEEPALIVE is off: MUST-25 */
 	c->keep_interval_ms = 75000;
 	c->keep_count = 9;
 	c->parent = CONN_NONE;

@@ -551,6 +551,28 @@ static void urgent(void **state)
 	one_free(&o);
 }
 
+static uint32_t take_all(void *ctx, uint64_t user, const uint8_t *bytes, uint32_t len)
+{
+	(void)ctx, (void)user, (void)bytes;
+	return len;
+}
+
+/* What is taken straight from the segment passes the mark too. */
+static void urgent_taken(void **state)
+{
+	struct one o = one_new();
+	struct says x = with(o.x, TCP_ACK | TCP_URG, 1000, 10);
+
+	(void)state;
+	assert_int_equal(stack_set_take(o.w->s, o.id, take_all, NULL), 0);
+	x.urg = 15;
+	world_says(o.w, x);
+	assert_true(o.c->flags & CF_URG_IN);
+	world_says(o.w, with(o.x, TCP_ACK, 1010, 10));
+	assert_false(o.c->flags & CF_URG_IN);
+	one_free(&o);
+}
+
 /* --- seventh: text */
 
 /* MUST-58, 59: one ACK for a batch, but not more than 64 KB late; behind a gap at once. */
@@ -1097,6 +1119,7 @@ int main(void)
 		cmocka_unit_test(ack_range),
 		cmocka_unit_test(windows),
 		cmocka_unit_test(urgent),
+		cmocka_unit_test(urgent_taken),
 		cmocka_unit_test(acks),
 		cmocka_unit_test(ack_every_64k),
 		cmocka_unit_test(data_after_close),
