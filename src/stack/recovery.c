@@ -109,7 +109,8 @@ static bool newreno(struct stack *s, struct conn *c, struct delivery *d, bool du
 	if (duplicate) {
 		if (r->dupacks < UINT8_MAX)
 			r->dupacks++;
-		if (r->sacked + c->mss < r->in_flight) {
+		/* After a timeout they may be of what was sent before it, which pipe does not count. */
+		if (r->state != REC_LOSS && r->sacked + c->mss < r->in_flight) {
 			r->sacked += c->mss;
 			d->bytes += c->mss;
 		}
