@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "stack/recovery.h"
+
+#include <assert.h>
+
 #include "stack/cc.h"
 
 /*
@@ -255,6 +258,7 @@ uint32_t recovery_next(struct stack *s, struct conn *c, uint32_t *ret_len)
 	if (i == CONN_NONE)
 		return CONN_NONE;
 	x = sent_at(s, i);
+	assert(c->mss > 0);
 	room = recovery_allows(s, c);
 	if (room < c->mss && room < x->len)
 		return CONN_NONE;

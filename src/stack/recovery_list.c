@@ -277,15 +277,14 @@ void list_sacked(struct stack *s, struct conn *c, uint32_t i, struct delivery *d
 
 void list_lost(struct stack *s, struct conn *c, uint32_t i)
 {
-	struct recovery *r = &c->rec;
 	struct sent *x = rec(s, i);
 
 	assert(!(x->flags & (SENT_SACKED | SENT_LOST)));
-	tlist_remove(s, r, i);
-	r->in_flight -= x->len;
-	r->lost += x->len;
+	tlist_remove(s, &c->rec, i);
+	c->rec.in_flight -= x->len;
+	c->rec.lost += x->len;
 	x->flags |= SENT_LOST;
-	lost_insert(s, r, i);
+	lost_insert(s, &c->rec, i);
 }
 
 void list_resent(struct stack *s, struct conn *c, uint32_t i)

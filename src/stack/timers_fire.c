@@ -32,7 +32,8 @@ static bool beyond_r2(const struct stack *s, const struct conn *c)
 {
 	sut_time spent = s->now - c->rtx_first;
 
-	if (c->user_timeout_ms != 0) /* RFC 5482; T_USER is more exact, if the option was set in time */
+	if (c->user_timeout_ms !=
+	    0) /* RFC 5482; T_USER is more exact, if the option was set in time */
 		return spent >= SUT_MS(c->user_timeout_ms);
 	if (c->state == ST_SYN_SENT || c->state == ST_SYN_RECEIVED)
 		return spent >= R2_SYN;
