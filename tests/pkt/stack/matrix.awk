@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# matrix.awk -v dir=DIR matrix.tab - writes a packet script for each pair of state and segment into DIR.
+# matrix.awk -v dir=DIR [-v ts=good|old|none] matrix.tab - writes a packet script for each pair of state and segment into DIR.
 function trim(s)
 {
 	gsub(/^[ \t]+|[ \t]+$/, "", s)
@@ -52,8 +52,29 @@ function learn(text,    part)
 	num["LEN"] = substr(text, RSTART + 1, RLENGTH - 2) + (text ~ /^S/) + (text ~ /^F/)
 }
 
-function make(st, seg, ans, after, why,    file, packet)
+# The packet with its timestamp.  What went before has 500.
+function stamped(packet,    opt)
 {
+	if (ts == "" || ts == "none")
+		return packet
+	opt = "nop,nop,TS val " (ts == "old" ? 499 : 500) " ecr 0>"
+	if (packet ~ />$/)
+		return substr(packet, 1, length(packet) - 1) "," opt
+	return packet " <" opt
+}
+
+# With timestamps (ts: good, old, none) a segment out of the past, or without, is never taken where they were agreed upon (RFC 7323,
+# 5.3 and 3.2); RSTs are not judged by them.
+function make(st, seg, ans, after, why,    file, packet, judged)
+{
+	judged = st !~ /^(LISTEN|CLOSED|SYN-SENT)$/ && seg !~ /^(rst|syn)/
+	if ((ts == "old" || ts == "none") && !judged)
+		return
+	if (ts == "old" || ts == "none") {
+		ans = ts == "old" ? "ack" : "-"
+		after = "="
+		why = ts == "old" ? "RFC 7323, 5.3, R1: a timestamp of the past: an ACK" : "RFC 7323, 3.2: dropped"
+	}
 	num["RCV"] = rcv[st]
 	num["UNA"] = una[st]
 	num["NXT"] = nxt[st]
@@ -64,9 +85,11 @@ function make(st, seg, ans, after, why,    file, packet)
 	print "# " st ", " seg ": " why > file
 	print "include plain.inc\nset events none\ninclude " inc[st] > file
 	print "isn net > 1000" > file
-	print "60ms  net > " packet (packet ~ /^S/ ? " [stray]" : "") > file
-	if (ans != "-")
-		print "60ms  net < " fill(answer[ans], st) > file
+	print "60ms  net > " stamped(packet) (packet ~ /^S/ ? " [stray]" : "") > file
+	if (ans != "-") {
+		packet = fill(answer[ans], st)
+		print "60ms  net < " packet (ts != "" && packet !~ /</ ? " <*>" : "") > file
+	}
 	print "61ms  wait" > file
 	if (after == "=")
 		after = st
