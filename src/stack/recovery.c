@@ -252,19 +252,18 @@ void recovery_reorder(struct stack *s, struct conn *c)
 uint32_t recovery_next(struct stack *s, struct conn *c, uint32_t *ret_len)
 {
 	const struct recovery *r = &c->rec;
-	uint32_t i = r->next_lost, room;
+	uint32_t i = r->next_lost, room = recovery_allows(s, c), mss = c->mss;
 	const struct sent *x;
 
 	if (i == CONN_NONE)
 		return CONN_NONE;
 	x = sent_at(s, i);
-	assert(c->mss > 0);
-	room = recovery_allows(s, c);
-	if (room < c->mss && room < x->len)
+	if (room < mss && room < x->len)
 		return CONN_NONE;
 	if (i != r->first && !before(x->seq, c->snd_una + c->snd_wnd))
 		return CONN_NONE;
-	*ret_len = x->len < room ? x->len : room - room % c->mss;
+	assert(mss > 0);
+	*ret_len = x->len <= room ? x->len : room - room % mss;
 	return i;
 }
 
