@@ -57,6 +57,7 @@ void flow_text_line(const struct flow_row *r, char ret_s[FLOW_TEXT_MAX])
 {
 	struct text t = { .s = ret_s };
 	char near[64], far[64], age[24], shift[16] = "-", clock[16] = "-";
+	char sent[16] = "-", got[16] = "-";
 	uint32_t outer = r->key.where >> 12 & 0xfff, inner = r->key.where & 0xfff;
 
 	end_of(r->key.src, r->key.sport, near);
@@ -66,9 +67,12 @@ void flow_text_line(const struct flow_row *r, char ret_s[FLOW_TEXT_MAX])
 		snprintf(shift, sizeof shift, "%" PRIu32, r->shift[FAR]);
 	if (r->clocked)
 		snprintf(clock, sizeof clock, "%" PRIu32, r->clock[FAR]);
-	add(&t, "%-23s %-23s %-6s %-12s %-10s %-10s %-8" PRIu64 " %-6s %-10" PRIu32 " %-10" PRIu32,
-	    near, far, r->mode ? r->mode : "-", r->state, shift, clock, r->held_bytes, age,
-	    r->bytes[NEAR], r->bytes[FAR]);
+	if (!r->uncounted) {
+		snprintf(sent, sizeof sent, "%" PRIu32, r->bytes[NEAR]);
+		snprintf(got, sizeof got, "%" PRIu32, r->bytes[FAR]);
+	}
+	add(&t, "%-23s %-23s %-6s %-12s %-10s %-10s %-8" PRIu64 " %-6s %-10s %-10s", near, far,
+	    r->mode ? r->mode : "-", r->state, shift, clock, r->held_bytes, age, sent, got);
 	if (outer != 0xfff)
 		add(&t, " vlan %" PRIu32, outer);
 	if (inner != 0xfff)
@@ -103,10 +107,11 @@ void flow_text_json(const struct flow_row *r, char ret_s[FLOW_TEXT_MAX])
 	if (r->clocked)
 		add(&t, ",\"clock_near\":%" PRIu32 ",\"clock_far\":%" PRIu32, r->clock[NEAR],
 		    r->clock[FAR]);
-	add(&t,
-	    ",\"held_bytes\":%" PRIu64 ",\"age_ms\":%" PRIu64 ",\"bytes_near\":%" PRIu32
-	    ",\"bytes_far\":%" PRIu32,
-	    r->held_bytes, (uint64_t)(r->age_ns / 1000000u), r->bytes[NEAR], r->bytes[FAR]);
+	add(&t, ",\"held_bytes\":%" PRIu64 ",\"age_ms\":%" PRIu64, r->held_bytes,
+	    (uint64_t)(r->age_ns / 1000000u));
+	if (!r->uncounted)
+		add(&t, ",\"bytes_near\":%" PRIu32 ",\"bytes_far\":%" PRIu32, r->bytes[NEAR],
+		    r->bytes[FAR]);
 	if (r->measured)
 		add(&t, ",\"cwnd\":%" PRIu32 ",\"srtt_us\":%" PRIu32 ",\"retransmitted\":%" PRIu32,
 		    r->cwnd, r->srtt_us, r->retransmitted);

@@ -61,6 +61,15 @@ bool ladder_is_over(const struct ladder *l)
 	return true;
 }
 
+/* A SYN that took data on: it waited for that, however shortly, and goes out behind it. */
+static bool took_on_data(const struct step *t)
+{
+	enum sut_side in = step_in(t);
+
+	return !step_icmp(t) && (t->s[in].flags & TCP_SYN) &&
+	       t->s[side_other(in)].len > t->s[in].len;
+}
+
 sut_time ladder_held(const struct ladder *l, const struct step *t)
 {
 	enum sut_side in = step_in(t);
@@ -70,6 +79,8 @@ sut_time ladder_held(const struct ladder *l, const struct step *t)
 	if (t->fate != FATE_PASSED || t->s[side_other(in)].at <= t->s[in].at)
 		return 0;
 	by = t->s[side_other(in)].at - t->s[in].at;
+	if (took_on_data(t))
+		return by > least ? by - least : by;
 	return by > least + (early ? HELD_LEAST : HELD_LATER) ? by - least : 0;
 }
 

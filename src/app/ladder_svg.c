@@ -263,7 +263,7 @@ static const struct placed *find_out(const struct svg *s, const struct placed *i
 	return NULL;
 }
 
-/* The next one of the same sender that goes out: that is what p went with. */
+/* The next one of the same sender that goes out: that is what p went with; the SYN, if it went in that. */
 static void draw_joined(const struct svg *s, const struct placed *in, double x, double y, bool near)
 {
 	for (const struct placed *p = in + 1; p < s->placed + s->n; p++) {
@@ -273,6 +273,9 @@ static void draw_joined(const struct svg *s, const struct placed *in, double x, 
 			return;
 		if (m->row->step.sender != in->move->row->step.sender ||
 		    m->row->step.fate != FATE_PASSED || m->part == MOVE_IN)
+			continue;
+		if (in->move->row->step.why == WHY_IN_SYN &&
+		    !(step_sight(&m->row->step)->flags & TCP_SYN))
 			continue;
 		line(s, x, y, s->post[near ? 2 : 1], p->y + 14 + (m->part == MOVE_OUT ? 0 : SLOPE),
 		     colour_held, "stroke-width=\"1.3\" stroke-dasharray=\"3 3\"");

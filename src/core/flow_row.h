@@ -24,6 +24,7 @@ struct flow_row {
 	uint32_t shift[SUT_SIDES]; /* far numbering - near numbering, by sender; modulo 2^32 */
 	uint32_t clock[SUT_SIDES]; /* far timestamp clock - near one */
 	uint64_t held_bytes; /* payload or frames that wait */
+	bool uncounted; /* the role only passes it: bytes mean nothing */
 	uint32_t bytes
 		[SUT_SIDES]; /* of each side's stream that were seen, modulo 2^32, from the numbers */
 	sut_time

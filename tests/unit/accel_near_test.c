@@ -424,6 +424,7 @@ static void a_verified_flow_has_no_bytes(void **state)
 	send_one(b, ACCEL_CLIENT, 4000, &(const struct make_tcp){ .seq = 1000, .flags = TCP_SYN });
 	assert_true(accel_near_ops.list(b->role, &cursor, b->now, &row));
 	assert_string_equal(row.state, "VERIFYING");
+	assert_true(row.uncounted);
 	assert_int_equal(row.bytes[NEAR], 0);
 	assert_int_equal(row.bytes[FAR], 0);
 }

@@ -73,6 +73,21 @@ static void an_object(void **state)
 	assert_null(strstr(s, "shift"));
 }
 
+/* What is only passed has no bytes that could be told. */
+static void no_bytes(void **state)
+{
+	struct flow_row r = row();
+	char s[FLOW_TEXT_MAX];
+
+	(void)state;
+	r.uncounted = true;
+	flow_text_line(&r, s);
+	assert_non_null(strstr(s, "1.5s   -          -"));
+	flow_text_json(&r, s);
+	assert_null(strstr(s, "bytes_"));
+	assert_int_equal(s[strlen(s) - 1], '}');
+}
+
 /* The longest that there can be fits. */
 static void the_longest(void **state)
 {
@@ -97,6 +112,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_line),
 		cmocka_unit_test(an_object),
+		cmocka_unit_test(no_bytes),
 		cmocka_unit_test(the_longest),
 	};
 

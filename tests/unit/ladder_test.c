@@ -216,6 +216,8 @@ static void merged(void **state)
 	finish(l, 5);
 	assert_int_equal(l->row[0].step.fate, FATE_PASSED);
 	assert_int_equal(l->row[0].step.pieces, 1);
+	assert_true(ladder_held(l, &l->row[0].step) ==
+		    SUT_MS(5)); /* so it goes out behind the data */
 	assert_int_equal(l->row[3].step.fate, FATE_JOINED);
 	assert_int_equal(l->row[3].step.why, WHY_IN_SYN);
 	assert_int_equal(ladder_mode(l), LADDER_MERGE);

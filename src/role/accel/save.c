@@ -335,9 +335,10 @@ bool near_list(const void *role, uint32_t *cursor, sut_time now, struct flow_row
 			   rec_of(n, f, FAR)->end.v - c->promise.v - 1 },
 		.age_ns = now - (c->promised_at ? c->promised_at : c->since),
 	};
-	if (c->mode == ACCEL_VERIFY) /* nobody follows it */
+	ret_row->uncounted = c->mode == ACCEL_VERIFY; /* nobody follows it */
+	if (ret_row->uncounted)
 		ret_row->bytes[NEAR] = 0;
-	if (c->mode == ACCEL_VERIFY || !ret_row->shifted)
+	if (ret_row->uncounted || !ret_row->shifted)
 		ret_row->bytes[FAR] = 0;
 	return true;
 }
