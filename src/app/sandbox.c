@@ -84,7 +84,8 @@
 	X(unlinkat,        "the same") \
 	X(flock,           "the journal's next file")                                           \
 	X(lstat,           "a stream's socket at the end")                                      \
-	X(pread64,         "the journal")                                                      \
+	X(pread64,         "the journal") \
+	X(preadv,          "files that HTTP serves") \
 	X(fcntl,           "descriptors") \
 	X(mmap,            "memory of the C library") \
 	X(munmap,          "memory of the C library") \

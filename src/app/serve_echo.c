@@ -136,8 +136,8 @@ static void chargen_ready(struct serve *s, struct serve_conn *c)
 	while ((n = stack_read(t, c->id, bytes, SERVE_SCRATCH, serve_now(s))) > 0)
 		;
 	while (n == -EAGAIN) {
-		int done = stack_write(t, c->id, c->port->pattern + c->chargen, chunk,
-				       serve_now(s));
+		int done = stack_write_ref(t, c->id, c->port->pattern + c->chargen, chunk, 0,
+					   serve_now(s)); /* it is there as long as the port */
 
 		if (done == -EAGAIN)
 			return;

@@ -22,6 +22,7 @@
 #include <linux/openat2.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 
 #include "app/serve_service.h"
 #include "base/compiler.h"
@@ -315,26 +316,41 @@ static enum progress put(struct serve *s, struct serve_conn *c, const void *byte
 	return DONE;
 }
 
+/* Bytes of the file, from where it is being sent on, straight into the send buffer. */
+static int read_file(void *ctx, const struct stack_room *room, unsigned n)
+{
+	const struct http_conn *h = ctx;
+	struct iovec v[STACK_SLICES];
+	ssize_t got;
+
+	for (unsigned i = 0; i < n; i++)
+		v[i] = (struct iovec){ room[i].bytes, room[i].len };
+	got = preadv(h->fd, v, (int)n, (off_t)h->at);
+	return got > 0 ? (int)got : -EIO;
+}
+
 static enum progress put_file(struct serve *s, struct serve_conn *c)
 {
 	struct http_conn *h = &c->http;
-	uint8_t *bytes = serve_scratch(s);
-	size_t want = h->left < SERVE_SCRATCH ? (size_t)h->left : SERVE_SCRATCH, n;
-	ssize_t got = pread(h->fd, bytes, want, (off_t)h->at);
-	enum progress p;
+	size_t want = h->left < SERVE_SCRATCH ? (size_t)h->left : SERVE_SCRATCH;
+	int n = stack_write_fill(serve_stack(s), c->id, want, read_file, h, serve_now(s));
 
-	if (got <= 0) {
+	if (n == -EAGAIN)
+		return BLOCKED;
+	if (n == -EIO) {
 		/* it has become shorter, or cannot be read: what was promised cannot be kept */
 		serve_abort(s, c);
 		return GONE;
 	}
-	p = put(s, c, bytes, (size_t)got, &n);
-	if (p == DONE) {
-		h->at += n;
-		h->left -= n;
-		h->sent += n;
+	if (n < 0) {
+		serve_gone(s, c, n);
+		return GONE;
 	}
-	return p;
+	h->at += (unsigned)n;
+	h->left -= (unsigned)n;
+	h->sent += (unsigned)n;
+	serve_touch(s, c);
+	return DONE;
 }
 
 static enum progress send_answer(struct serve *s, struct serve_conn *c)

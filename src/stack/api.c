@@ -37,13 +37,11 @@ static int may_write(struct conn *c)
 	return c->state == ST_CLOSED || (c->flags & CF_SHUT) ? -EPIPE : 0;
 }
 
-static int write_bytes(struct stack *s, struct conn *c, const void *bytes, size_t len)
-{
-	uint32_t n;
+#define REF_MAX (1u << 30)
 
-	if (len > INT_MAX)
-		len = INT_MAX;
-	n = sendq_write(s, c, bytes, (uint32_t)len);
+/* n of len bytes were taken: what follows. */
+static int written(struct stack *s, struct conn *c, uint32_t n, size_t len)
+{
 	if (n < len) {
 		c->flags |= CF_WANT_WRITE;
 		if (c->sendq.bytes < c->sndbuf)
@@ -67,7 +65,46 @@ int stack_write(struct stack *s, conn_id id, const void *bytes, size_t len, sut_
 	if (e < 0 || len == 0)
 		return e;
 	s->now = now;
-	return write_bytes(s, c, bytes, len);
+	if (len > INT_MAX)
+		len = INT_MAX;
+	return written(s, c, sendq_write(s, c, bytes, (uint32_t)len), len);
+}
+
+int stack_write_ref(struct stack *s, conn_id id, const void *bytes, size_t len, uint64_t cookie,
+		    sut_time now)
+{
+	int e = 0;
+	struct conn *c = held(s, id, &e);
+
+	if (c != NULL)
+		e = may_write(c);
+	if (e < 0)
+		return e;
+	if (len == 0 || len > REF_MAX)
+		return -EINVAL;
+	s->now = now;
+	return written(s, c, sendq_ref(s, c, bytes, (uint32_t)len, cookie), len);
+}
+
+int stack_write_fill(struct stack *s, conn_id id, size_t len, stack_filler fill, void *ctx,
+		     sut_time now)
+{
+	int e = 0, n;
+	struct conn *c = held(s, id, &e);
+
+	if (c != NULL)
+		e = may_write(c);
+	if (e < 0 || len == 0)
+		return e;
+	s->now = now;
+	if (len > REF_MAX)
+		len = REF_MAX;
+	n = sendq_fill(s, c, (uint32_t)len, fill, ctx);
+	if (n == -EAGAIN)
+		return written(s, c, 0, len);
+	if (n <= 0)
+		return n < 0 ? n : -EAGAIN;
+	return written(s, c, (uint32_t)n, (uint32_t)n);
 }
 
 int stack_write_urgent(struct stack *s, conn_id id, const void *bytes, size_t len, sut_time now)
@@ -80,7 +117,9 @@ int stack_write_urgent(struct stack *s, conn_id id, const void *bytes, size_t le
 	if (e < 0 || len == 0)
 		return e;
 	s->now = now;
-	n = write_bytes(s, c, bytes, len);
+	if (len > INT_MAX)
+		len = INT_MAX;
+	n = written(s, c, sendq_write(s, c, bytes, (uint32_t)len), len);
 	if (n > 0) {
 		/* MUST-30, 31; MUST-62: the mark is the first byte behind the urgent ones. */
 		uint32_t front = c->snd_una == c->iss ? c->iss + 1 : c->snd_una;

@@ -18,7 +18,7 @@ struct sums {
 /* --- chains of cells */
 
 /* The cells from `first` to `last`: their number in *ret_cells, their bytes in *ret_bytes. */
-static const char *check_chain(const struct stack *s, uint32_t first, uint32_t last,
+static const char *check_chain(const struct stack *s, uint32_t first, uint32_t last, bool refs,
 			       uint32_t *ret_cells, uint32_t *ret_bytes)
 {
 	uint32_t prev = STORE_NONE, cells = 0, bytes = 0;
@@ -28,9 +28,11 @@ static const char *check_chain(const struct stack *s, uint32_t first, uint32_t l
 
 		if (++cells > s->cfg.cells)
 			return "a chain of cells runs in a circle";
-		if (x->len == 0 || x->len > STORE_CELL_BYTES)
+		uint32_t len = refs ? sendq_cell_len(x) : x->len;
+
+		if (len == 0 || x->len > STORE_CELL_BYTES)
 			return "a cell is empty, or too full";
-		bytes += x->len;
+		bytes += len;
 		prev = i;
 	}
 	if (prev != last)
@@ -44,7 +46,7 @@ static const char *check_sendq(const struct stack *s, const struct conn *c, uint
 {
 	const struct sendq *q = &c->sendq;
 	uint32_t bytes = 0;
-	const char *e = check_chain(s, q->first, q->last, ret_cells, &bytes);
+	const char *e = check_chain(s, q->first, q->last, true, ret_cells, &bytes);
 
 	if (e != NULL)
 		return e;
@@ -93,12 +95,12 @@ static const char *check_recvq(const struct stack *s, const struct conn *c, stru
 {
 	const struct recvq *q = &c->recvq;
 	uint32_t bytes = 0, held = 0, cells = 0;
-	const char *e = check_chain(s, q->first, q->last, &sum->cells, &bytes);
+	const char *e = check_chain(s, q->first, q->last, false, &sum->cells, &bytes);
 
 	if (e == NULL && bytes != q->unread + q->skip)
 		e = "the unread bytes are miscounted";
 	if (e == NULL)
-		e = check_chain(s, q->ofo.first, q->ofo.last, &cells, &held);
+		e = check_chain(s, q->ofo.first, q->ofo.last, false, &cells, &held);
 	if (e != NULL)
 		return e;
 	if (held != q->ofo.bytes || cells != q->ofo.cells)

@@ -157,6 +157,13 @@ uint32_t sendq_write(struct stack *s, struct conn *c, const uint8_t *bytes, uint
 /* Slices of n bytes from pos bytes behind snd_una's data on; their number (at most max; fewer bytes where they do not suffice). */
 unsigned sendq_slices(const struct stack *s, struct conn *c, uint32_t pos, uint32_t n,
 		      struct stack_slice *ret_s, unsigned max, uint32_t *ret_bytes);
+/* One piece that somebody else keeps: len, or 0: there is no room at all. */
+uint32_t sendq_ref(struct stack *s, struct conn *c, const uint8_t *bytes, uint32_t len,
+		   uint64_t cookie);
+/* As stack_write_fill(); -EAGAIN: no room. */
+int sendq_fill(struct stack *s, struct conn *c, uint32_t len, stack_filler fill, void *ctx);
+/* Bytes that a cell of a send queue stands for. */
+uint32_t sendq_cell_len(const struct cell *x);
 /* n bytes at the front are acknowledged. */
 void sendq_ack(struct stack *s, struct conn *c, uint32_t n);
 void sendq_clear(struct stack *s, struct conn *c);

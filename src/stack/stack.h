@@ -122,6 +122,8 @@ struct stack_env {
 	/* One change of a connection's state; may be NULL. */
 	void (*trace)(void *ctx, sut_time now, conn_id id, const char *from, const char *to,
 		      const char *why);
+	/* What stack_write_ref() was given is not needed any more; may be NULL.  Must not call the stack. */
+	void (*release)(void *ctx, uint64_t cookie);
 	void *ctx;
 };
 
@@ -225,6 +227,28 @@ int stack_connect(struct stack *s, const struct stack_addr *local, const struct 
  */
 int stack_write(struct stack *s, conn_id c, const void *bytes, size_t len, sut_time now);
 
+/*
+ * As stack_write, but the bytes stay where they are: they must be there, unchanged, until env.release() is called with this cookie (it is
+ * called once, when they are acknowledged or the connection is gone).  All of them are taken, or none; 0 < len <= 1 GiB.
+ */
+int stack_write_ref(struct stack *s, conn_id c, const void *bytes, size_t len, uint64_t cookie,
+		    sut_time now);
+
+/* Room in the send buffer, to be filled. */
+struct stack_room {
+	uint8_t *bytes;
+	uint32_t len;
+};
+
+/*
+ * As stack_write of up to len bytes, but fill() puts them where they are to be, so that a file's bytes are copied once: it fills the n
+ * pieces of room from the first one on, and returns how many bytes it has put, or a negative error, which is returned; 0 is
+ * -EAGAIN without CONN_WRITABLE to come.  It must not call the stack.
+ */
+typedef int (*stack_filler)(void *ctx, const struct stack_room *room, unsigned n);
+int stack_write_fill(struct stack *s, conn_id c, size_t len, stack_filler fill, void *ctx,
+		     sut_time now);
+
 /* Bytes in order put to ret_bytes; 0: the peer has closed and all was read; -EAGAIN; the connection's error, once. */
 int stack_read(struct stack *s, conn_id c, void *ret_bytes, size_t len, sut_time now);
 
@@ -305,10 +329,11 @@ int stack_get(struct stack *s, conn_id c, enum conn_option o, int64_t *ret_value
 /* Sends bytes with the urgent mark behind them. */
 int stack_write_urgent(struct stack *s, conn_id c, const void *bytes, size_t len, sut_time now);
 
-#define CONN_STATES(X)                                                                   \
-	X(CLOSED)                                                                        \
-	X(LISTEN) X(SYN_SENT) X(SYN_RECEIVED) X(ESTABLISHED) X(FIN_WAIT_1) X(FIN_WAIT_2) \
-		X(CLOSE_WAIT) X(CLOSING) X(LAST_ACK) X(TIME_WAIT)
+#define CONN_STATES(X)                                                                       \
+	X(CLOSED)                                                                            \
+	X(LISTEN)                                                                            \
+	X(SYN_SENT) X(SYN_RECEIVED) X(ESTABLISHED) X(FIN_WAIT_1) X(FIN_WAIT_2) X(CLOSE_WAIT) \
+		X(CLOSING) X(LAST_ACK) X(TIME_WAIT)
 
 enum conn_state {
 #define X(name) ST_##name,

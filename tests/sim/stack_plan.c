@@ -132,6 +132,7 @@ static void draw_app(struct rng *r, struct app_plan *a)
 	a->cork = rng_chance(r, 10);
 	a->quickack = rng_chance(r, 15);
 	a->keepalive = rng_chance(r, 15);
+	a->way = rng_chance(r, 50) ? WRITE_COPY : rng_chance(r, 50) ? WRITE_REF : WRITE_FILL;
 }
 
 static void draw_conn(struct rng *r, struct stack_conn_plan *c, sut_time *start)
@@ -387,12 +388,14 @@ void stack_plan_print(const struct stack_plan *p)
 		for (unsigned j = 0; j < 2; j++) {
 			const struct app_plan *a = &p->conn[i].app[j];
 
-			printf("  %u %s: IPv%u at %.3f s: out %u by %u every %.3f ms, reads %u "
+			printf("  %u %s: IPv%u at %.3f s: out %u by %u (way %u) every %.3f ms, "
+			       "reads %u "
 			       "every %.3f ms, after %u%s%s%s%s%s",
 			       i, j ? "server" : "client", p->conn[i].ip,
 			       (double)(p->conn[i].start - FIRST) / 1e9, a->out_len, a->write_chunk,
-			       (double)a->write_gap / 1e6, a->read_chunk, (double)a->read_gap / 1e6,
-			       a->wait_for, a->early_close ? ", closes early" : "",
+			       a->way, (double)a->write_gap / 1e6, a->read_chunk,
+			       (double)a->read_gap / 1e6, a->wait_for,
+			       a->early_close ? ", closes early" : "",
 			       a->nodelay ? ", nodelay" : "", a->cork ? ", cork" : "",
 			       a->quickack ? ", quickack" : "", a->keepalive ? ", keepalive" : "");
 			printf(a->abort_after == UINT32_MAX ? "\n" : ", aborts after %u\n",

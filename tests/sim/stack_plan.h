@@ -14,6 +14,9 @@
 #define STACK_CONNS 8
 #define STACK_SPELLS 4
 
+/* How the application gives its bytes to its host: by stack_write(), stack_write_ref() or stack_write_fill(). */
+enum { WRITE_COPY, WRITE_REF, WRITE_FILL };
+
 /* One end of a connection, as its application behaves. */
 struct app_plan {
 	uint32_t out_len; /* bytes to send */
@@ -22,6 +25,7 @@ struct app_plan {
 	uint32_t wait_for; /* bytes to be read before the first is written */
 	bool early_close; /* FIN right behind the last byte; else when the other's FIN was read */
 	uint32_t abort_after; /* bytes read or written; UINT32_MAX: never */
+	uint8_t way; /* WRITE_* */
 	bool nodelay, cork, quickack, keepalive;
 };
 

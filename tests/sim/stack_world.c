@@ -47,6 +47,7 @@ struct app {
 	bool open, over, shut, eof, aborted, readable;
 	bool can_write;
 	uint32_t wrote, read;
+	uint8_t *stream; /* all that it writes */
 	sut_time write_at, read_at; /* not before; SUT_NEVER: nothing is waited for */
 	int error;
 };
@@ -70,6 +71,7 @@ struct world {
 	struct app app[STACK_CONNS][2];
 	bool started[STACK_CONNS];
 	struct box box;
+	uint64_t refs, released; /* pieces that were lent to the hosts, and given back */
 	bool hurt; /* a frame was damaged: what a checksum lets through cannot be judged */
 };
 
@@ -278,21 +280,47 @@ static bool app_aborts(struct app *a)
 	return true;
 }
 
+/* Bytes of the stream into the room that there is. */
+static int app_fill(void *ctx, const struct stack_room *room, unsigned n)
+{
+	struct app *a = ctx;
+	uint32_t at = a->wrote;
+
+	for (unsigned i = 0; i < n; i++) {
+		memcpy(room[i].bytes, a->stream + at, room[i].len);
+		at += room[i].len;
+	}
+	return (int)(at - a->wrote);
+}
+
+/* The next n bytes, in the way that this one has. */
+static int app_give(struct app *a, uint32_t n)
+{
+	struct stack *s = a->w->host[a->side];
+	int r;
+
+	switch (plan_of(a)->way) {
+	case WRITE_REF:
+		r = stack_write_ref(s, a->id, a->stream + a->wrote, n, a->conn, a->w->now);
+		a->w->refs += r > 0;
+		return r;
+	case WRITE_FILL:
+		return stack_write_fill(s, a->id, n, app_fill, a, a->w->now);
+	default:
+		return stack_write(s, a->id, a->stream + a->wrote, n, a->w->now);
+	}
+}
+
 static void app_write(struct app *a)
 {
 	const struct app_plan *p = plan_of(a);
-	static uint8_t bytes[65536];
-
 	while (!a->over && a->can_write && a->write_at == SUT_NEVER && a->wrote < p->out_len &&
 	       a->read >= p->wait_for && !app_aborts(a)) {
 		uint32_t n = p->out_len - a->wrote < p->write_chunk ? p->out_len - a->wrote
 								    : p->write_chunk;
 		int r;
 
-		for (uint32_t i = 0; i < n; i++)
-			bytes[i] = peer_byte(a->w->p->conn[a->conn].content, a->side == CLIENT,
-					     a->wrote + i);
-		r = stack_write(a->w->host[a->side], a->id, bytes, n, a->w->now);
+		r = app_give(a, n);
 		app_log(a, "write", r);
 		if (r == -EAGAIN) {
 			a->can_write = false;
@@ -705,6 +733,9 @@ static void judge_rest(struct world *w)
 			       i ? "server" : "client", u.conns, u.half_open, u.time_wait, u.cells,
 			       u.records);
 	}
+	if (!w->res->broken[0] && w->refs != w->released)
+		broken(w, "%u pieces were lent, %u given back", (unsigned)w->refs,
+		       (unsigned)w->released);
 	if (!w->res->broken[0] && box_flows(&w->box, w->now))
 		broken(w, "the role keeps %u flows", box_flows(&w->box, w->now));
 }
@@ -739,6 +770,15 @@ static uint64_t host_random(void *ctx)
 	return rng_next(&h->w->host_rng[h->side]);
 }
 
+static void host_release(void *ctx, uint64_t cookie)
+{
+	struct host_ctx *h = ctx;
+
+	h->w->released++;
+	if (cookie >= h->w->p->conns)
+		broken(h->w, "something was released that was never lent");
+}
+
 static void host_trace(void *ctx, sut_time now, conn_id id, const char *from, const char *to,
 		       const char *why)
 {
@@ -751,9 +791,11 @@ static void host_trace(void *ctx, sut_time now, conn_id id, const char *from, co
 
 static void open_host(struct world *w, unsigned side)
 {
-	struct stack_env env = {
-		.random = host_random, .emit = host_emit, .trace = host_trace, .ctx = &w->ctx[side]
-	};
+	struct stack_env env = { .random = host_random,
+				 .emit = host_emit,
+				 .release = host_release,
+				 .trace = host_trace,
+				 .ctx = &w->ctx[side] };
 	char err[96];
 	size_t need = stack_need(&w->p->host[side], err);
 	void *block;
@@ -773,6 +815,21 @@ static void open_host(struct world *w, unsigned side)
 	w->host[side] = stack_init(block, &w->p->host[side], &env, w->now);
 }
 
+static void open_app(struct world *w, unsigned i, unsigned side)
+{
+	struct app *a = &w->app[i][side];
+	const struct app_plan *p = &w->p->conn[i].app[side];
+
+	*a = (struct app){
+		.w = w, .conn = i, .side = side, .write_at = SUT_NEVER, .read_at = SUT_NEVER
+	};
+	a->stream = malloc(p->out_len + 1);
+	if (!a->stream)
+		abort();
+	for (uint32_t b = 0; b < p->out_len; b++)
+		a->stream[b] = peer_byte(w->p->conn[i].content, side == CLIENT, b);
+}
+
 static void open_world(struct world *w)
 {
 	struct stack_addr any = { .port = PORT };
@@ -783,11 +840,7 @@ static void open_world(struct world *w)
 		link_init(&w->link[i], &w->p->link[i]);
 	for (unsigned i = 0; i < STACK_CONNS; i++)
 		for (unsigned j = 0; j < 2; j++)
-			w->app[i][j] = (struct app){ .w = w,
-						     .conn = i,
-						     .side = j,
-						     .write_at = SUT_NEVER,
-						     .read_at = SUT_NEVER };
+			open_app(w, i, j);
 	open_host(w, CLIENT);
 	open_host(w, SERVER);
 	if (stack_listen(w->host[SERVER], &any, 16, 0, &w->listener) < 0)
@@ -822,6 +875,9 @@ void stack_world_run(const struct stack_plan *p, const struct world_options *o,
 			ret_f->count[c] += stack_count(w->host[i], (enum stack_counter)c);
 		free(w->host[i]);
 	}
+	for (unsigned i = 0; i < STACK_CONNS; i++)
+		for (unsigned j = 0; j < 2; j++)
+			free(w->app[i][j].stream);
 	queue_clear(&w->queue);
 	box_close(&w->box);
 	free(w);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -28,6 +29,57 @@ static uint32_t put(struct queues *q, uint32_t at, uint32_t n)
 	return sendq_write(q->s, q->c, buf, n);
 }
 
+static unsigned lent;
+
+static void give_back(void *ctx, uint64_t cookie)
+{
+	(void)ctx;
+	free((void *)(uintptr_t)cookie);
+	lent--;
+}
+
+/* The same, but the queue keeps none of the bytes. */
+static uint32_t lend(struct queues *q, uint32_t at, uint32_t n)
+{
+	uint8_t *bytes = malloc(n);
+	uint32_t done;
+
+	assert_non_null(bytes);
+	for (uint32_t i = 0; i < n; i++)
+		bytes[i] = queues_byte(at + i);
+	done = sendq_ref(q->s, q->c, bytes, n, (uintptr_t)bytes);
+	assert_true(done == n || done == 0);
+	lent += done != 0;
+	if (!done)
+		free(bytes);
+	return done;
+}
+
+/* Fills at most so many bytes of the room. */
+struct filler {
+	uint32_t at, most;
+};
+
+static int fill(void *ctx, const struct stack_room *room, unsigned n)
+{
+	struct filler *f = ctx;
+	uint32_t done = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		for (uint32_t j = 0; j < room[i].len && done < f->most; j++)
+			room[i].bytes[j] = queues_byte(f->at + done++);
+	return (int)done;
+}
+
+static uint32_t filled(struct queues *q, uint32_t at, uint32_t n)
+{
+	struct filler f = { at, 1 + rnd(n) };
+	int done = sendq_fill(q->s, q->c, n, fill, &f);
+
+	assert_true(done > 0 || done == -EAGAIN);
+	return done > 0 ? (uint32_t)done : 0;
+}
+
 /* The bytes [pos, pos + n) of the queue, whose front is place `front`. */
 static void expect(struct queues *q, uint32_t front, uint32_t pos, uint32_t n)
 {
@@ -52,12 +104,15 @@ static void random_use(void **state)
 
 	(void)state;
 	queues_new(&q, 256);
+	q.s->env.release = give_back;
 	for (unsigned i = 0; i < 30000; i++) {
 		uint32_t n = 1 + rnd(3000);
 
 		switch (rnd(4)) {
 		case 0:
-			written += put(&q, written, n);
+			written += rnd(3) == 0	 ? lend(&q, written, n)
+				   : rnd(2) == 0 ? filled(&q, written, n)
+						 : put(&q, written, n);
 			break;
 		case 1: /* the next segment */
 			n = n < written - next ? n : written - next;
@@ -84,6 +139,7 @@ static void random_use(void **state)
 	sendq_ack(q.s, q.c, written - front);
 	assert_int_equal(q.c->sendq.first, STORE_NONE);
 	assert_int_equal(store_free_cells(stack_store(q.s)), 256);
+	assert_int_equal(lent, 0);
 	queues_free(&q);
 }
 
