@@ -2,17 +2,25 @@
 #include "stack/parts.h"
 
 /*
- * The cells of a stack are for both directions of all connections.  So that writers cannot keep what was sent to us from being
- * taken, and readers that do not read cannot keep us from answering, an eighth of the cells is not given to queues of what goes
- * out while they are scarce.
+ * The cells of a stack are for both directions of all connections.  Of each direction an eighth of them is kept back from the other:
+ * so writers cannot keep what was sent to us from being taken, readers that do not read cannot keep us from answering, and who answers
+ * what it reads (an echo) never waits for memory that its own unread input holds.
  *
  * A connection whose write found no cell may have nothing in flight, and so nothing that would wake it: it waits in a list, and
  * is told when cells come back, the oldest first.
  */
 
-static uint32_t kept_back(const struct stack *s)
+/* Of the cells that are free, those that a direction must leave: what the other one, which has used so many, lacks of its eighth. */
+static uint32_t kept_back(const struct stack *s, uint32_t used)
 {
-	return s->cfg.cells / 8;
+	const uint32_t share = s->cfg.cells / 8;
+
+	return used < share ? share - used : 0;
+}
+
+static uint32_t used_in(const struct stack *s)
+{
+	return s->cfg.cells - store_free_cells(stack_store(s)) - s->cells_out;
 }
 
 /* More than any window or buffer; sums of it and a window do not wrap. */
@@ -25,14 +33,16 @@ static uint32_t bytes_of(uint32_t cells)
 
 uint32_t cells_room_in(const struct stack *s)
 {
-	return bytes_of(store_free_cells(stack_store(s)));
+	uint32_t n = store_free_cells(stack_store(s)), kept = kept_back(s, s->cells_out);
+
+	return n > kept ? bytes_of(n - kept) : 0;
 }
 
 uint32_t cells_room_out(const struct stack *s)
 {
-	uint32_t n = store_free_cells(stack_store(s));
+	uint32_t n = store_free_cells(stack_store(s)), kept = kept_back(s, used_in(s));
 
-	return n > kept_back(s) ? bytes_of(n - kept_back(s)) : 0;
+	return n > kept ? bytes_of(n - kept) : 0;
 }
 
 static uint32_t take(struct stack *s)
@@ -51,12 +61,15 @@ static uint32_t take(struct stack *s)
 
 uint32_t cells_take_in(struct stack *s)
 {
-	return take(s);
+	return cells_room_in(s) > 0 ? take(s) : STORE_NONE;
 }
 
 uint32_t cells_take_out(struct stack *s)
 {
-	return cells_room_out(s) > 0 ? take(s) : STORE_NONE;
+	uint32_t i = cells_room_out(s) > 0 ? take(s) : STORE_NONE;
+
+	s->cells_out += i != STORE_NONE;
+	return i;
 }
 
 void cells_wait(struct stack *s, struct conn *c)
@@ -100,4 +113,10 @@ void cells_give(struct stack *s, uint32_t i)
 		c->flags &= ~(uint32_t)CF_WANT_WRITE;
 		conn_tell(s, c, CONN_WRITABLE);
 	}
+}
+
+void cells_give_out(struct stack *s, uint32_t i)
+{
+	s->cells_out--;
+	cells_give(s, i);
 }

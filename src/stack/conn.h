@@ -299,6 +299,7 @@ struct stack {
 	uint32_t port_salt;
 	uint32_t starved_first,
 		starved_last; /* cells.c: index + 1 of who waits for cells; 0: none */
+	uint32_t cells_out; /* cells.c: how many hold what goes out */
 	struct fastopen_cookie cookies[STACK_COOKIES]; /* negotiate.c */
 	uint32_t next_cookie;
 	sut_time cookies_until; /* cookies were sent lately: ACKs of strangers may hold one */

@@ -143,6 +143,7 @@ uint32_t recvq_window(const struct stack *s, const struct conn *c);
 uint32_t cells_take_in(struct stack *s);
 uint32_t cells_take_out(struct stack *s);
 void cells_give(struct stack *s, uint32_t i);
+void cells_give_out(struct stack *s, uint32_t i); /* one of cells_take_out() */
 /* Bytes that fit in cells that can still be had. */
 uint32_t cells_room_in(const struct stack *s);
 uint32_t cells_room_out(const struct stack *s);

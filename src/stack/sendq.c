@@ -263,7 +263,7 @@ static void drop_front(struct stack *s, struct sendq *q)
 	if (q->at_cell == i)
 		q->at_cell = STORE_NONE;
 	q->skip = 0;
-	cells_give(s, i);
+	cells_give_out(s, i);
 }
 
 void sendq_ack(struct stack *s, struct conn *c, uint32_t n)
