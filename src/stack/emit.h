@@ -2,7 +2,8 @@
 #ifndef SUT_STACK_EMIT_H
 #define SUT_STACK_EMIT_H
 /*
- * emit - headers and checksums of the packets that go out; for output.c and icmp_in.c.  output_emit (parts.h) is what others call.
+ * emit - packets that go out: emit.c their headers and checksums, output_seg.c what stands in those of a connection.
+ * output_emit (parts.h) is what others call.
  *
  * Owns:     stack.emit_head, emit_slice and emit_slices.
  */
@@ -33,4 +34,13 @@ uint32_t emit_gather(struct stack *s, struct conn *c, uint32_t pos, uint32_t len
 /* Sends a segment with what was gathered last: o->len bytes of payload. */
 int emit_gathered(struct stack *s, struct conn *c, const struct conn_quad *q,
 		  const struct emit_lane *lane, const struct output_seg *o);
+/* Fills in what all segments of a synchronized connection have, and sends it with the payload that was gathered. */
+int emit_segment(struct stack *s, struct conn *c, struct output_seg *o, bool sack);
+/* Our SYN, if it was not sent yet; again where CF_ACK_NOW asks for it. */
+void emit_handshake(struct stack *s, struct conn *c);
+
+static inline bool in_handshake(const struct conn *c)
+{
+	return c->state == ST_SYN_SENT || c->state == ST_SYN_RECEIVED;
+}
 #endif

@@ -35,11 +35,13 @@ void timer_off(struct stack *s, struct conn *c, enum conn_timer t)
 	c->timer[t] = SUT_NEVER;
 }
 
-/* RFC 5482: from when the oldest byte that is unacknowledged was sent. */
-static void user_timeout(struct stack *s, struct conn *c)
+/* RFC 5482: from when the oldest byte that is unacknowledged was sent, something was acknowledged, or the limit was set. */
+void timers_user(struct stack *s, struct conn *c)
 {
-	if (c->user_timeout_ms != 0)
+	if (c->user_timeout_ms != 0 && (c->rec.first != CONN_NONE || output_pending(c)))
 		timer_set(s, c, T_USER, s->now + SUT_MS(c->user_timeout_ms));
+	else
+		timer_off(s, c, T_USER);
 }
 
 /* RFC 6298, 5.1 */
@@ -48,7 +50,7 @@ void timers_data_sent(struct stack *s, struct conn *c)
 	if (c->timer[T_RTX] == SUT_NEVER) {
 		timer_set(s, c, T_RTX, s->now + timers_rto(c));
 		if (c->timer[T_USER] == SUT_NEVER)
-			user_timeout(s, c);
+			timers_user(s, c);
 	}
 	timer_off(s, c, T_PERSIST);
 	if (!output_pending(c))
@@ -70,11 +72,21 @@ void timers_acked(struct stack *s, struct conn *c)
 		timer_off(s, c, T_REORDER);
 	} else {
 		timer_set(s, c, T_RTX, s->now + timers_rto(c));
-		user_timeout(s, c);
+		timers_user(s, c);
 		tlp_schedule(s, c);
 	}
 	if (output_pending(c))
 		conn_dirty(s, c);
+}
+
+/* The application has set a limit anew: from now on, whatever runs. */
+void timers_limits(struct stack *s, struct conn *c)
+{
+	timer_off(s, c, T_USER);
+	if (c->rec.first != CONN_NONE || output_pending(c))
+		user_timeout(s, c);
+	if (c->timer[T_KEEP] != SUT_NEVER && c->keep_sent == 0)
+		timer_set(s, c, T_KEEP, c->last_in + SUT_MS(c->keep_idle_ms));
 }
 
 /* SHLD-29: the first probe comes after an RTO; SHLD-30: each after twice the time. */
@@ -86,7 +98,7 @@ void timers_persist(struct stack *s, struct conn *c)
 		return;
 	timer_set(s, c, T_PERSIST, s->now + (wait < PERSIST_MAX ? wait : PERSIST_MAX));
 	if (c->timer[T_USER] == SUT_NEVER)
-		user_timeout(s, c);
+		timers_user(s, c);
 }
 
 void timers_window(struct stack *s, struct conn *c)
