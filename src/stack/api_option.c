@@ -80,17 +80,6 @@ static int set_keepalive(struct stack *s, struct conn *c, int64_t value)
 	return 0;
 }
 
-/* A time that a timer may be running for already. */
-static int set_limit(struct stack *s, struct conn *c, uint32_t *ret_ms, int64_t value,
-		     int64_t least)
-{
-	int e = set_within(ret_ms, value, least, INT32_MAX);
-
-	if (e == 0)
-		timers_limits(s, c);
-	return e;
-}
-
 static int set_mss(struct conn *c, int64_t value)
 {
 	if (c->state != ST_SYN_SENT || c->snd_nxt != c->iss)
@@ -133,13 +122,13 @@ static int set(struct stack *s, struct conn *c, enum conn_option o, int64_t valu
 	case CONNOPT_KEEPALIVE: /* MUST-24 */
 		return set_keepalive(s, c, value);
 	case CONNOPT_KEEP_IDLE_MS: /* MUST-27 */
-		return set_limit(s, c, &c->keep_idle_ms, value, 1);
+		return set_within(&c->keep_idle_ms, value, 1, INT32_MAX);
 	case CONNOPT_KEEP_INTERVAL_MS:
 		return set_within(&c->keep_interval_ms, value, 1, INT32_MAX);
 	case CONNOPT_KEEP_COUNT:
 		return set_byte(&c->keep_count, value, 1, 127);
 	case CONNOPT_USER_TIMEOUT_MS: /* MUST-21 */
-		return set_limit(s, c, &c->user_timeout_ms, value, 0);
+		return set_within(&c->user_timeout_ms, value, 0, INT32_MAX);
 	case CONNOPT_MSS:
 		return set_mss(c, value);
 	case CONNOPT_TTL: /* MUST-49 */
@@ -174,8 +163,8 @@ int stack_set(struct stack *s, conn_id id, enum conn_option o, int64_t value, su
 		return e;
 	if (o == CONNOPT_USER_TIMEOUT_MS)
 		timers_user(s, c);
-	if (o <= CONNOPT_KEEP_COUNT && (c->flags & CF_KEEPALIVE))
-		timers_heard(s, c);
+	if (o == CONNOPT_KEEP_IDLE_MS)
+		timers_idle(s, c);
 	/* What Nagle or a cork kept back may go now. */
 	if ((o == CONNOPT_NODELAY || o == CONNOPT_CORK) && c->sendq.bytes > 0)
 		conn_dirty(s, c);

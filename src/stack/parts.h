@@ -220,7 +220,7 @@ void timers_data_in(struct stack *s, struct conn *c); /* in-order data: delayed 
 void timers_ack_sent(struct stack *s, struct conn *c);
 /* Data waits and nothing is in flight: T_PERSIST, unless it runs. */
 void timers_persist(struct stack *s, struct conn *c);
-void timers_limits(struct stack *s, struct conn *c); /* an application set keepalive's or its own timeout */
+void timers_idle(struct stack *s, struct conn *c); /* keep_idle_ms is another */
 void timers_window(struct stack *s,
 		   struct conn *c); /* snd_wnd changed, or data was written: persist */
 /* The user timeout was set, or begins anew: something was sent, or acknowledged. */

@@ -79,12 +79,9 @@ void timers_acked(struct stack *s, struct conn *c)
 		conn_dirty(s, c);
 }
 
-/* The application has set a limit anew: from now on, whatever runs. */
-void timers_limits(struct stack *s, struct conn *c)
+/* The application has set how long is idle (MUST-27): what runs already follows. */
+void timers_idle(struct stack *s, struct conn *c)
 {
-	timer_off(s, c, T_USER);
-	if (c->rec.first != CONN_NONE || output_pending(c))
-		user_timeout(s, c);
 	if (c->timer[T_KEEP] != SUT_NEVER && c->keep_sent == 0)
 		timer_set(s, c, T_KEEP, c->last_in + SUT_MS(c->keep_idle_ms));
 }
