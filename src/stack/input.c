@@ -159,6 +159,30 @@ static bool paws(struct stack *s, struct conn *c, struct seg *g)
 	return true;
 }
 
+/* MAY-12 (RFC 5961, 5): an ACK may lie back by as much as the largest window was, and never ahead. */
+static bool ack_in_range(const struct conn *c, const struct seg *g)
+{
+	return !after(g->ack, c->snd_nxt) && !before(g->ack, c->snd_una - c->snd_wnd_max);
+}
+
+static void take_timestamp(const struct stack *s, struct conn *c, const struct seg *g)
+{
+	if (!g->ts_new)
+		return;
+	c->ts_recent = g->opt.tsval;
+	c->ts_recent_at = now_ms(s);
+}
+
+/*
+ * Something that was sent again, since our ACK was lost: the next ACK echoes the timestamp of this copy, or the peer would measure all
+ * the time that it waited for the first one's answer, and wait ever longer.  So do other stacks; as long as it may be of this connection.
+ */
+static bool is_copy(const struct conn *c, const struct seg *g)
+{
+	return g->len > 0 && (g->flags & TCP_ACK) && c->rcv_nxt - (g->seq + g->len) <= c->rcvbuf &&
+	       ack_in_range(c, g);
+}
+
 static bool step5_ack(struct stack *s, struct conn *c, struct seg *g);
 
 /*
@@ -170,6 +194,8 @@ static bool step1_old(struct stack *s, struct conn *c, struct seg *g)
 	bool fin = g->flags & TCP_FIN, ends_here = g->seq + g->len == c->rcv_nxt;
 	struct seg ack = *g;
 
+	if (is_copy(c, g))
+		take_timestamp(s, c, g);
 	if (g->data_len > 0) {
 		stack_bump(s, STACK_DUPLICATE);
 		recvq_duplicate(c, g->seq, g->seq + g->data_len);
@@ -338,17 +364,14 @@ static bool step5_fin_acked(struct stack *s, struct conn *c)
 	}
 }
 
-/*
- * Fifth: ACK.  MAY-12 (RFC 5961, 5): it may lie back by as much as the largest window was, and never ahead.  What lies back says
- * nothing new, but the segment's text is taken.
- */
+/* Fifth: ACK.  One that lies back says nothing new, but the segment's text is taken. */
 static bool step5_ack(struct stack *s, struct conn *c, struct seg *g)
 {
 	if (!(g->flags & TCP_ACK))
 		return false;
 	if (c->state == ST_SYN_RECEIVED)
 		return step5_syn_received(s, c, g);
-	if (after(g->ack, c->snd_nxt) || before(g->ack, c->snd_una - c->snd_wnd_max)) {
+	if (!ack_in_range(c, g)) {
 		if (g->len > 0)
 			reply_challenge(s, c);
 		else
@@ -364,13 +387,10 @@ static bool step5_ack(struct stack *s, struct conn *c, struct seg *g)
 	return true;
 }
 
-/* RFC 7323, 4.3, once the segment was found good; ECN's marks (RFC 3168, 6.1.3). */
+/* Once the segment was found good: RFC 7323, 4.3; ECN's marks (RFC 3168, 6.1.3). */
 static void take_marks(struct stack *s, struct conn *c, const struct seg *g)
 {
-	if (g->ts_new) {
-		c->ts_recent = g->opt.tsval;
-		c->ts_recent_at = now_ms(s);
-	}
+	take_timestamp(s, c, g);
 	if (!(c->flags & CF_ECN))
 		return;
 	if (g->flags & TCP_CWR)

@@ -402,6 +402,40 @@ static void echoed_timestamp(void **state)
 	one_free(&o);
 }
 
+/* A copy of what was acknowledged: the ACK was lost; what is echoed then is the timestamp of the copy.  Not so for what is from elsewhere. */
+static void echoed_again(void **state)
+{
+	struct one o = one_with_timestamps(1000);
+	struct says x = with(o.x, TCP_ACK, 1000, 10), y;
+
+	(void)state;
+	x.tsval = 1010;
+	world_says(o.w, x);
+	x.seq = 1010;
+	world_says(o.w, x);
+	world_passes(o.w, 500);
+	assert_int_equal(world_expect(o.w, TCP_ACK)->tsecr, 1010);
+	x.seq = 1000;
+	x.tsval = 1500;
+	world_says(o.w, x);
+	assert_int_equal(world_expect(o.w, TCP_ACK)->tsecr, 1500);
+	y = x;
+	y.tsval = 9000;
+	y.ack += 100;
+	world_says(o.w, y);
+	y = x;
+	y.tsval = 9000;
+	y.seq -= 1000000;
+	world_says(o.w, y);
+	y = x;
+	y.tsval = 9000;
+	y.seq = 1019;
+	y.len = 0; /* a keepalive */
+	world_says(o.w, y);
+	assert_int_equal(o.c->ts_recent, 1500);
+	one_free(&o);
+}
+
 /* --- second: RST */
 
 static void resets(void **state)
@@ -1114,6 +1148,7 @@ int main(void)
 		cmocka_unit_test(paws),
 		cmocka_unit_test(paws_after_24_days),
 		cmocka_unit_test(echoed_timestamp),
+		cmocka_unit_test(echoed_again),
 		cmocka_unit_test(resets),
 		cmocka_unit_test(challenges),
 		cmocka_unit_test(ack_range),
