@@ -28,7 +28,7 @@
 #include "app/serve_inside.h"
 #include "core/store.h"
 
-#define GSO_MAX 65000u /* payload of a super-packet */
+#define GSO_MAX 65475u /* payload of a super-packet */
 #define BUFFER_OFFLOAD (1u << 20)
 #define BUFFER_PLAIN (256u << 10) /* more would overrun the device's queue of small packets */
 
@@ -69,11 +69,15 @@ static void stack_settings(const struct serve *s, struct stack_config *ret_c)
 	ret_c->nets = s->cfg->nets;
 	memcpy(ret_c->net, s->cfg->net, sizeof ret_c->net);
 	ret_c->mtu = mtu > 0 ? (uint32_t)mtu : 1500;
+	if (ret_c->mtu > GSO_MAX + 40) /* a super-packet holds a segment at least */
+		ret_c->mtu = GSO_MAX + 40;
 	ret_c->max_conns = f->max_conns;
+	if (ret_c->max_half_open > f->max_conns)
+		ret_c->max_half_open = f->max_conns;
 	ret_c->max_listeners = SERVE_PORTS;
 	ret_c->cells = (uint32_t)(f->memory / STORE_CELL);
 	ret_c->sndbuf = ret_c->rcvbuf = (uint32_t)buffer;
-	ret_c->gso_max = f->no_offload ? 0 : GSO_MAX;
+	ret_c->gso_max = GSO_MAX;
 	ret_c->offload = f->no_offload ? 0 : STACK_OFFLOAD_CSUM | STACK_OFFLOAD_TSO;
 	ret_c->cc = f->cc;
 }

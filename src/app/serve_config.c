@@ -11,6 +11,9 @@
 #include "app/serve_service.h"
 #include "base/compiler.h"
 
+#define IP6_MTU 1280u /* RFC 8200, 5 */
+#define BUFFER_MIN (2 * HTTP_HEAD_MAX)
+
 struct complaint {
 	char *s;
 	size_t size;
@@ -49,8 +52,8 @@ static bool in_net(const uint8_t a[16], const uint8_t b[16], unsigned bits)
 	       (rest == 0 || ((a[whole] ^ b[whole]) >> (8 - rest)) == 0);
 }
 
-/* The first address of a's network that is not a itself: without the network's own one where there is room (RFC 3021). */
-static void other_host(const struct link_addr *a, uint8_t ret_ip[16])
+/* The first host of a's network: not the network's own address where there is room (RFC 3021). */
+static void first_host(const struct link_addr *a, uint8_t ret_ip[16])
 {
 	unsigned bits = net_bits(a), first = bits < 127 ? 1 : 0;
 
@@ -58,8 +61,6 @@ static void other_host(const struct link_addr *a, uint8_t ret_ip[16])
 	for (unsigned i = bits; i < 128; i++)
 		ret_ip[i / 8] &= (uint8_t) ~(0x80u >> i % 8);
 	ret_ip[15] |= (uint8_t)first;
-	if (memcmp(ret_ip, a->ip, 16) == 0)
-		ret_ip[15] ^= bits < 127 ? 3 : 1;
 }
 
 static int read_addr(struct serve_config *c, const char *text, const struct complaint *to)
@@ -78,7 +79,7 @@ static int read_addr(struct serve_config *c, const char *text, const struct comp
 			return complain(to, "addr: '%s' is given twice", text);
 	memcpy(net->ip, a.ip, 16);
 	net->prefix = (uint8_t)net_bits(&a);
-	other_host(&a, host->ip);
+	first_host(&a, host->ip);
 	host->prefix = a.prefix;
 	c->nets++;
 	return 0;
@@ -102,7 +103,7 @@ static int read_host(struct serve_config *c, const char *text, const struct comp
 	return found ? 0 : complain(to, "host-addr: '%s' is in no network of --addr", text);
 }
 
-/* Two of ours in one network share the host's address, which must be neither. */
+/* The host's address must be none of ours. */
 static void share_hosts(struct serve_config *c)
 {
 	for (unsigned i = 0; i < c->nets; i++)
@@ -111,6 +112,19 @@ static void share_hosts(struct serve_config *c)
 				c->host[i].ip[15]++;
 				j = UINT32_MAX; /* from the first one on */
 			}
+}
+
+/* Sizes that go with each other. */
+static int check_sizes(const struct serve_config *c, const struct complaint *to)
+{
+	const struct serve_flags *f = &c->flags;
+
+	for (unsigned i = 0; i < c->nets; i++)
+		if (f->mtu && f->mtu < IP6_MTU && !is_ip4(c->net[i].ip))
+			return complain(to, "mtu: IPv6 needs %u at least", IP6_MTU);
+	if (f->buffer && f->buffer < BUFFER_MIN)
+		return complain(to, "buffer: at least %u, or 0", BUFFER_MIN);
+	return 0;
 }
 
 static int read_addrs(struct serve_config *c, const struct complaint *to)
@@ -226,6 +240,8 @@ int serve_configure(struct serve_config *c, const char *const *word, unsigned wo
 	if (!c->flags.tun)
 		return complain(&to, "tun: no device is named");
 	err = read_addrs(c, &to);
+	if (err == 0)
+		err = check_sizes(c, &to);
 	for (unsigned i = 0; i < c->flags.ports && err == 0; i++)
 		err = read_port(c, c->flags.port[i], &w, &to);
 	if (err == 0 && w.at < w.n)

@@ -7,7 +7,7 @@
 PEER=${PEER:-build/tests/live/peer}
 LIVE=${LIVE:-core}
 OURS4=192.0.2.2 OURS6=2001:db8::2
-FAILED=0 WHERE=''
+FAILED=0 WHERE='' crowd=''
 
 # check NAME CMD ...: runs it; says how it went.
 check() {
@@ -211,6 +211,42 @@ ends() {
 		grep ' 1 connections are reset' "$LAB/serve.out" && ! c ip link show dev sut0 && [ ! -e "$LAB/ctl" ]
 }
 
+# Little memory, and more clients than it could hold windows for: slower, but none stands still.
+crowded() {
+	for i in 1 2 3 4 5 6; do
+		c timeout 20 nc -N $OURS4 7 <"$LAB/www/big" | cmp - "$LAB/www/big" &
+		crowd="$crowd $!"
+	done
+	for i in $crowd; do
+		wait "$i" || return 1
+	done
+	page $OURS4
+}
+
+# The device is removed and made again: the connection that is there outlives it.
+removed() {
+	{ echo one; sleep 2; echo two; } | c timeout 15 nc -N $OURS4 7 >"$LAB/got" &
+	talker=$!
+	sleep 0.3
+	c ip link del sut0
+	sleep 0.3
+	c ip tuntap add dev sut0 mode tun || return 1
+	wait $talker
+	printf 'one\ntwo\n' | cmp - "$LAB/got" && page $OURS4 && grep 'tun:sut0: is back' "$LAB/serve.out"
+}
+
+# Told to end in the middle of an answer: the answer comes whole, and nobody else comes in.
+ends_gently() {
+	c curl -gsS -m 20 --limit-rate 60M -o "$LAB/got" "http://$OURS4/big" &
+	loader=$!
+	sleep 0.5
+	kill -TERM "$(cat "$LAB/serve.pid")"
+	sleep 0.2
+	! get -m 1 -o /dev/null "http://$OURS4/" && wait $loader && cmp "$LAB/got" "$LAB/www/big" || return 1
+	lab_end serve
+	[ "$(cat "$LAB/serve.status")" = 0 ] && ! grep 'connections are reset' "$LAB/serve.out"
+}
+
 # The same with each kind of device.
 bulk() {
 	check 'ping' pings $OURS4
@@ -255,5 +291,17 @@ WHERE='serve, no offload: '
 serve --no-offload --drain-time 300ms && {
 	bulk
 	[ "$LIVE" != all ] || check '100 MB echoed, half-close, IPv6' echoes $OURS6
+	lab_end serve
+}
+WHERE='serve, 4 MB: '
+serve --memory 4M --max-conns 100 --drain-time 10s && {
+	check 'six that echo' crowded
+	check 'the device is made anew' removed
+	if ends_gently >"$LAB/check.out" 2>&1; then echo "ok ${WHERE}the end"; else
+		echo "not ok ${WHERE}the end"
+		cat "$LAB/check.out"
+		tail -n 40 "$LAB/serve.out"
+		FAILED=1
+	fi
 }
 exit $FAILED

@@ -156,6 +156,16 @@ static void refuses(void **state)
 	add_port("7 discard");
 	assert_int_equal(serve_configure(&cfg, NULL, 0, why, sizeof why), -EINVAL);
 	assert_non_null(strstr(why, "twice"));
+	cfg.flags.ports = 1;
+	cfg.flags.buffer = 4096;
+	assert_int_equal(serve_configure(&cfg, NULL, 0, why, sizeof why), -EINVAL);
+	assert_non_null(strstr(why, "buffer: at least 16384"));
+	cfg.flags.buffer = 0;
+	cfg.flags.mtu = 1279;
+	assert_int_equal(serve_configure(&cfg, NULL, 0, why, sizeof why), 0);
+	add_addr("2001:db8::2/64");
+	assert_int_equal(serve_configure(&cfg, NULL, 0, why, sizeof why), -EINVAL);
+	assert_non_null(strstr(why, "mtu: IPv6 needs 1280"));
 	cfg.flags.tun = NULL;
 	assert_int_equal(serve_configure(&cfg, NULL, 0, why, sizeof why), -EINVAL);
 }
