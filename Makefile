@@ -5,15 +5,18 @@
 #   make test       everything that CI checks    make test-all   the whole matrix of live tests (root)
 #   make test-stock inside the kernel that Debian ships, emulated: VLAN devices, netem as the oracle
 #   make bench      figures                      make mutants    one-line breakages, each must be noticed
+#   make sim        simulated connections: seeds 1 to SEEDS (or A-B) of each role, or of ROLE; broken ones are listed
 #   make fuzz       each fuzzer for FUZZ_SECONDS make lint fmt   style
 #   make deps       install what is missing      make install clean
 
 CC ?= gcc
 BUILD ?= build
 FUZZ_SECONDS ?= 60
+SEEDS ?= 20000
+ROLE ?=
 DESTDIR ?=
 
-.PHONY: all demo test test-all test-live test-stock bench fuzz mutants lint fmt deps install clean
+.PHONY: all demo test test-all test-live test-stock bench fuzz sim mutants lint fmt deps install clean
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD) --quiet
@@ -52,6 +55,10 @@ bench:
 fuzz:
 	@tools/deps.sh build test
 	@tools/fuzz.sh $(FUZZ_SECONDS)
+
+# make sim SEEDS=100000 ROLE=stack
+sim: all
+	@tools/sim.sh $(BUILD) $(SEEDS) $(ROLE)
 
 mutants:
 	@tools/deps.sh build demo test

@@ -3,6 +3,7 @@
  * suture-sim - simulated connections through a role, a scenario per seed.
  *
  *	suture-sim [--seeds A-B] [--role NAME] [--share I/N] [--fates] [--shrink] [-q] [-v]
+ *	suture-sim --roles
  *
  * Prints "seed N hash H" for each seed (-q: a summary only).  Every fourth seed is run again with
  * bursts split into single packets, which must give the same hash.  A seed that breaks an
@@ -26,6 +27,7 @@ struct args {
 	const struct sim_role *role;
 	bool quiet, verbose;
 	bool shrink; /* the first broken seed is made simple */
+	bool roles; /* only say their names */
 	bool fates; /* of pairs' connections: nothing else counts */
 	bool traced; /* one broken seed is enough to read */
 };
@@ -61,6 +63,8 @@ static bool parse(int argc, char **argv, struct args *ret_a)
 			a.shrink = true;
 		} else if (!strcmp(argv[i], "--fates")) {
 			a.fates = true;
+		} else if (!strcmp(argv[i], "--roles")) {
+			a.roles = true;
 		} else if (!strcmp(argv[i], "--seeds")) {
 			int n = sscanf(value, "%" SCNu64 "-%" SCNu64, &a.first, &a.last);
 
@@ -283,9 +287,13 @@ int main(int argc, char **argv)
 
 	if (!parse(argc, argv, &a)) {
 		fprintf(stderr, "usage: suture-sim [--seeds A-B] [--role NAME] [--share I/N] "
-				"[--fates] [--shrink] [-q] [-v]\n");
+				"[--fates] [--shrink] [--roles] [-q] [-v]\n");
 		return 2;
 	}
+	for (const struct sim_role *s = sim_roles; a.roles && s->name; s++)
+		puts(s->name);
+	if (a.roles)
+		return 0;
 	progress = a.quiet && isatty(STDERR_FILENO);
 	for (uint64_t seed = a.first; seed <= a.last; seed++) {
 		if (progress)
