@@ -86,7 +86,7 @@ static void reno_follow(struct cc *cc)
 	cc->est_acked = 0;
 }
 
-/* 4.2, 4.4 and 4.5: where cwnd should be one RTT from now, at most half as much again. */
+/* 4.2, 4.4 and 4.5: where the curve has cwnd one RTT from now, at most half as much again. */
 static uint32_t target(const struct cc *cc, uint32_t srtt_us, sut_time now)
 {
 	uint64_t ms = (now - cc->epoch) / 1000000 + srtt_us / 1000;
@@ -95,9 +95,7 @@ static uint32_t target(const struct cc *cc, uint32_t srtt_us, sut_time now)
 
 	if (w < cc->cwnd)
 		w = cc->cwnd;
-	if (w > most)
-		w = most;
-	return cc->w_est > w ? cc->w_est : w;
+	return w > most ? most : w;
 }
 
 static void pace(struct cc *cc, uint32_t srtt_us, sut_time now)
@@ -109,9 +107,10 @@ static void pace(struct cc *cc, uint32_t srtt_us, sut_time now)
 		return;
 	cc->per_mss_at = ms;
 	reno_follow(cc);
-	/* cwnd is acknowledged once an RTT: so it grows by `more` in one. */
 	more = target(cc, srtt_us, now) - cc->cwnd;
-	if (more > 0)
+	if (cc->w_est > cc->cwnd + more) /* 4.3: there cwnd is Reno's */
+		cc->cwnd = cc->w_est;
+	else if (more > 0) /* cwnd is acknowledged once an RTT: so it grows by `more` in one */
 		per = (uint64_t)cc->cwnd * cc->mss / more;
 	cc->per_mss = per > UINT32_MAX ? UINT32_MAX : per == 0 ? 1 : (uint32_t)per;
 	/* What was acknowledged while the window stood still is no credit for now. */

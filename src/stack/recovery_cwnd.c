@@ -23,11 +23,16 @@ uint32_t recovery_pipe(const struct conn *c)
 	return r->in_flight > r->sacked ? r->in_flight - r->sacked : 0;
 }
 
+/*
+ * What cwnd is reduced from (RFC 5681, 3.1: FlightSize, not cwnd).  ACKs are taken by the batch, and what they let out goes behind the
+ * batch: in between less is in flight than the path held.  So where cwnd was what held the sender back, it is cwnd that counts
+ * (RFC 9438, 4.6, allows it of who does not let an unused window grow).
+ */
 static uint32_t flight_size(const struct conn *c, uint32_t una)
 {
 	uint32_t n = c->snd_nxt - una;
 
-	return n < c->cc.cwnd ? n : c->cc.cwnd;
+	return n < c->cc.cwnd && !c->rec.limited ? n : c->cc.cwnd;
 }
 
 static void begin_undo(struct conn *c, uint32_t una)

