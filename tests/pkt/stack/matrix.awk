@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-# matrix.awk -v dir=DIR [-v ts=good|old|none] matrix.tab - writes a packet script for each pair of state and segment into DIR.
+# matrix.awk -v dir=DIR [-v ts=good|old|none] [-v irs=N] matrix.tab - writes a packet script for each pair of state and
+# segment into DIR.  The peer's SYN has the number N, else 1000.
 function trim(s)
 {
 	gsub(/^[ \t]+|[ \t]+$/, "", s)
@@ -20,6 +21,12 @@ function add(base, off)
 	if (off + 0 == 0)
 		return base
 	return base (off + 0 < 0 ? "" : "+") (off + 0)
+}
+
+# The peer's number n, counted from a SYN of 1000, from its SYN on.
+function moved(n)
+{
+	return irs == "" ? n : add(irs, n - 1000)
 }
 
 # Puts numbers in the place of what stands in braces.
@@ -75,16 +82,17 @@ function make(st, seg, ans, after, why,    file, packet, judged)
 		after = "="
 		why = ts == "old" ? "RFC 7323, 5.3, R1: a timestamp of the past: an ACK" : "RFC 7323, 3.2: dropped"
 	}
-	num["RCV"] = rcv[st]
+	num["IRS"] = moved(1000)
+	num["RCV"] = moved(rcv[st])
 	num["UNA"] = una[st]
 	num["NXT"] = nxt[st]
-	num["EDGE"] = 66536
+	num["EDGE"] = moved(66536)
 	file = dir "/" st "_" seg ".pkt"
 	packet = fill(segment[seg], st)
 	learn(packet)
 	print "# " st ", " seg ": " why > file
 	print "include plain.inc\nset events none\ninclude " inc[st] > file
-	print "isn net > 1000" > file
+	print "isn net > " num["IRS"] > file
 	print "60ms  net > " stamped(packet) (packet ~ /^S/ ? " [stray]" : "") > file
 	if (ans != "-") {
 		packet = fill(answer[ans], st)

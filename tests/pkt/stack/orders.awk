@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-# orders.awk -v dir=DIR - writes a packet script for every order and overlap of three segments behind a gap into DIR.
+# orders.awk -v dir=DIR -v irs=N - writes a packet script for every order and overlap of three segments behind a gap into DIR; the
+# peer's SYN has the number N.
 #
 # Bytes are counted in units of 100; unit 0 is the gap at RCV.NXT.  Each triple of the shapes below comes in, then a segment
 # that fills the gap and up to two units more.  What every ACK says follows from
@@ -9,7 +10,7 @@
 #                the second block is then the one that holds it;
 #   RFC 5681, 4.2: segments behind a gap, and those that fill one, are acknowledged at once.
 
-function seq(u) { return 1001 + 100 * u }
+function seq(u) { return sprintf("%.0f", (irs + 1 + 100 * u) % 4294967296) }
 
 # The block of what was received around unit u.
 function left_of(u) { while (have[u - 1]) u--; return u }
