@@ -61,6 +61,23 @@ static void three_behind_a_gap(void **state)
 	peer_free(p);
 }
 
+/* ACKs are taken by the batch: of the flight that cwnd was for little is left when the loss is found.  cwnd is what is reduced. */
+static void loss_within_a_batch(void **state)
+{
+	struct peer *p = opened(100);
+	const uint32_t b[] = { AT(7), AT(10), 0 };
+
+	(void)state;
+	burst(p, 60, 10);
+	peer_passes(p, 100);
+	peer_says_sack(p, AT(6), NULL);
+	peer_says_sack(p, AT(6), b);
+	peer_flush(p);
+	assert_string_equal(recovery_of(p), "recovery");
+	assert_int_equal(peer_conn(p)->cc.ssthresh, 16 * MSS * 7 / 10);
+	peer_free(p);
+}
+
 /* One segment that overtook another says nothing for a quarter of the RTT (RFC 8985, 6.2.1). */
 static void reordering_is_no_loss(void **state)
 {
@@ -634,6 +651,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(three_behind_a_gap),
+		cmocka_unit_test(loss_within_a_batch),
 		cmocka_unit_test(reordering_is_no_loss),
 		cmocka_unit_test(gap_that_stays_is_loss),
 		cmocka_unit_test(lost_again),

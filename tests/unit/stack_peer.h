@@ -363,8 +363,8 @@ static inline void peer_write(struct peer *p, uint32_t n)
 	peer_flush(p);
 }
 
-/* An ACK with SACK blocks: pairs of left and right, ending with 0. */
-static inline void peer_acks(struct peer *p, uint32_t ack, const uint32_t *sack)
+/* An ACK with SACK blocks (pairs of left and right, ending with 0) that waits for the flush. */
+static inline void peer_says_sack(struct peer *p, uint32_t ack, const uint32_t *sack)
 {
 	uint8_t o[28];
 	uint32_t n = 0;
@@ -380,6 +380,11 @@ static inline void peer_acks(struct peer *p, uint32_t ack, const uint32_t *sack)
 		n = 4 + 8 * n;
 	}
 	peer_says(p, TCP_ACK, p->snd, ack, o, n, 0);
+}
+
+static inline void peer_acks(struct peer *p, uint32_t ack, const uint32_t *sack)
+{
+	peer_says_sack(p, ack, sack);
 	peer_flush(p);
 }
 
