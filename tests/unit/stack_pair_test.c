@@ -442,6 +442,183 @@ static void simultaneous_open(void **state)
 	}
 }
 
+/* --- many at once */
+
+#define MANY 24u
+
+struct caller {
+	conn_id id;
+	uint64_t wrote, read; /* echoed bytes come back in order */
+	uint8_t key;
+};
+
+struct crowd {
+	struct pair *p;
+	struct caller c[MANY];
+	conn_id echo[64];
+	unsigned echoes, opened, finished;
+};
+
+/* What the server does with each of its connections: all comes back, then it closes too. */
+static void echo(struct crowd *w, conn_id *id)
+{
+	struct end *e = &w->p->end[1];
+	uint8_t b[3000];
+	int n = stack_peek(e->s, *id, b, sizeof b);
+
+	if (n > 0) {
+		int m = stack_write(e->s, *id, b, (size_t)n, w->p->now);
+
+		if (m > 0)
+			assert_int_equal(stack_consume(e->s, *id, (size_t)m, w->p->now), 0);
+		return;
+	}
+	if (n == -EAGAIN)
+		return;
+	assert_int_equal(stack_close(e->s, *id, w->p->now), 0);
+	*id = 0;
+}
+
+static void serve_crowd(struct crowd *w)
+{
+	struct end *e = &w->p->end[1];
+	struct conn_ready r;
+	struct stack_addr from;
+	conn_id id;
+
+	while (stack_next(e->s, &r))
+		;
+	while (w->echoes < 64 && stack_accept(e->s, e->listener, 0, &id, &from) == 0)
+		w->echo[w->echoes++] = id;
+	for (unsigned i = 0; i < w->echoes; i++) {
+		echo(w, &w->echo[i]);
+		if (w->echo[i] == 0)
+			w->echo[i] = w->echo[--w->echoes];
+	}
+}
+
+static void call_open(struct crowd *w, struct caller *c)
+{
+	struct stack_addr to = { .port = 80 };
+
+	memcpy(to.ip, w->p->end[1].cfg.net[0].ip, 16);
+	*c = (struct caller){ .key = (uint8_t)w->opened };
+	if (stack_connect(w->p->end[0].s, NULL, &to, 0, w->p->now, &c->id) == 0)
+		w->opened++;
+	else
+		c->id = 0;
+}
+
+/* One random thing that a client does; what comes back is what it wrote. */
+static void call(struct crowd *w, struct caller *c)
+{
+	struct stack *s = w->p->end[0].s;
+	uint32_t what = dice(w->p, 100);
+	uint8_t b[2000];
+	int n;
+
+	n = stack_read(s, c->id, b, 1 + dice(w->p, sizeof b), w->p->now);
+	for (int i = 0; i < n; i++)
+		assert_int_equal(b[i], pattern(c->key, c->read + (unsigned)i));
+	c->read += n > 0 ? (unsigned)n : 0;
+	if (n == 0 || (n < 0 && n != -EAGAIN) || what == 0) {
+		if (n == 0) /* both have closed: not a byte is missing */
+			assert_int_equal(c->read, c->wrote);
+		w->finished += n == 0;
+		assert_int_equal(what == 0 && dice(w->p, 2) ? stack_abort(s, c->id, w->p->now)
+							    : stack_close(s, c->id, w->p->now),
+				 0);
+		c->id = 0;
+	} else if (what < 5) {
+		(void)stack_shutdown(s, c->id, w->p->now);
+	} else if (what < 60) {
+		uint32_t m = 1 + dice(w->p, sizeof b);
+
+		for (uint32_t i = 0; i < m; i++)
+			b[i] = pattern(c->key, c->wrote + i);
+		n = stack_write(s, c->id, b, m, w->p->now);
+		c->wrote += n > 0 ? (unsigned)n : 0;
+	}
+}
+
+static void crowd_turn(struct crowd *w, bool more)
+{
+	struct pair *p = w->p;
+	sut_time at = next_event(p), soon = p->now + SUT_MS(3);
+	struct conn_ready r;
+
+	p->now = at < soon ? (at > p->now ? at : p->now) : soon;
+	for (unsigned i = 0; i < 2; i++) {
+		stack_expire(p->end[i].s, p->now);
+		deliver(p, &p->end[i]);
+	}
+	serve_crowd(w);
+	while (stack_next(p->end[0].s, &r))
+		;
+	for (unsigned i = 0; i < MANY; i++) {
+		if (w->c[i].id != 0)
+			call(w, &w->c[i]);
+		else if (more && dice(p, 20) == 0)
+			call_open(w, &w->c[i]);
+	}
+	stack_flush(p->end[0].s, p->now);
+	stack_flush(p->end[1].s, p->now);
+	sound(p);
+}
+
+/* Connections come and go in any way, with few places, few cells, few half-open ones: none gets a wrong byte, nothing is left. */
+static void crowd(void **state)
+{
+	(void)state;
+	for (unsigned seed = 1; seed <= 12; seed++) {
+		struct pair *p = pair_new(500 + seed);
+		struct crowd *w = calloc(1, sizeof *w);
+		struct stack_usage u;
+
+		assert_non_null(w);
+		w->p = p;
+		p->loss = (seed % 3) * 20;
+		p->late = (seed % 4) * 20;
+		for (unsigned i = 0; i < 2; i++) {
+			p->end[i].cfg.max_conns = 32 + dice(p, 30);
+			p->end[i].cfg.max_half_open = 1 + dice(p, 8);
+			p->end[i].cfg.cells = 200 + dice(p, 300);
+			p->end[i].cfg.msl = SUT_MS(1000);
+		}
+		start(p);
+		assert_int_equal(stack_abort(p->end[0].s, p->end[0].id, p->now), 0);
+		for (unsigned i = 0; i < 4000; i++)
+			crowd_turn(w, true);
+		for (unsigned i = 0; i < MANY; i++) {
+			if (w->c[i].id != 0)
+				assert_int_equal(stack_close(p->end[0].s, w->c[i].id, p->now), 0);
+			w->c[i].id = 0;
+		}
+		p->loss = 0;
+		for (unsigned i = 0; i < 2; i++) {
+			for (sut_time limit = p->now + SUT_MS(400000); p->now < limit;) {
+				p->now += SUT_MS(47);
+				crowd_turn(w, false);
+			}
+			/* A reset may have been lost: nobody would ever know. */
+			for (; w->echoes > 0; w->echoes--)
+				assert_int_equal(
+					stack_close(p->end[1].s, w->echo[w->echoes - 1], p->now),
+					0);
+		}
+		assert_true(w->opened > 100 && w->finished > 10);
+		for (unsigned i = 0; i < 2; i++) {
+			stack_usage(p->end[i].s, &u);
+			assert_int_equal(u.conns, 0);
+			assert_int_equal(u.cells, 0);
+			assert_int_equal(u.records, 0);
+			assert_int_equal(u.half_open, 0);
+		}
+		free(w);
+		pair_free(p);
+	}
+}
+
 /* Numbers of the two ends do not fit: they may say so to each other, but not for ever. */
 static void never_an_endless_talk(void **state)
 {
@@ -494,6 +671,7 @@ int main(void)
 		cmocka_unit_test(narrow),
 		cmocka_unit_test(super_packets),
 		cmocka_unit_test(simultaneous_open),
+		cmocka_unit_test(crowd),
 		cmocka_unit_test(never_an_endless_talk),
 	};
 
