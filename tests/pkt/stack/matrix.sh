@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # matrix.sh SUTURE-PKT [-k DIR] - plays what matrix.tab and orders.awk say of the stack: makes the scripts, and plays them.  All of
-# it holds over IPv4 and IPv6, where numbers begin anew at 2^32, and with timestamps.  With -k the scripts are made in DIR, and stay.
+# it holds over IPv4 and IPv6, where numbers and clocks begin anew at 2^32, and with timestamps.  With -k the scripts are made in DIR, and stay.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 play=$1
@@ -38,6 +38,7 @@ orders() {
 folder 4 1000 ''
 matrix 4 1000 ''
 folder wrap 4294967295 ''
+echo "set start 4294967240ms" >>"$dir/wrap/plain.inc" # 56 ms before the clock begins anew, in ms
 matrix wrap 4294967295 ''
 for ts in good old none; do
 	folder $ts 1000 '/^set timestamps/d
