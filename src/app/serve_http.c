@@ -16,6 +16,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -117,15 +118,22 @@ static unsigned find_file(int dir, const char *path, int *ret_fd, struct stat *r
 
 /* Answers. */
 
-/* One that is being made. */
-struct answer {
-	struct http_conn *h;
-	const struct http_head *head;
+#define OUT_MAX 768u /* of its head */
+#define LOG_MAX 256u /* of a request line in the log */
+
+/* One that is being sent: only connections that are busy have one. */
+struct http_answer {
+	int fd; /* of the file that is sent; -1: none */
+	uint64_t at, left; /* in it */
+	uint64_t sent; /* bytes of the body */
+	uint16_t out_len, out_at;
+	bool keep; /* the connection, behind it */
 	unsigned status;
-	uint64_t length; /* of the body */
+	char line[LOG_MAX];
+	char out[OUT_MAX]; /* its head, or all of a short one */
 };
 
-static SUT_PRINTF(2, 3) void add(struct http_conn *h, const char *fmt, ...)
+static SUT_PRINTF(2, 3) void add(struct http_answer *h, const char *fmt, ...)
 {
 	size_t room = sizeof h->out - h->out_len;
 	va_list ap;
@@ -139,22 +147,19 @@ static SUT_PRINTF(2, 3) void add(struct http_conn *h, const char *fmt, ...)
 }
 
 /* The lines that each answer has. */
-static void begin(struct serve *s, struct http_conn *h, unsigned status, bool keep)
+static void begin(struct serve *s, struct http_answer *h, unsigned status, bool keep)
 {
 	char date[HTTP_DATE_MAX];
 
-	h->out_len = h->out_at = 0;
-	h->sent = h->left = h->at = 0;
 	h->status = status;
 	h->keep = keep && !serve_draining(s);
-	h->busy = true;
 	http_date_write(serve_wall(s), date);
 	add(h, "HTTP/1.1 %u %s\r\nServer: suture\r\nDate: %s\r\nConnection: %s\r\n", status,
 	    http_status_text(status), date, h->keep ? "keep-alive" : "close");
 }
 
 /* The last part of the path and a slash, relative: nothing in it can name another host. */
-static void add_location(struct http_conn *h, const struct http_head *head)
+static void add_location(struct http_answer *h, const struct http_head *head)
 {
 	const char *at = head->target.s + head->target.n;
 
@@ -164,7 +169,7 @@ static void add_location(struct http_conn *h, const struct http_head *head)
 }
 
 /* An answer without a file. */
-static void answer_status(struct serve *s, struct http_conn *h, const struct http_head *head,
+static void answer_status(struct serve *s, struct http_answer *h, const struct http_head *head,
 			  unsigned status)
 {
 	char text[64];
@@ -226,8 +231,8 @@ static bool range_counts(const struct http_head *head, const struct validators *
 	       (t.n == strlen(v->date) && memcmp(t.s, v->date, t.n) == 0);
 }
 
-static void answer_file(struct serve *s, struct http_conn *h, const struct http_head *head, int fd,
-			const struct stat *st)
+static void answer_file(struct serve *s, struct http_answer *h, const struct http_head *head,
+			int fd, const struct stat *st)
 {
 	const uint64_t size = (uint64_t)st->st_size;
 	uint64_t first = 0, last = size - 1;
@@ -265,13 +270,18 @@ static void answer_file(struct serve *s, struct http_conn *h, const struct http_
 	}
 }
 
-static void answer(struct serve *s, struct serve_conn *c, const struct http_head *head,
+/* Makes the answer to a head that was read with this status: false if there is no memory. */
+static bool answer(struct serve *s, struct serve_conn *c, const struct http_head *head,
 		   unsigned status)
 {
-	struct http_conn *h = &c->http;
+	struct http_answer *h = calloc(1, sizeof *h);
 	struct stat st = { 0 };
 	int fd = -1;
 
+	if (!h)
+		return false;
+	c->http.answer = h;
+	h->fd = -1;
 	snprintf(h->line, sizeof h->line, "%.*s", (int)(head->line.n < 1000 ? head->line.n : 1000),
 		 head->line.s);
 	if (status == 0)
@@ -280,19 +290,22 @@ static void answer(struct serve *s, struct serve_conn *c, const struct http_head
 		answer_file(s, h, head, fd, &st);
 	else
 		answer_status(s, h, head, status);
+	return true;
 }
 
-/* The answer is out, or as much of it as there will be. */
-static void answered(struct serve *s, struct serve_conn *c)
+/* The answer is out, or as much of it as there will be: is the connection to be kept? */
+static bool answered(struct serve *s, struct serve_conn *c)
 {
-	struct http_conn *h = &c->http;
+	struct http_answer *h = c->http.answer;
+	const bool keep = h->keep;
 
 	if (h->fd >= 0)
 		close(h->fd);
-	h->fd = -1;
-	h->busy = false;
 	c->bytes += h->sent;
 	serve_log_access(s, c, h->line, h->status, h->sent);
+	c->http.answer = NULL;
+	free(h);
+	return keep;
 }
 
 /* Sending. */
@@ -319,7 +332,7 @@ static enum progress put(struct serve *s, struct serve_conn *c, const void *byte
 /* Bytes of the file, from where it is being sent on, straight into the send buffer. */
 static int read_file(void *ctx, const struct stack_room *room, unsigned n)
 {
-	const struct http_conn *h = ctx;
+	const struct http_answer *h = ctx;
 	struct iovec v[STACK_SLICES];
 	ssize_t got;
 
@@ -331,7 +344,7 @@ static int read_file(void *ctx, const struct stack_room *room, unsigned n)
 
 static enum progress put_file(struct serve *s, struct serve_conn *c)
 {
-	struct http_conn *h = &c->http;
+	struct http_answer *h = c->http.answer;
 	size_t want = h->left < SERVE_SCRATCH ? (size_t)h->left : SERVE_SCRATCH;
 	int n = stack_write_fill(serve_stack(s), c->id, want, read_file, h, serve_now(s));
 
@@ -355,7 +368,7 @@ static enum progress put_file(struct serve *s, struct serve_conn *c)
 
 static enum progress send_answer(struct serve *s, struct serve_conn *c)
 {
-	struct http_conn *h = &c->http;
+	struct http_answer *h = c->http.answer;
 	enum progress p = DONE;
 	size_t n;
 
@@ -400,24 +413,26 @@ static bool next_request(struct serve *s, struct serve_conn *c)
 			serve_finish(s, c);
 		return false;
 	}
-	answer(s, c, &head, status);
+	if (!answer(s, c, &head, status)) {
+		serve_abort(s, c);
+		return false;
+	}
 	(void)stack_consume(t, c->id, len, serve_now(s));
 	return true;
 }
 
 static void http_open(struct serve *s, struct serve_conn *c)
 {
-	c->http.fd = -1;
+	c->http.answer = NULL;
 	serve_touch(s, c);
 }
 
 static void http_ready(struct serve *s, struct serve_conn *c)
 {
-	while (c->http.busy || next_request(s, c)) {
+	while (c->http.answer || next_request(s, c)) {
 		if (send_answer(s, c) != DONE)
 			return;
-		answered(s, c);
-		if (!c->http.keep) {
+		if (!answered(s, c)) {
 			serve_finish(s, c);
 			return;
 		}
@@ -426,14 +441,15 @@ static void http_ready(struct serve *s, struct serve_conn *c)
 
 static void http_closed(struct serve *s, struct serve_conn *c)
 {
-	if (c->http.busy)
-		answered(s, c);
+	if (c->http.answer)
+		(void)answered(s, c);
 }
 
 static void http_drain(struct serve *s, struct serve_conn *c)
 {
-	c->http.keep = false;
-	if (!c->http.busy)
+	if (c->http.answer)
+		c->http.answer->keep = false;
+	else
 		serve_finish(s, c);
 }
 
@@ -443,11 +459,13 @@ static void http_expired(struct serve *s, struct serve_conn *c)
 	uint8_t byte;
 
 	serve_touch(s, c);
-	if (c->http.busy) {
+	if (c->http.answer) {
 		serve_abort(s, c); /* its client takes nothing */
 	} else if (stack_peek(serve_stack(s), c->id, &byte, 1) == 1) {
-		answer(s, c, &none, 408);
-		http_ready(s, c);
+		if (answer(s, c, &none, 408))
+			http_ready(s, c);
+		else
+			serve_abort(s, c);
 	} else {
 		serve_finish(s, c);
 	}

@@ -16,8 +16,6 @@
 #include "stack/stack.h"
 
 #define SERVE_SCRATCH 65536u /* bytes of serve_scratch() */
-#define HTTP_OUT_MAX 768u /* of an answer's head */
-#define HTTP_LOG_MAX 256u /* of a request line in the log */
 
 struct serve;
 struct serve_conn;
@@ -56,15 +54,7 @@ struct serve_port {
 };
 
 struct http_conn {
-	int fd; /* of the file that is sent; -1: none */
-	uint64_t at, left; /* in it */
-	uint64_t sent; /* bytes of the body */
-	uint16_t out_len, out_at;
-	bool busy; /* with an answer */
-	bool keep; /* the connection, behind it */
-	unsigned status;
-	char line[HTTP_LOG_MAX];
-	char out[HTTP_OUT_MAX]; /* its head, or all of a short one */
+	struct http_answer *answer; /* NULL: none is being sent */
 };
 
 struct proxy_conn {
