@@ -523,6 +523,7 @@ static bool syn_sent_rst(struct stack *s, struct conn *c, const struct seg *g)
 static void syn_sent_open(struct stack *s, struct conn *c, struct seg *g)
 {
 	negotiate_read(s, c, g, true);
+	c->last_ack_sent = c->rcv_nxt; /* nothing is owed but the ACK of the SYN */
 	strip_syn(g);
 	(void)advance(s, c, g, true);
 	establish(s, c, "SYN-ACK");
