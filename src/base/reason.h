@@ -27,6 +27,7 @@
 	X(TCP_OPT,         "tcp-opt",           "TCP option has a length below 2, beyond the header, or wrong for its kind") \
 	X(TCP_CSUM,        "tcp-csum",          "TCP checksum is wrong") \
 	X(IP_CSUM,         "ip-csum",           "IPv4 header checksum is wrong") \
+	X(ICMP_CSUM,       "icmp-csum",         "ICMP checksum is wrong") \
 	X(TCP_FLAGS,       "tcp-flags",         "flags that no TCP sends together (SYN|FIN, SYN|RST, none)") \
 	X(ICMP_SHORT,      "icmp-short",        "packet ends inside the ICMP header") \
 	X(ICMP_QUOTE,      "icmp-quote",        "ICMP error quotes too little, or what is not TCP") \
