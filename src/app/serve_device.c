@@ -44,6 +44,7 @@ int device_open(struct serve *s)
 	char why[300];
 	int err = tun_dev_open(&s->tun, cfg->flags.tun, !cfg->flags.no_offload, why, sizeof why);
 
+	snprintf(s->device, sizeof s->device, "tun:%s", s->tun.name);
 	if (err == 0)
 		err = configure(s, why, sizeof why);
 	if (err == 0 && cfg->opt.trace_pcap)

@@ -24,6 +24,7 @@ struct serve {
 	struct log log;
 	struct loop loop;
 	struct tun_dev tun;
+	char device[32]; /* "tun:sut0" */
 	bool tun_watched, was_down;
 	struct counters counters;
 	sut_time now, wall_offset;

@@ -64,7 +64,7 @@ const struct role_ops serve_ops = { .name = "serve", .ports = ports, .list = lis
 static void gather(struct serve *s, struct report_port *port,
 		   struct report_row rows[STACK_COUNTER_COUNT], struct report *ret_r)
 {
-	*port = (struct report_port){ .name = "tun", .spec = s->tun.name, .stats = s->tun.stats };
+	*port = (struct report_port){ .name = "tun", .spec = s->device, .stats = s->tun.stats };
 	for (unsigned i = 0; i < STACK_COUNTER_COUNT; i++)
 		rows[i] = (struct report_row){ stack_counter_label((enum stack_counter)i),
 					       stack_counter_text((enum stack_counter)i),
