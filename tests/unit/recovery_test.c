@@ -647,6 +647,47 @@ static void any_path(void **state)
 	}
 }
 
+/* A peer that says anything: old, new and impossible numbers, timestamps of any time.  The records hold together, and timers run. */
+static void any_peer(void **state)
+{
+	(void)state;
+	for (unsigned seed = 1; seed <= 60; seed++) {
+		struct peer *p = peer_new();
+
+		p->rng = seed;
+		p->sack = seed % 5 != 0;
+		p->cfg.offload = seed % 3 ? 0 : STACK_OFFLOAD_CSUM | STACK_OFFLOAD_TSO;
+		p->cfg.records = seed % 4 ? 0 : 20;
+		peer_open(p, 20);
+		for (unsigned i = 0; i < 300 && peer_conn(p)->state == ST_ESTABLISHED; i++) {
+			uint32_t una = peer_conn(p)->snd_una - p->iss,
+				 n = peer_conn(p)->snd_nxt - p->iss - una;
+			uint32_t ack = una, b[9] = { 0 }, r = frame_random(&p->rng);
+
+			if (r % 4 == 0)
+				ack += n ? frame_random(&p->rng) % (n + 1) : 0;
+			for (unsigned k = 0; p->sack && k < r / 4 % 4; k++) {
+				b[2 * k] = una + frame_random(&p->rng) % (n + 5000) - 1000;
+				b[2 * k + 1] = b[2 * k] + frame_random(&p->rng) % 6000;
+				if (b[2 * k] == 0)
+					b[2 * k] = 1;
+			}
+			if (r / 16 % 4 == 0)
+				(void)stack_write(p->s, p->id, b, sizeof b, p->now);
+			if (r / 64 % 8 == 0)
+				peer_write(p, 1 + frame_random(&p->rng) % 20000);
+			if (r / 512 % 16 == 0)
+				p->wnd = frame_random(&p->rng) % 100000;
+			peer_passes(p, frame_random(&p->rng) % (r / 8192 % 8 ? 20 : 1000));
+			p->out[p->n ? p->n - 1 : 0].tsval += r / 65536 % 50;
+			peer_acks(p, ack, b);
+			if (p->n > PEER_OUT / 2)
+				p->n = p->taken = 0;
+		}
+		peer_free(p);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -672,6 +713,7 @@ int main(void)
 		cmocka_unit_test(few_records),
 		cmocka_unit_test(ecn_once_a_window),
 		cmocka_unit_test(any_path),
+		cmocka_unit_test(any_peer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
