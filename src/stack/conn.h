@@ -144,7 +144,7 @@ enum recovery_state { REC_OPEN, REC_DISORDER, REC_RECOVERY, REC_LOSS };
 
 /* Loss detection: scoreboard, RACK-TLP (RFC 8985), PRR (RFC 6937).  recovery.c */
 struct recovery {
-	uint32_t first, last; /* sent */
+	uint32_t first, last, records; /* sent; how many */
 	uint32_t t_first, t_last; /* those in flight, oldest transmission first */
 	uint32_t next_lost, last_lost; /* those that are lost and not sent again, by seq */
 	uint32_t hint; /* where the last SACK block ended */

@@ -171,7 +171,7 @@ static bool output_new(struct stack *s, struct conn *c, uint32_t len)
 	bool last = pos + o.len == c->sendq.bytes;
 	bool fin = last && fin_waits(c) && usable_window(c) > o.len;
 
-	if ((o.len == 0 && !fin) || !recovery_room(s) ||
+	if ((o.len == 0 && !fin) || !recovery_room(s, c) ||
 	    !recovery_sent(s, c, o.seq, o.len + fin, fin ? SENT_FIN : 0))
 		return false;
 	if (last && o.len > 0)

@@ -266,8 +266,8 @@ void recovery_init(struct recovery *r);
 void recovery_begin(struct conn *c);
 /* [seq, seq + len) went out for the first time: false: no record left, it must not be sent. */
 bool recovery_sent(struct stack *s, struct conn *c, uint32_t seq, uint32_t len, uint8_t flags);
-/* Is there a record left? */
-bool recovery_room(const struct stack *s);
+/* Is there a record left for new data of c?  The more it has, the fewer it gets, so that no peer that never acknowledges takes all. */
+bool recovery_room(const struct stack *s, const struct conn *c);
 /* An acceptable ACK (una < ack <= nxt, or a duplicate): scoreboard, RTT, loss, cwnd.  Called before snd_una moves. */
 void recovery_ack(struct stack *s, struct conn *c, const struct seg *g, uint32_t acked);
 /* The next record to send again and how many bytes of it, as far as cwnd and PRR let; CONN_NONE: none. */

@@ -54,9 +54,12 @@ static void pool_give(struct stack *s, uint32_t i)
 	s->used_sent--;
 }
 
-bool recovery_room(const struct stack *s)
+/* A connection alone may have half of them; what is left is shared in the same way. */
+bool recovery_room(const struct stack *s, const struct conn *c)
 {
-	return pool_size(s) - s->used_sent > pool_size(s) / 16;
+	uint32_t left = pool_size(s) - s->used_sent;
+
+	return left > pool_size(s) / 16 && c->rec.records < left;
 }
 
 /* The list that x's state has, or NULL. */
@@ -170,6 +173,7 @@ bool recovery_sent(struct stack *s, struct conn *c, uint32_t seq, uint32_t len, 
 		return false;
 	*rec(s, i) = (struct sent){ .seq = seq, .len = len, .at = s->now, .flags = flags };
 	link_seq(s, r, i, r->last);
+	r->records++;
 	tlist_insert(s, r, i, r->t_last);
 	r->in_flight += len;
 	if (r->state == REC_RECOVERY)
@@ -193,6 +197,7 @@ bool list_split(struct stack *s, struct conn *c, uint32_t i, uint32_t len)
 	x->len = len;
 	x->flags &= (uint8_t)~SENT_FIN;
 	link_seq(s, &c->rec, j, i);
+	c->rec.records++;
 	if (tlist_first(&c->rec, y) != NULL)
 		tlist_insert(s, &c->rec, j, i);
 	return true;
@@ -205,6 +210,7 @@ static void drop(struct stack *s, struct recovery *r, uint32_t i)
 	*count_of(r, x) -= x->len;
 	tlist_remove(s, r, i);
 	unlink_seq(s, r, i);
+	r->records--;
 	pool_give(s, i);
 }
 
@@ -380,7 +386,7 @@ static const char *check_tlist(const struct stack *s, const struct recovery *r, 
 const char *recovery_check(const struct stack *s, const struct conn *c)
 {
 	const struct recovery *r = &c->rec;
-	uint32_t prev = CONN_NONE, sacked = 0, at = c->snd_una;
+	uint32_t prev = CONN_NONE, sacked = 0, n = 0, at = c->snd_una;
 	const char *e;
 
 	for (uint32_t i = r->first; i != CONN_NONE; prev = i, i = rec(s, i)->next) {
@@ -393,7 +399,10 @@ const char *recovery_check(const struct stack *s, const struct conn *c)
 		if (x->flags & SENT_SACKED)
 			sacked += x->len;
 		at = sent_end(x);
+		n++;
 	}
+	if (n != r->records)
+		return "records were miscounted";
 	if (prev != r->last || (c->state != ST_CLOSED && at != c->snd_nxt))
 		return "records do not end where what was sent does";
 	if ((c->flags & CF_SACK) && sacked != r->sacked)

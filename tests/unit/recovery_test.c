@@ -479,7 +479,7 @@ static void few_records(void **state)
 			if (c->seq == top)
 				top += c->len;
 		}
-		assert_true(p->s->used_sent <= 8);
+		assert_true(p->s->used_sent <= 4); /* one connection alone has half of them */
 		peer_ack(p, top);
 		peer_passes(p, 10);
 	}
