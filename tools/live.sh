@@ -25,10 +25,11 @@
 #   journal     hold gso wrap                                 + merge, strict
 #   serve       our own TCP, offloads and none                + IPv6 without
 #   bigtcp      super-packets of 500000 bytes, merge gso wrap   131072, 200000, 500000; hold, merge; strict
+#   ordinary    suture-replica(8), TWO ORDINARY HOSTS, as it stands there
 #
 # Each test prints "ok NAME", "not ok NAME # why", "skip NAME # why".  These go to the file that $RESULTS names; failures are shown.
 set -u
-tests="basic options refused drops loss capture sackbreak doctor flood cookie operate journal programs paths traps restarts tags serve bigtcp"
+tests="basic options refused drops loss capture sackbreak doctor flood cookie operate journal programs paths traps restarts tags serve bigtcp ordinary"
 
 build=$1
 shift
