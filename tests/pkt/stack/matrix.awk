@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-# matrix.awk -v dir=DIR [-v ts=good|old|none] [-v irs=N] matrix.tab - writes a packet script for each pair of state and
-# segment into DIR.  The peer's SYN has the number N, else 1000.
+# matrix.awk -v dir=DIR [-v ts=good|old|none] [-v irs=N] [-v let_go=1] matrix.tab - writes a packet script for each pair
+# of state and segment into DIR.  The peer's SYN has the number N, else 1000.  let_go: only those in which the application has closed,
+# and holds no handle any more.
 function trim(s)
 {
 	gsub(/^[ \t]+|[ \t]+$/, "", s)
@@ -75,6 +76,13 @@ function stamped(packet,    opt)
 function make(st, seg, ans, after, why,    file, packet, judged)
 {
 	judged = st !~ /^(LISTEN|CLOSED|SYN-SENT)$/ && seg !~ /^(rst|syn)/
+	if (let_go && st !~ /^(FIN-WAIT|CLOSING|LAST-ACK|TIME-WAIT)/)
+		return
+	if (let_go && st ~ /^FIN-WAIT/ && seg ~ /^data(-ahead|-last|-overlap)?$/) {
+		ans = "abort"
+		after = "CLOSED"
+		why = "RFC 1122, 4.2.2.13: nobody will read it: a reset (SHLD-3)"
+	}
 	if ((ts == "old" || ts == "none") && !judged)
 		return
 	if (ts == "old" || ts == "none") {
@@ -102,7 +110,7 @@ function make(st, seg, ans, after, why,    file, packet, judged)
 	if (after == "=")
 		after = st
 	sub(/-ACTIVE$/, "", after)
-	if (after == "LISTEN" || (after == "CLOSED" && st == "CLOSED"))
+	if (after == "LISTEN" || (after == "CLOSED" && (let_go || st == "CLOSED")))
 		after = "none"
 	print "flow " after > file
 	close(file)

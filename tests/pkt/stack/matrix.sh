@@ -26,8 +26,9 @@ folder() {
 	done
 }
 
+# matrix NAME IRS TS LET_GO: the scripts of matrix.awk.
 matrix() {
-	awk -v dir="$dir/$1" -v irs="$2" -v ts="$3" -f "$here/matrix.awk" "$here/matrix.tab"
+	awk -v dir="$dir/$1" -v irs="$2" -v ts="$3" -v let_go="$4" -f "$here/matrix.awk" "$here/matrix.tab"
 }
 
 orders() {
@@ -36,16 +37,18 @@ orders() {
 }
 
 folder 4 1000 ''
-matrix 4 1000 ''
+matrix 4 1000 '' ''
 folder wrap 4294967295 ''
 echo "set start 4294967240ms" >>"$dir/wrap/plain.inc" # 56 ms before the clock begins anew, in ms
-matrix wrap 4294967295 ''
+matrix wrap 4294967295 '' ''
+folder let-go 1000 's/"shutdown"/"close"/'
+matrix let-go 1000 '' 1
 for ts in good old none; do
 	folder $ts 1000 '/^set timestamps/d
 /net > .*<mss 1460>/s/>$/,nop,nop,TS val 500 ecr 0>/
 /net > .*win [0-9]*$/s/$/ <nop,nop,TS val 500 ecr 0>/
 /net < /{s/ <[a-z].*//;s/$/ <*>/;}'
-	matrix $ts 1000 $ts
+	matrix $ts 1000 $ts ''
 done
 mkdir -p "$dir/6"
 for f in "$dir"/4/*; do
@@ -53,4 +56,4 @@ for f in "$dir"/4/*; do
 done
 orders orders 1000
 orders orders-wrap 4294967000
-"$play" "$dir/4" "$dir/wrap" "$dir/6" "$dir/good" "$dir/old" "$dir/none" "$dir/orders" "$dir/orders-wrap"
+"$play" "$dir/4" "$dir/wrap" "$dir/let-go" "$dir/6" "$dir/good" "$dir/old" "$dir/none" "$dir/orders" "$dir/orders-wrap"
