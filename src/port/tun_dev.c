@@ -64,7 +64,8 @@ static int attach(struct tun_dev *d, const char **ret_what)
 
 static int explain(const struct tun_dev *d, int err, const char *what, char *ret_err, size_t size)
 {
-	const char *advice = err == -EPERM    ? " (run as root, or with CAP_NET_ADMIN)"
+	const char *advice = err == -EPERM || err == -EACCES
+				     ? " (run as root, or with CAP_NET_ADMIN)"
 			     : err == -EBUSY  ? " (another program has it open)"
 			     : err == -EINVAL ? " (a device of that name is no TUN device)"
 			     : err == -ENOENT ? " (the kernel's module tun is needed)"
