@@ -442,6 +442,61 @@ static void simultaneous_open(void **state)
 	}
 }
 
+/* --- somebody else */
+
+/* A segment with numbers that are drawn, in the name of the other end. */
+static void forge(struct pair *p, unsigned i)
+{
+	struct end *e = &p->end[i];
+	const struct conn *c = conn_at(e->s, 0);
+	struct frame f = { 0 };
+	uint8_t ts[12] = { 1, 1, 8, 10 }, *t;
+	struct view v;
+
+	store_be32(ts + 4, frame_random(&p->rng));
+	store_be32(ts + 8, frame_random(&p->rng));
+	frame_ip4(&f, 6, 0);
+	memcpy(f.buf + 12, c->quad.raddr + 12, 4);
+	memcpy(f.buf + 16, c->quad.laddr + 12, 4);
+	t = frame_tcp(&f, (uint8_t)frame_random(&p->rng), ts, dice(p, 2) ? 12 : 0);
+	store_be16(t, c->quad.rport);
+	store_be16(t + 2, c->quad.lport);
+	store_be32(t + 4, frame_random(&p->rng));
+	store_be32(t + 8, frame_random(&p->rng));
+	frame_payload(&f, dice(p, 3) ? 0 : dice(p, 1000));
+	frame_end(&f);
+	assert_int_equal(view_parse_ip(&f.p, &v), R_NONE);
+	(void)stack_input(e->s, &f.p, &v, p->now);
+}
+
+/* RFC 5961: who does not see the numbers can neither end, nor stop, nor change a connection. */
+static void blind_forger(void **state)
+{
+	(void)state;
+	for (unsigned seed = 1; seed <= 8; seed++) {
+		struct pair *p = pair_new(600 + seed);
+		unsigned forged = 0;
+
+		p->loss = (seed % 3) * 20;
+		p->end[0].cfg.no_timestamps = seed & 1;
+		start(p);
+		while (!done(p)) {
+			if (!turn(p) || p->now > SUT_MS(900000))
+				fail_msg("stuck");
+			for (unsigned i = 0; p->end[1].read > 0 && i < 2; i++) {
+				if (conn_at(p->end[i].s, 0)->state < ST_ESTABLISHED)
+					continue;
+				for (unsigned k = 0; k < 200; k++, forged++)
+					forge(p, i);
+			}
+		}
+		assert_true(forged > 500);
+		assert_int_equal(stack_count(p->end[0].s, STACK_RESET_IN), 0);
+		assert_int_equal(stack_count(p->end[1].s, STACK_RESET_IN), 0);
+		pair_free(p);
+	}
+}
+
 /* --- many at once */
 
 #define MANY 24u
@@ -671,6 +726,7 @@ int main(void)
 		cmocka_unit_test(narrow),
 		cmocka_unit_test(super_packets),
 		cmocka_unit_test(simultaneous_open),
+		cmocka_unit_test(blind_forger),
 		cmocka_unit_test(crowd),
 		cmocka_unit_test(never_an_endless_talk),
 	};
