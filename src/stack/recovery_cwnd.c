@@ -136,6 +136,8 @@ void recovery_undo(struct stack *s, struct conn *c, const struct delivery *d)
 	if (!r->undo)
 		return;
 	if (r->state >= REC_RECOVERY && d->original) {
+		/* What RACK took for lost was late: it is to be more patient. */
+		r->reordering |= r->state == REC_RECOVERY;
 		undo(s, c);
 		return;
 	}
