@@ -51,7 +51,7 @@ const struct option_desc engine_option_table[] = {
 	{ .name = "control", .kind = OPTION_STRING, FIELD(control), .arg = "PATH",
 	  .help = "take commands at this unix socket" },
 	{ .name = "journal", .kind = OPTION_STRING, FIELD(journal), .arg = "FILE",
-	  .help = "keep connections in this file as they come: a kill loses none" },
+	  .help = "accel near: keep connections in this file as they come: a kill loses none" },
 	{ .name = "journal-salvage", .kind = OPTION_FLAG, FIELD(journal_salvage), .fixed = 1,
 	  .help = "of a damaged journal use what lies before the damage" },
 	{ .name = "no-sandbox", .kind = OPTION_FLAG, FIELD(no_sandbox), .fixed = 1,

@@ -228,6 +228,19 @@ static int hex(char c)
 	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+/* Is there a line that names a role, whatever role, and the beginning of a secret behind it?  n bytes. */
+static bool names_a_role(const char *b, size_t n)
+{
+	static const char role[] = "role ", secret[] = "\nsecret ";
+	size_t at = sizeof role - 1;
+
+	if (n < at || memcmp(b, role, at) != 0)
+		return false;
+	while (at < n && (b[at] == '-' || (b[at] >= 'a' && b[at] <= 'z')))
+		at++;
+	return n - at >= sizeof secret - 1 && memcmp(b + at, secret, sizeof secret - 1) == 0;
+}
+
 /* Reads the head at b: its length, or 0 if it is none of this role's (ret_why). */
 static size_t read_head(struct journal *j, const char *b, size_t len, const char **ret_why)
 {
@@ -238,10 +251,14 @@ static size_t read_head(struct journal *j, const char *b, size_t len, const char
 	*ret_why = "it is no journal of this version of suture: name another file";
 	if (len < magic || memcmp(b, want, magic) != 0)
 		return 0;
-	*ret_why = "it is of another role: name another file";
-	if (len < n || memcmp(b, want, n) != 0)
+	*ret_why = "its head, which has the secret, is damaged: move the file away to begin with "
+		   "nothing";
+	if (!names_a_role(b + magic, len - magic))
 		return 0;
-	*ret_why = "its head is damaged: move the file away to begin with nothing";
+	if (len < n || memcmp(b, want, n) != 0) {
+		*ret_why = "it is of another role: name another file";
+		return 0;
+	}
 	if (len < n + 34 || b[n + 32] != '\n' || b[n + 33] != '\n')
 		return 0;
 	for (unsigned i = 0; i < 16; i++) {

@@ -218,10 +218,14 @@ int metrics_open(const char *where, metrics_fn *fn, void *ctx, struct metrics_se
 
 	if (!read_address(where, &a))
 		return complain(ret_err, err_size, where,
-				"expected PORT, ADDR:PORT or [ADDR]:PORT, as in 9100");
+				"expected PORT, ADDR:PORT or [ADDR]:PORT in numbers, as in 9100");
 	fd = open_listener(&a);
 	if (fd < 0) {
-		complain(ret_err, err_size, where, strerror(-fd));
+		complain(ret_err, err_size, where,
+			 fd == -EADDRNOTAVAIL
+				 ? "no device that is up has this address (is lo up? ip "
+				   "link set lo up)"
+				 : strerror(-fd));
 		return fd;
 	}
 	s = calloc(1, sizeof *s);

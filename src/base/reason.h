@@ -41,7 +41,7 @@
 	X(OUTBOX_FULL,     "outbox-full",       "no room for an answer in this turn") \
 	X(PORT_REFUSED,    "port-refused",      "the device refused the packet for 10 ms") \
 	X(NOT_JOINED,      "not-joined",        "sent to a port of the role that is joined to nothing") \
-	X(NO_FLOW,         "no-flow",           "no such flow: it was never ours") \
+	X(NO_FLOW,         "no-flow",           "no such flow: it was never ours, or is over and forgotten") \
 	X(WINDOW,          "window",            "outside the window of its flow") \
 	X(STATE,           "state",             "not possible in the flow's state") \
 	X(UNKNOWN_SHIFT,   "unknown-shift",     "the flow's shift is not known yet") \

@@ -11,7 +11,8 @@ const char *stream_got_text(enum stream_got g)
 	case STREAM_EMPTY:
 		return "a frame of length 0";
 	case STREAM_LONG:
-		return "a frame of more than 69632 bytes";
+		return "a frame of more than 69632 bytes (is vnet_hdr_support the same on both "
+		       "sides?)";
 	case STREAM_VNET_LEN:
 		return "a vnet header of neither 0, 10 nor 12 bytes (is vnet_hdr_support the same "
 		       "on both sides?)";

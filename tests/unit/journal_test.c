@@ -297,6 +297,13 @@ static void strangers_are_refused(void **state)
 	assert_int_equal(journal_open(path, &other_ops, true, secret, &j, why, sizeof why),
 			 -EBADMSG);
 	assert_non_null(strstr(why, "another role"));
+	f = fopen(path, "r+");
+	assert_int_equal(fseek(f, 20, SEEK_SET), 0);
+	fputs("\x91\x03\xfe\x44", f);
+	fclose(f);
+	assert_int_equal(journal_open(path, &other_ops, true, secret, &j, why, sizeof why),
+			 -EBADMSG);
+	assert_non_null(strstr(why, "head, which has the secret, is damaged"));
 	f = fopen(path, "w");
 	fputs("something else\n", f);
 	fclose(f);
