@@ -247,6 +247,43 @@ ends_gently() {
 	[ "$(cat "$LAB/serve.status")" = 0 ] && ! grep 'connections are reset' "$LAB/serve.out"
 }
 
+# A client behind a router and a wire that loses, reorders and duplicates.
+far_up() {
+	lab_more far
+	lab_ns wire
+	lab_join far eth0 wire wa
+	lab_join wire wb client eth0
+	for dev in wa wb; do
+		lab_in wire ip link set dev $dev up
+	done
+	c ip addr add 198.51.100.2/24 dev eth0
+	c ip -6 addr add 2001:db8:1::2/64 dev eth0 nodad
+	c ip link set dev eth0 up
+	lab_sysctl client net.ipv4.ip_forward=1
+	lab_sysctl client net.ipv6.conf.all.forwarding=1
+	lab_in far ip addr add 198.51.100.1/24 dev eth0
+	lab_in far ip -6 addr add 2001:db8:1::1/64 dev eth0 nodad
+	lab_in far ip link set dev eth0 up
+	lab_in far ip route add default via 198.51.100.2
+	lab_in far ip -6 route add default via 2001:db8:1::2
+	lab_wire --delay 2ms --loss 1% --reorder 1% --dup 1%
+	head -c 3145728 "$LAB/www/big" >"$LAB/www/some"
+}
+
+far_down() {
+	lab_in far curl -gsS -m 30 -o "$LAB/got" "http://$1/some" && cmp "$LAB/got" "$LAB/www/some"
+}
+
+far_echo() {
+	lab_in far timeout 30 nc -N $OURS4 7 <"$LAB/www/some" | cmp - "$LAB/www/some"
+}
+
+# It had to send something again, and knows that it was lost.
+resent() {
+	"$SUTURE" stats --control "$LAB/ctl" >"$LAB/stats" && cat "$LAB/stats" &&
+		awk '$1 == "stack" && $2 == "retransmitted" && $3 > 0 { n++ } $1 == "stack" && $2 == "recoveries" && $3 > 0 { n++ } END { exit n != 2 }' "$LAB/stats"
+}
+
 # The same with each kind of device.
 bulk() {
 	check 'ping' pings $OURS4
@@ -297,6 +334,11 @@ WHERE='serve, 4 MB: '
 serve --memory 4M --max-conns 100 --drain-time 10s && {
 	check 'six that echo' crowded
 	check 'the device is made anew' removed
+	far_up
+	check 'down, over a lossy wire' far_down $OURS4
+	check 'down, over a lossy wire, IPv6' far_down "[$OURS6]"
+	check 'echoed, over a lossy wire' far_echo
+	check 'sent again' resent
 	if ends_gently >"$LAB/check.out" 2>&1; then echo "ok ${WHERE}the end"; else
 		echo "not ok ${WHERE}the end"
 		cat "$LAB/check.out"
