@@ -12,7 +12,7 @@
  *
  * Echo requests to an address of ours are answered, so many a second.  Errors are believed as far as RFC 5927 says: they must quote a
  * segment that is in flight.  A hard error ends a connection only while it is being opened (section 5.2); else all of them are soft: the
- * application is told and TCP goes on (MUST-56, MUST-47).  A "too big" is believed at once while no segment of a size above the
+ * application is told and TCP goes on (MUST-56, MUST-47, SHLD-25).  A "too big" is believed at once while no segment of a size above the
  * one it names has arrived; else when the segment that it is about times out (section 7.2).
  *
  * A TUN device has no neighbours and no link addresses: neighbour and router discovery (RFC 4861) and multicast listeners (RFC 3810)

@@ -101,7 +101,8 @@ static void rtx(struct stack *s, struct conn *c)
 	c->probed = s->now;
 	if (!shut && c->rtx_count < UINT8_MAX)
 		c->rtx_count++;
-	if (c->rtx_count == R1 && !syn) { /* SHLD-9 */
+	if (c->rtx_count == R1 &&
+	    !syn) { /* SHLD-9; of MUST-20 (a) there is no IP below that could take another way */
 		c->soft_error = c->soft_error != 0 ? c->soft_error : ETIMEDOUT;
 		conn_tell(s, c, CONN_SOFT_ERROR);
 	}
@@ -118,7 +119,7 @@ static void rtx(struct stack *s, struct conn *c)
 }
 
 /*
- * MUST-36: a closed window is probed; MUST-37: for as long as the peer answers.  But a connection that no application holds any more is
+ * MUST-35, 36: a closed window is probed; MUST-37: for as long as the peer answers.  But a connection that no application holds any more is
  * not to be kept for ever by a peer that takes nothing.
  */
 static void persist(struct stack *s, struct conn *c)
