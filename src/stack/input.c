@@ -242,6 +242,11 @@ static bool step1_syn(struct stack *s, struct conn *c, struct seg *g)
 		strip_syn(g);
 		return true;
 	}
+	if ((c->flags & CF_TS) && (g->opt.present & OPT_TS) &&
+	    !before(g->opt.tsval, c->ts_recent)) {
+		c->ts_recent = g->opt.tsval; /* RFC 7323, 4.3 */
+		c->ts_recent_at = now_ms(s);
+	}
 	c->flags |= CF_ACK_NOW; /* output.c: our SYN-ACK again */
 	conn_dirty(s, c);
 	return false;
