@@ -271,9 +271,10 @@ static void commanded(struct compare_turn *t, const struct packet *p)
 {
 	const char *answer = "ok";
 
-	if (is_text(p, "failover"))
+	if (is_text(p, "failover")) {
+		answer = t->c->failed_over ? "ok failed over already" : "ok failed over";
 		compare_failover(t);
-	else if (!is_text(p, "checkpoint"))
+	} else if (!is_text(p, "checkpoint"))
 		answer = "error unknown command: checkpoint or failover";
 	else if (t->c->failed_over)
 		answer = "error the primary is dead: there was a failover";
