@@ -10,6 +10,7 @@
 #include "base/packet.h"
 
 #define GSO_MAX 65536
+#define MTU_MOST 65535
 
 /* The list that is being filled. */
 struct report {
@@ -171,7 +172,11 @@ static void mtu(struct report *r, const struct doctor_facts *f)
 	found(r, DOCTOR_WRONG, "mtu",
 	      "%s carries %d bytes, %s only %d: what is larger is lost between them", large->name,
 	      large->mtu, small->name, small->mtu);
-	mend(r, "ip link set dev %s mtu %d", small->name, large->mtu);
+	/* Loopback has more than others can have. */
+	if (large->mtu > MTU_MOST)
+		mend(r, "ip link set dev %s mtu %d", large->name, small->mtu);
+	else
+		mend(r, "ip link set dev %s mtu %d", small->name, large->mtu);
 }
 
 static void offload(struct report *r, const struct doctor_port *p)

@@ -104,6 +104,8 @@ CASE(filtered, f.port[0].rp_filter = 1, DOCTOR_NOTE, "rp_filter", "(1)",
      "sysctl -w net/ipv4/conf/a0/rp_filter=0")
 CASE(small_mtu, f.port[1].mtu = 1400, DOCTOR_WRONG, "mtu", "a0 carries 1500 bytes, b0 only 1400",
      "ip link set dev b0 mtu 1500")
+CASE(loopback_mtu, f.port[0].mtu = 65536, DOCTOR_WRONG, "mtu",
+     "a0 carries 65536 bytes, b0 only 1500", "ip link set dev a0 mtu 1500")
 CASE(merges, f.port[0].lro = 1, DOCTOR_WRONG, "offload", "LRO", "ethtool -K a0 lro off")
 CASE(big_tcp, f.port[0].gso_max_size = 185000, DOCTOR_NOTE, "offload", "185000",
      "ip link set dev a0 gso_max_size 65536 gro_max_size 65536")
@@ -188,6 +190,7 @@ int main(void)
 		cmocka_unit_test(forwards6),
 		cmocka_unit_test(filtered),
 		cmocka_unit_test(small_mtu),
+		cmocka_unit_test(loopback_mtu),
 		cmocka_unit_test(merges),
 		cmocka_unit_test(big_tcp),
 		cmocka_unit_test(no_csum),
