@@ -6,7 +6,8 @@
 /*
  * Theory of operation
  *
- * Slow start, congestion avoidance (MUST-19).  cwnd and ssthresh are bytes.  An algorithm says how cwnd grows (acked) and how much is left of it after a loss (ssthresh); all else
+ * Slow start and congestion avoidance (MUST-19).  cwnd and ssthresh are bytes.  An algorithm says how cwnd grows (acked) and how much
+ * is left of it after a loss (ssthresh); all else
  * is the same for each: the initial window, slow start, what a timeout does, undoing.
  *
  * cwnd itself is brought down by recovery.c, packet by packet (PRR, RFC 6937), or here at a timeout.

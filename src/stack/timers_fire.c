@@ -101,8 +101,8 @@ static void rtx(struct stack *s, struct conn *c)
 	c->probed = s->now;
 	if (!shut && c->rtx_count < UINT8_MAX)
 		c->rtx_count++;
-	if (c->rtx_count == R1 &&
-	    !syn) { /* SHLD-9; of MUST-20 (a) there is no IP below that could take another way */
+	if (c->rtx_count == R1 && !syn) {
+		/* SHLD-9; of MUST-20 (a): there is no IP below that could take another way. */
 		c->soft_error = c->soft_error != 0 ? c->soft_error : ETIMEDOUT;
 		conn_tell(s, c, CONN_SOFT_ERROR);
 	}
