@@ -88,8 +88,8 @@ unsigned if_long_take(struct if_long *l, struct packet **ret_pkts, unsigned max)
 {
 	unsigned n = l->n - l->next < max ? l->n - l->next : max;
 
-	memcpy(ret_pkts, l->queue + l->next, n * sizeof ret_pkts[0]);
-	l->next += n;
+	for (unsigned i = 0; i < n; i++)
+		ret_pkts[i] = l->queue[l->next++];
 	for (unsigned i = l->next; i < l->n; i++)
 		keep(l, i);
 	return n;
