@@ -24,12 +24,14 @@
 #   tags        802.1Q in 802.1ad, merge strict wrap            seven kinds of tags; hold, merge, gso, strict wrap
 #   journal     hold gso wrap                                 + merge, strict
 #   serve       our own TCP, offloads and none                + IPv6 without
+#   stack       our own TCP and the kernel's, both roles,    100 MB, each option off in both roles, without offloads, each
+#               20 MB, 1 % and 5 % lost                       option over a wire that loses 5 %
 #   bigtcp      super-packets of 500000 bytes, merge gso wrap   131072, 200000, 500000; hold, merge; strict
 #   ordinary    suture-replica(8), TWO ORDINARY HOSTS, as it stands there
 #
 # Each test prints "ok NAME", "not ok NAME # why", "skip NAME # why".  These go to the file that $RESULTS names; failures are shown.
 set -u
-tests="basic options refused drops loss capture sackbreak doctor flood cookie operate journal programs paths traps restarts tags serve bigtcp ordinary"
+tests="basic options refused drops loss capture sackbreak doctor flood cookie operate journal programs paths traps restarts tags serve stack bigtcp ordinary"
 
 build=$1
 shift
