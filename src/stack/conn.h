@@ -275,6 +275,15 @@ struct fastopen_cookie {
 
 #define STACK_COOKIES 32u
 
+/* A SYN cookie of ours that has become a connection: it must not become another one.  listen.c */
+struct spent {
+	uint32_t tag;
+	uint32_t until; /* s */
+};
+
+#define STACK_SPENT 2048u
+#define STACK_SPENT_WAYS 4u
+
 struct stack {
 	struct stack_config cfg;
 	struct stack_env env;
@@ -302,6 +311,7 @@ struct stack {
 	uint32_t cells_out; /* cells.c: how many hold what goes out */
 	struct fastopen_cookie cookies[STACK_COOKIES]; /* negotiate.c */
 	uint32_t next_cookie;
+	struct spent spent[STACK_SPENT];
 	sut_time cookies_until; /* cookies were sent lately: ACKs of strangers may hold one */
 	uint8_t emit_head[PACKET_HEADROOM + 128]; /* headers of the packet that goes out */
 	struct stack_slice emit_slice[STACK_SLICES];

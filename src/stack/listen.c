@@ -13,6 +13,9 @@
  *	ISN         24 bits of SipHash(ends, peer's ISN, minute, MSS index) | (5 bits of the minute, 3 of the MSS index) xor a hash
  *	timestamp   its lowest 6 bits: window scale (15: none), SACK, ECN; without timestamps there are none of these
  *
+ * A connection may end while copies of its first segments are still on their way, and each of them brings the cookie back.  So cookies
+ * that were taken are remembered as long as they would be good: as many as there is room for, in sets, the oldest of a set forgotten.
+ *
  * An ACK is looked at for a cookie only if cookies were sent in the last minutes; so at other times nobody can open a connection by
  * guessing.
  *
@@ -26,7 +29,7 @@
 #define TFO_COOKIE 8u
 
 /* What a hash is for (isn.c has 1 and 2, table.c 3). */
-enum { FOR_COOKIE = 4, FOR_COOKIE_MASK = 5, FOR_FASTOPEN = 6 };
+enum { FOR_COOKIE = 4, FOR_COOKIE_MASK = 5, FOR_FASTOPEN = 6, FOR_SPENT = 7 };
 
 static struct listener *parent_of(const struct stack *s, const struct conn *c)
 {
@@ -286,11 +289,35 @@ static struct conn *half_open(struct stack *s, const struct listener *l, const s
 	return c;
 }
 
+static uint32_t spent_tag(const struct stack *s, const struct conn_quad *q, const struct seg *g)
+{
+	struct cookie_text t = { .quad = *q, .irs = g->seq, .minute = g->ack };
+
+	return cookie_hash(s, &t, FOR_SPENT);
+}
+
+/* The cookie with this tag if it was taken, else the place where that is to be remembered. */
+static struct spent *spent_find(struct stack *s, uint32_t tag)
+{
+	struct spent *set = &s->spent[tag % (STACK_SPENT / STACK_SPENT_WAYS) * STACK_SPENT_WAYS];
+	struct spent *oldest = set;
+
+	for (unsigned i = 0; i < STACK_SPENT_WAYS; i++) {
+		if (set[i].tag == tag)
+			return &set[i];
+		if (set[i].until < oldest->until)
+			oldest = &set[i];
+	}
+	return oldest;
+}
+
 /* An ACK that belongs to no connection: does it bring a cookie back? */
 static void cookie_ack(struct stack *s, struct listener *l, const struct conn_quad *q,
 		       struct seg *g)
 {
 	uint32_t mss = cookie_read(s, q, g->seq - 1, g->ack - 1);
+	struct spent *spent;
+	uint32_t tag;
 	struct seg syn;
 	struct conn *c;
 
@@ -306,9 +333,16 @@ static void cookie_ack(struct stack *s, struct listener *l, const struct conn_qu
 		stack_bump(s, STACK_ACCEPT_FULL);
 		return;
 	}
+	tag = spent_tag(s, q, g);
+	spent = spent_find(s, tag);
+	if (spent->tag == tag && spent->until > s->now / 1000000000) {
+		reply_rst(s, q, g);
+		return;
+	}
 	c = half_open(s, l, q, g->ack - 1);
 	if (c == NULL)
 		return;
+	*spent = (struct spent){ tag, (uint32_t)((s->now + COOKIE_LIFE) / 1000000000) + 1 };
 	syn = cookie_syn(g, mss);
 	negotiate_read(s, c, &syn, false);
 	c->flags |= CF_COOKIE;

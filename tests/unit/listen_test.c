@@ -409,6 +409,33 @@ static void cookie_forged(void **state)
 	world_free(w);
 }
 
+/* A connection that is over does not begin again with copies of its first segments. */
+static void cookie_spent(void **state)
+{
+	struct world *w = world_new();
+	struct stack_addr from;
+	struct says x;
+	conn_id l, c;
+
+	(void)state;
+	w->cfg.max_conns = 64;
+	world_start(w);
+	l = world_listen(w, 8);
+	fill(w);
+	for (uint16_t port = 5000; port < 5300; port++) {
+		world_says(w, syn(port));
+		x = ack_of(world_expect(w, TCP_SYN | TCP_ACK), port);
+		x.len = 10;
+		world_says(w, x);
+		assert_int_equal(stack_abort(w->s, world_accept(w, l), w->now), 0);
+		world_expect(w, TCP_RST | TCP_ACK);
+		world_says(w, x);
+		assert_int_equal(world_expect(w, TCP_RST)->seq, x.ack);
+		assert_int_equal(stack_accept(w->s, l, 0, &c, &from), -EAGAIN);
+	}
+	world_free(w);
+}
+
 /* A cookie is good in its minute and the next; long after the last one was sent, none is believed, and none is counted as bad. */
 static void cookie_old(void **state)
 {
@@ -633,6 +660,7 @@ int main(void)
 		cmocka_unit_test(cookie_clock),
 		cmocka_unit_test(cookie_without_timestamps),
 		cmocka_unit_test(cookie_forged),
+		cmocka_unit_test(cookie_spent),
 		cmocka_unit_test(cookie_old),
 		cmocka_unit_test(cookie_timestamp_forged),
 		cmocka_unit_test(flood),
