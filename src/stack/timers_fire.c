@@ -41,8 +41,9 @@ static bool beyond_r2(const struct stack *s, const struct conn *c)
 }
 
 /*
- * RFC 4821, in a modest form: full segments have timed out and none of their size ever arrived, so maybe none can, and the router
- * that drops them does not say so.  The next smaller size that networks have is tried.
+ * RFC 4821, in a modest form: a segment has timed out again and again and none of its size ever arrived, so maybe none can, and the
+ * router that drops them does not say so.  The next smaller size that networks have is tried, and after as many timeouts the next one.
+ * Segments that were not full are more likely just lost: they have more time.
  */
 static void try_smaller(struct stack *s, struct conn *c)
 {
@@ -50,11 +51,14 @@ static void try_smaller(struct stack *s, struct conn *c)
 	static const uint16_t v6[PLATEAUS] = { 1492, 1400, 1360, 1280 };
 	const uint16_t *sizes = c->ip == 4 ? v4 : v6;
 	const struct sent *x = sent_at(s, c->rec.first);
+	uint32_t len = x->len < c->mss ? x->len : c->mss;
+	uint32_t packet = len + (c->ip == 4 ? 40u : 60u);
+	uint32_t limit = packet < c->path_mtu ? packet : c->path_mtu;
 
-	if (x->len < c->mss || c->max_acked >= c->mss + (c->ip == 4 ? 40u : 60u))
+	if (c->max_acked >= packet || (len < c->mss && c->rtx_count == R1))
 		return;
 	for (unsigned i = 0; i < PLATEAUS; i++) {
-		if (sizes[i] < c->path_mtu) {
+		if (sizes[i] < limit) {
 			c->path_mtu = i + 1 < PLATEAUS ? sizes[i + 1] : sizes[i];
 			negotiate_mss(s, c);
 			return;
@@ -110,7 +114,7 @@ static void rtx(struct stack *s, struct conn *c)
 		syn_timeout(s, c);
 		return;
 	}
-	if (!believe_icmp(s, c) && c->rtx_count == R1)
+	if (!believe_icmp(s, c) && !shut && c->rtx_count % R1 == 0)
 		try_smaller(s, c);
 	recovery_timeout(s, c);
 	rtt_back_off(&c->rtt); /* 5.5 */
