@@ -219,6 +219,8 @@ static void add(struct totals *t, const struct world_result *r)
 	t->stack.done += r->stack.done;
 	t->stack.failed += r->stack.failed;
 	t->stack.bytes += r->stack.bytes;
+	if (t->stack.idle_frames < r->stack.idle_frames)
+		t->stack.idle_frames = r->stack.idle_frames;
 	for (unsigned i = 0; i < STACK_COUNTER_COUNT; i++)
 		t->stack.count[i] += r->stack.count[i];
 	t->frames += r->frames;
@@ -251,8 +253,9 @@ static void summary(const struct totals *t)
 	       t->seeds, t->frames, t->failed, t->hash);
 	if (t->stack.conns) {
 		printf("  connections %" PRIu64 ", ended in order %" PRIu64 ", otherwise %" PRIu64
-		       ", payload %" PRIu64 "\n",
-		       t->stack.conns, t->stack.done, t->stack.failed, t->stack.bytes);
+		       ", payload %" PRIu64 ", most frames without progress %u\n",
+		       t->stack.conns, t->stack.done, t->stack.failed, t->stack.bytes,
+		       t->stack.idle_frames);
 		for (unsigned i = 0; i < STACK_COUNTER_COUNT; i++)
 			printf("  %s %" PRIu64 "\n", stack_counter_label((enum stack_counter)i),
 			       t->stack.count[i]);

@@ -52,11 +52,10 @@ static void draw_spells(struct rng *r, struct stack_plan *p)
 
 static uint32_t draw_buffer(struct rng *r)
 {
-	static const uint32_t sizes[] = {
-		2500, 6000, 16384, 65535, 65535, 262144, 262144, 1000000
-	};
+	static const uint32_t sizes[] = { 2048,	 2048,	2500,	6000,	16384,	65535,
+					  65535, 65535, 262144, 262144, 1000000 };
 
-	return sizes[rng_below(r, 8)];
+	return sizes[rng_below(r, sizeof sizes / sizeof sizes[0])];
 }
 
 static void draw_host(struct rng *r, unsigned i, struct stack_config *c)
@@ -133,12 +132,35 @@ static void draw_app(struct rng *r, struct app_plan *a)
 	a->quickack = rng_chance(r, 15);
 	a->keepalive = rng_chance(r, 15);
 	a->way = rng_chance(r, 50) ? WRITE_COPY : rng_chance(r, 50) ? WRITE_REF : WRITE_FILL;
+	a->take = rng_chance(r, 90) ? 0 : rng_chance(r, 50) ? 65536 : rng_range(r, 1, 2000);
 }
 
-static void draw_conn(struct rng *r, struct stack_conn_plan *c, sut_time *start)
+/* A connection on the ports of the one before: not where cookies are sent, whose ACKs outlive a connection. */
+static void draw_reuse(struct rng *r, struct stack_plan *p, struct stack_conn_plan *c)
+{
+	if (c == p->conn || c->both || c[-1].both || p->host[1].max_half_open < 16 ||
+	    !rng_chance(r, 15))
+		return;
+	c->reuses = true;
+	c->ip = c[-1].ip;
+	c->start = (sut_time)rng_below(r, rng_chance(r, 60) ? 2000000 : 70000000) * 1000;
+}
+
+/* A buffer of a few bytes makes a long run; then there are fewer of them. */
+static void cap_length(const struct stack_plan *p, struct app_plan *a)
+{
+	for (unsigned i = 0; i < 2; i++)
+		if ((p->host[i].sndbuf < 2500 || p->host[i].rcvbuf < 2500) && a->out_len > 10000)
+			a->out_len = 10000;
+}
+
+static void draw_conn(struct rng *r, struct stack_plan *p, struct stack_conn_plan *c,
+		      sut_time *start)
 {
 	draw_app(r, &c->app[0]);
 	draw_app(r, &c->app[1]);
+	cap_length(p, &c->app[0]);
+	cap_length(p, &c->app[1]);
 	/* One of them may wait for all that the other has to say; not both. */
 	if (rng_chance(r, 50))
 		c->app[1].wait_for = c->app[0].out_len;
@@ -151,6 +173,98 @@ static void draw_conn(struct rng *r, struct stack_conn_plan *c, sut_time *start)
 	c->start = *start;
 	c->ip = rng_chance(r, 60) ? 4 : 6;
 	c->content = (uint32_t)rng_next(r);
+	if (!p->role->promises)
+		c->both = rng_chance(r, 6);
+	draw_reuse(r, p, c);
+}
+
+static const struct option_range {
+	enum conn_option option;
+	const char *name;
+	uint32_t low, high;
+} option_ranges[] = {
+	{ CONNOPT_NODELAY, "nodelay", 0, 1 },
+	{ CONNOPT_CORK, "cork", 0, 1 },
+	{ CONNOPT_QUICKACK, "quickack", 0, 1 },
+	{ CONNOPT_KEEPALIVE, "keepalive", 0, 1 },
+	{ CONNOPT_TTL, "ttl", 1, 255 },
+	{ CONNOPT_DSCP, "dscp", 0, 63 },
+	{ CONNOPT_CC, "cc", 0, 1 },
+	{ CONNOPT_SNDBUF, "sndbuf", 2048, 5000 },
+	{ CONNOPT_SNDBUF, "sndbuf", 2048, 300000 },
+	{ CONNOPT_RCVBUF, "rcvbuf", 2048, 5000 },
+	{ CONNOPT_RCVBUF, "rcvbuf", 2048, 300000 },
+};
+
+#define OPTION_RANGES (sizeof option_ranges / sizeof option_ranges[0])
+
+const char *stack_trouble_option(unsigned what)
+{
+	for (unsigned i = 0; i < OPTION_RANGES; i++)
+		if (option_ranges[i].option == what)
+			return option_ranges[i].name;
+	return "?";
+}
+
+static void draw_trouble(struct rng *r, const struct stack_plan *p, struct trouble *t)
+{
+	static const uint32_t mtu[] = { 1280, 1300, 1400, 1500, 1500, 9000 };
+	uint32_t kind = rng_below(r, 100);
+	const struct option_range *o = &option_ranges[rng_below(r, OPTION_RANGES)];
+
+	t->at = FIRST + (sut_time)rng_below(r, rng_chance(r, 70) ? 1000000 : 10000000) * 1000;
+	t->conn = (uint8_t)rng_below(r, p->conns);
+	t->side = (uint8_t)rng_below(r, 2);
+	t->dice = (uint32_t)rng_next(r);
+	t->kind = kind < 50 ? TROUBLE_FORGED : kind < 85 ? TROUBLE_OPTION : TROUBLE_MTU;
+	if (kind >= 97 && !p->role->ops)
+		t->kind = TROUBLE_JUMP;
+	switch (t->kind) {
+	case TROUBLE_FORGED:
+		t->what = (uint8_t)rng_below(r, FORGED_KINDS);
+		break;
+	case TROUBLE_OPTION:
+		t->what = (uint8_t)o->option;
+		t->value = rng_range(r, o->low, o->high);
+		break;
+	case TROUBLE_MTU:
+		t->value = mtu[rng_below(r, 6)];
+		break;
+	default:
+		t->value = (int64_t)rng_range(r, 1, rng_chance(r, 50) ? 100 : 30000) * 1000000000;
+		break;
+	}
+}
+
+static void draw_troubles(struct rng *r, struct stack_plan *p)
+{
+	p->troubles = rng_range(r, 0, STACK_TROUBLES);
+	for (unsigned i = 0; i < p->troubles; i++) {
+		struct trouble t = { 0 };
+		unsigned k = i;
+
+		draw_trouble(r, p, &t);
+		for (; k > 0 && p->trouble[k - 1].at > t.at; k--)
+			p->trouble[k] = p->trouble[k - 1];
+		p->trouble[k] = t;
+	}
+	if (rng_chance(r, 30))
+		p->squeeze_ppm = rng_range(r, 1, 200000);
+}
+
+/* Links that carry less than the hosts think: of IPv6 at least 1280. */
+static void draw_link_mtus(struct rng *r, struct stack_plan *p)
+{
+	static const uint32_t mtu[] = { 1280, 1400, 1400, 1492, 576, 1006 };
+	bool ip6 = false;
+
+	for (unsigned i = 0; i < p->conns; i++)
+		ip6 = ip6 || p->conn[i].ip == 6;
+	for (unsigned i = 0; i < LINKS; i += 3)
+		if (rng_chance(r, 70)) {
+			p->link_mtu[i] = mtu[rng_below(r, ip6 ? 4 : 6)];
+			p->black_hole[i] = rng_chance(r, 30);
+		}
 }
 
 static void draw_role(struct rng *r, struct stack_plan *p)
@@ -177,7 +291,7 @@ static void draw_role(struct rng *r, struct stack_plan *p)
 
 void stack_plan_draw(uint64_t seed, const struct sim_role *role, struct stack_plan *ret_p)
 {
-	struct rng r = { .s = seed * 0x9e3779b97f4a7c15u + 77 };
+	struct rng r = { .s = seed ^ 0x737461636b000000u };
 	sut_time start = FIRST;
 
 	memset(ret_p, 0, sizeof(*ret_p));
@@ -189,162 +303,12 @@ void stack_plan_draw(uint64_t seed, const struct sim_role *role, struct stack_pl
 	draw_host(&r, 1, &ret_p->host[1]);
 	ret_p->conns = rng_chance(&r, 50) ? 1 : rng_range(&r, 2, STACK_CONNS);
 	for (unsigned i = 0; i < ret_p->conns; i++)
-		draw_conn(&r, &ret_p->conn[i], &start);
+		draw_conn(&r, ret_p, &ret_p->conn[i], &start);
 	draw_role(&r, ret_p);
-}
-
-static bool shrink(uint32_t *n)
-{
-	if (*n < 2)
-		return false;
-	*n /= 2;
-	return true;
-}
-
-static bool clear(void *p, size_t n)
-{
-	static const uint8_t zero[64];
-
-	if (memcmp(p, zero, n) == 0)
-		return false;
-	memset(p, 0, n);
-	return true;
-}
-
-/* The ways to make one link simpler. */
-static bool simplify_link(struct link_config *l, unsigned way)
-{
-	switch (way) {
-	case 0:
-		return clear(&l->loss_ppm, sizeof(l->loss_ppm));
-	case 1:
-		return clear(&l->dup_ppm, sizeof(l->dup_ppm));
-	case 2:
-		return clear(&l->reorder_ppm, sizeof(l->reorder_ppm));
-	case 3:
-		return clear(&l->jitter, sizeof(l->jitter));
-	default:
-		return clear(&l->rate_bps, sizeof(l->rate_bps));
-	}
-}
-
-/* The ways to make one end of one connection simpler. */
-static bool simplify_app(struct app_plan *a, unsigned way)
-{
-	switch (way) {
-	case 0:
-		return shrink(&a->out_len);
-	case 1:
-		return clear(&a->write_gap, sizeof(a->write_gap));
-	case 2:
-		return clear(&a->read_gap, sizeof(a->read_gap));
-	case 3:
-		return a->write_chunk != 65536 ? (a->write_chunk = 65536) : false;
-	case 4:
-		return a->read_chunk != 65536 ? (a->read_chunk = 65536) : false;
-	case 5:
-		return a->abort_after != UINT32_MAX ? (a->abort_after = UINT32_MAX) : false;
-	case 6:
-		return a->cork ? !(a->cork = false) : false;
-	case 7:
-		return a->keepalive ? !(a->keepalive = false) : false;
-	default:
-		return a->quickack ? !(a->quickack = false) : false;
-	}
-}
-
-static void drop_conn(struct stack_plan *p, unsigned i)
-{
-	memmove(&p->conn[i], &p->conn[i + 1], (p->conns - i - 1) * sizeof(p->conn[0]));
-	p->conns--;
-}
-
-static bool simplify(struct stack_plan *p, unsigned step, bool *ret_changed)
-{
-	enum { LINK_WAYS = 5, APP_WAYS = 9, HOST_WAYS = 6 };
-
-	*ret_changed = false;
-	if (step < STACK_CONNS) {
-		if (step < p->conns && p->conns > 1) {
-			drop_conn(p, step);
-			*ret_changed = true;
-		}
-		return true;
-	}
-	step -= STACK_CONNS;
-	if (step < STACK_SPELLS) {
-		if (step < p->spells) {
-			p->spell[step] = p->spell[--p->spells];
-			*ret_changed = true;
-		}
-		return true;
-	}
-	step -= STACK_SPELLS;
-	if (step == 0) {
-		*ret_changed = clear(&p->corrupt_ppm, sizeof(p->corrupt_ppm));
-		return true;
-	}
-	step -= 1;
-	if (step < LINKS * LINK_WAYS) {
-		*ret_changed = simplify_link(&p->link[step / LINK_WAYS], step % LINK_WAYS);
-		return true;
-	}
-	step -= LINKS * LINK_WAYS;
-	if (step < STACK_CONNS * 2 * APP_WAYS) {
-		unsigned i = step / (2 * APP_WAYS);
-
-		if (i < p->conns)
-			*ret_changed = simplify_app(&p->conn[i].app[step / APP_WAYS % 2],
-						    step % APP_WAYS);
-		return true;
-	}
-	step -= STACK_CONNS * 2 * APP_WAYS;
-	if (step < 2 * HOST_WAYS) {
-		struct stack_config *c = &p->host[step / HOST_WAYS];
-
-		switch (step % HOST_WAYS) {
-		case 0:
-			*ret_changed = clear(&c->offload, sizeof(c->offload));
-			break;
-		case 1:
-			*ret_changed = clear(&c->fastopen, sizeof(c->fastopen));
-			break;
-		case 2:
-			*ret_changed = clear(&c->ecn, sizeof(c->ecn));
-			break;
-		case 3:
-			*ret_changed = !c->no_sack && (c->no_sack = true);
-			break;
-		case 4:
-			*ret_changed = !c->no_timestamps && (c->no_timestamps = true);
-			break;
-		default:
-			*ret_changed = clear(&c->records, sizeof(c->records));
-			break;
-		}
-		return true;
-	}
-	return false;
-}
-
-/* An end that waits for more than the other has to say would wait for ever. */
-static void keep_possible(struct stack_plan *p)
-{
-	for (unsigned i = 0; i < p->conns; i++)
-		for (unsigned j = 0; j < 2; j++) {
-			struct app_plan *a = &p->conn[i].app[j];
-
-			if (a->wait_for)
-				a->wait_for = p->conn[i].app[!j].out_len;
-		}
-}
-
-bool stack_plan_simplify(struct stack_plan *p, unsigned step, bool *ret_changed)
-{
-	bool more = simplify(p, step, ret_changed);
-
-	keep_possible(p);
-	return more;
+	if (rng_chance(&r, 35))
+		draw_troubles(&r, ret_p);
+	if (!role->ops && rng_chance(&r, 15))
+		draw_link_mtus(&r, ret_p);
 }
 
 bool stack_plan_harsh(const struct stack_plan *p)
@@ -358,6 +322,49 @@ bool stack_plan_harsh(const struct stack_plan *p)
 	return false;
 }
 
+void stack_plan_ends(const struct stack_plan *p, unsigned i, struct stack_addr ret_end[2])
+{
+	const struct stack_conn_plan *c = &p->conn[i];
+
+	while (i > 0 && p->conn[i].reuses)
+		i--;
+	for (unsigned k = 0; k < 2; k++)
+		memcpy(ret_end[k].ip, p->host[k].net[c->ip == 6].ip, 16);
+	ret_end[0].port = (uint16_t)(40000 + i);
+	ret_end[1].port = c->both ? (uint16_t)(50000 + i) : 80;
+}
+
+static void print_troubles(const struct stack_plan *p)
+{
+	static const char *const forged[] = { "RST",	 "RST in the window",
+					      "SYN",	 "SYN in the window",
+					      "SYN-ACK", "FIN",
+					      "data",	 "ACK" };
+
+	if (p->squeeze_ppm)
+		printf("  windows made smaller: %u ppm\n", p->squeeze_ppm);
+	for (unsigned i = 0; i < LINKS; i++)
+		if (p->link_mtu[i])
+			printf("  link %u carries %u bytes%s\n", i, p->link_mtu[i],
+			       p->black_hole[i] ? ", and tells nobody" : "");
+	for (unsigned i = 0; i < p->troubles; i++) {
+		const struct trouble *t = &p->trouble[i];
+
+		printf("  at %.6f s ", (double)(t->at - FIRST) / 1e9);
+		if (t->kind == TROUBLE_FORGED)
+			printf("to the %s of %u a forged %s (%u)\n", t->side ? "server" : "client",
+			       t->conn, forged[t->what], t->dice);
+		else if (t->kind == TROUBLE_OPTION)
+			printf("the %s of %u sets %s %" PRId64 "\n", t->side ? "server" : "client",
+			       t->conn, stack_trouble_option(t->what), t->value);
+		else if (t->kind == TROUBLE_MTU)
+			printf("the %s's MTU is %" PRId64 "\n", t->side ? "server" : "client",
+			       t->value);
+		else
+			printf("the clocks jump by %.3f s\n", (double)t->value / 1e9);
+	}
+}
+
 void stack_plan_print(const struct stack_plan *p)
 {
 	printf("seed %" PRIu64 " role %s corrupt %u ppm\n", p->seed, p->role->name, p->corrupt_ppm);
@@ -367,6 +374,7 @@ void stack_plan_print(const struct stack_plan *p)
 		       i, (double)p->link[i].delay / 1e6, (double)p->link[i].jitter / 1e6,
 		       p->link[i].loss_ppm, p->link[i].dup_ppm, p->link[i].reorder_ppm,
 		       p->link[i].rate_bps, p->link[i].queue_bytes);
+	print_troubles(p);
 	for (unsigned i = 0; i < p->spells; i++)
 		printf("  spell: link %u %.3f to %.3f s: %s %.3f ms\n", p->spell[i].link,
 		       (double)(p->spell[i].from - FIRST) / 1e9,
@@ -398,6 +406,10 @@ void stack_plan_print(const struct stack_plan *p)
 			       a->early_close ? ", closes early" : "",
 			       a->nodelay ? ", nodelay" : "", a->cork ? ", cork" : "",
 			       a->quickack ? ", quickack" : "", a->keepalive ? ", keepalive" : "");
+			if (a->take)
+				printf(", takes %u", a->take);
+			if (p->conn[i].both || p->conn[i].reuses)
+				puts(p->conn[i].both ? ", both open" : ", ports of the one before");
 			printf(a->abort_after == UINT32_MAX ? "\n" : ", aborts after %u\n",
 			       a->abort_after);
 		}

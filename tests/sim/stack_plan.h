@@ -13,6 +13,7 @@
 
 #define STACK_CONNS 8
 #define STACK_SPELLS 4
+#define STACK_TROUBLES 12
 
 /* How the application gives its bytes to its host: by stack_write(), stack_write_ref() or stack_write_fill(). */
 enum { WRITE_COPY, WRITE_REF, WRITE_FILL };
@@ -27,12 +28,15 @@ struct app_plan {
 	uint32_t abort_after; /* bytes read or written; UINT32_MAX: never */
 	uint8_t way; /* WRITE_* */
 	bool nodelay, cork, quickack, keepalive;
+	uint32_t take; /* so many bytes of a packet at most are taken straight from it; 0: none */
 };
 
 struct stack_conn_plan {
 	struct app_plan app[2]; /* client, server */
-	sut_time start;
+	sut_time start; /* where it reuses: after the end of the one before */
 	uint8_t ip; /* 4 or 6 */
+	bool both; /* both ends open it, at the same time */
+	bool reuses; /* the ports of the one before */
 	uint32_t content;
 };
 
@@ -44,14 +48,46 @@ struct spell {
 	sut_time delay; /* this much more */
 };
 
+/* What somebody who sees nothing of a connection sends into it. */
+enum forged {
+	FORGED_RST,
+	FORGED_RST_INSIDE, /* the window */
+	FORGED_SYN,
+	FORGED_SYN_INSIDE,
+	FORGED_SYN_ACK,
+	FORGED_FIN,
+	FORGED_DATA,
+	FORGED_ACK,
+	FORGED_KINDS
+};
+
+enum trouble_kind {
+	TROUBLE_FORGED, /* what: enum forged */
+	TROUBLE_OPTION, /* what: enum conn_option, to value */
+	TROUBLE_MTU, /* of the host's device: value */
+	TROUBLE_JUMP, /* of both clocks: value, ns */
+};
+
+struct trouble {
+	sut_time at;
+	uint8_t kind, conn, side, what;
+	uint32_t dice;
+	int64_t value;
+};
+
 struct stack_plan {
 	uint64_t seed;
 	const struct sim_role *role;
 	struct link_config
 		link[LINKS]; /* client to box, box to client, box to server, server to box */
 	uint32_t corrupt_ppm; /* frames with a bit turned */
+	uint32_t squeeze_ppm; /* frames whose window field is made smaller */
+	uint32_t link_mtu[LINKS]; /* bytes of IP packet; 0: no limit */
+	bool black_hole[LINKS]; /* nobody is told of packets that are too long */
 	unsigned spells;
 	struct spell spell[STACK_SPELLS];
+	unsigned troubles;
+	struct trouble trouble[STACK_TROUBLES]; /* in order of time */
 	struct stack_config host[2];
 	unsigned conns;
 	struct stack_conn_plan conn[STACK_CONNS];
@@ -71,6 +107,12 @@ bool stack_plan_simplify(struct stack_plan *p, unsigned step, bool *ret_changed)
 
 /* Can a connection of this plan fail without anybody's fault: time-outs in long blackouts, aborts? */
 bool stack_plan_harsh(const struct stack_plan *p);
+
+/* The ends of connection i: the client's, the server's. */
+void stack_plan_ends(const struct stack_plan *p, unsigned i, struct stack_addr ret_end[2]);
+
+/* Its name in packet scripts. */
+const char *stack_trouble_option(unsigned what);
 
 void stack_plan_print(const struct stack_plan *p);
 #endif

@@ -16,6 +16,7 @@ struct world_options {
 	bool trace; /* print every frame at every place */
 	bool split; /* give the role its bursts one packet at a time */
 	bool fates; /* pairs: only what becomes of connections counts, not how */
+	unsigned script; /* stack_script.h: print the run of a host as a packet script */
 };
 
 /* What befell replicated pairs. */
@@ -33,6 +34,7 @@ struct stack_fates {
 	uint64_t conns, done,
 		failed; /* connections; ended in order; ended by time-outs or resets that the plan allows */
 	uint64_t bytes;
+	uint32_t idle_frames; /* most frames in a row that brought no application any further */
 	uint64_t count[STACK_COUNTER_COUNT]; /* of both hosts */
 };
 

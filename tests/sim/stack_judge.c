@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <string.h>
+
+#include "stack_world.h"
+
+/*
+ * What must hold of a world with two hosts: after every event, when the applications are done, and when the last timer has gone.
+ *
+ * Frames that bring no application any further are bounded: nothing that two peers can say makes them answer each other for ever.  The
+ * most that honest ends ever send so is a window of a connection or two that are lost and sent again.
+ */
+
+#define IDLE_FRAMES 20000
+
+static const char *who(unsigned side)
+{
+	return side == CLIENT ? "client" : "server";
+}
+
+static void judge_memory(struct stack_world *w, unsigned side)
+{
+	const struct stack_config *c = &w->p->host[side];
+	struct stack_usage u;
+
+	stack_usage(w->host[side], &u);
+	if (u.cells > c->cells || u.records > (c->records ? c->records : c->cells) ||
+	    u.conns > c->max_conns)
+		stack_broken(w, "%s has %u cells, %u records, %u connections", who(side), u.cells,
+			     u.records, u.conns);
+}
+
+void stack_judge_step(struct stack_world *w)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		const char *what = stack_check(w->host[i], w->now);
+
+		if (what)
+			stack_broken(w, "%s: %s", who(i), what);
+		judge_memory(w, i);
+	}
+	if (w->idle_frames > w->fates->idle_frames)
+		w->fates->idle_frames = w->idle_frames;
+	if (w->idle_frames > IDLE_FRAMES)
+		stack_broken(w, "%u frames in a row brought nobody anywhere", w->idle_frames);
+	if (!box_intact(&w->box))
+		stack_broken(w, "the role wrote behind its block");
+}
+
+void stack_judge_ack(struct stack_world *w, unsigned side, const struct packet *p,
+		     const struct view *v)
+{
+	const struct tcp_hdr *t = view_tcp((struct packet *)p, v);
+	unsigned i = stack_conn_of_port(w, be16_get(side == CLIENT ? t->dport : t->sport));
+	struct conn_info info;
+
+	if (i >= w->p->conns || !(v->flags & TCP_ACK) || w->p->corrupt_ppm || w->forged)
+		return;
+	if (!w->app[i][side].id || stack_info(w->host[side], w->app[i][side].id, w->now, &info) < 0)
+		return;
+	if (info.state >= ST_ESTABLISHED && info.state != ST_TIME_WAIT && !(v->flags & TCP_RST) &&
+	    (int32_t)(v->ack - info.snd_nxt) > 0)
+		stack_broken(w, "connection %u: an ACK of %u bytes more than were sent", i,
+			     v->ack - info.snd_nxt);
+}
+
+/* --- at the end */
+
+/*
+ * A cookie keeps nothing: where the ACK that brings it back is lost, and the client has nothing to say before the server does, nobody
+ * repeats anything (RFC 4987, 3.6).  The same goes for a promise whose server has given up: its reset may be lost.
+ */
+static bool lost_cookie(const struct stack_world *w, unsigned i)
+{
+	const struct app *c = &w->app[i][CLIENT], *s = &w->app[i][SERVER];
+	bool nothing_said = !s->id && !c->wrote && !c->shut;
+
+	return nothing_said && (stack_count(w->host[SERVER], STACK_COOKIES_SENT) ||
+				(w->p->role->promises && stack_plan_harsh(w->p)));
+}
+
+static bool may_fail(const struct stack_world *w, unsigned i)
+{
+	const struct stack_conn_plan *p = &w->p->conn[i];
+
+	return stack_plan_harsh(w->p) || w->jumped || w->app[i][CLIENT].aborted ||
+	       w->app[i][SERVER].aborted || p->app[CLIENT].abort_after != UINT32_MAX ||
+	       p->app[SERVER].abort_after != UINT32_MAX;
+}
+
+/* An end that only listens never hears of a reset that was lost, or that came behind a window which was full. */
+static bool unheard(const struct app *a, const struct app *peer)
+{
+	return !a->over && a->id && !(peer->over && peer->error);
+}
+
+static const char *state(const struct app *a)
+{
+	return a->over ? "over" : a->id ? "hangs" : "never was";
+}
+
+static void judge_conn(struct stack_world *w, unsigned i)
+{
+	const struct app *c = &w->app[i][CLIENT], *s = &w->app[i][SERVER];
+	bool well = c->over && s->over && c->error == 0 && s->error == 0;
+
+	w->fates->done += well;
+	w->fates->failed += !well;
+	w->fates->bytes += c->read + s->read;
+	if (lost_cookie(w, i))
+		return;
+	if (!well && !may_fail(w, i))
+		stack_broken(
+			w,
+			"connection %u: client %s (%s) wrote %u read %u, server %s (%s) wrote %u "
+			"read %u",
+			i, state(c), strerror(c->error), c->wrote, c->read, state(s),
+			strerror(s->error), s->wrote, s->read);
+	if (unheard(c, s) || unheard(s, c) || (!c->over && !c->id))
+		stack_broken(w,
+			     "connection %u hangs: client wrote %u read %u%s%s, server wrote %u "
+			     "read %u%s%s",
+			     i, c->wrote, c->read, c->eof ? " eof" : "", c->shut ? " shut" : "",
+			     s->wrote, s->read, s->eof ? " eof" : "", s->shut ? " shut" : "");
+}
+
+void stack_judge_conns(struct stack_world *w)
+{
+	for (unsigned i = 0; i < w->p->conns && !w->res->broken[0]; i++)
+		judge_conn(w, i);
+}
+
+void stack_judge_rest(struct stack_world *w)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		struct stack_usage u;
+
+		stack_usage(w->host[i], &u);
+		if (u.conns || u.half_open || u.time_wait || u.cells || u.records || u.ofo_bytes)
+			stack_broken(w,
+				     "%s keeps %u connections (%u half-open, %u in TIME-WAIT), %u "
+				     "cells, %u records",
+				     who(i), u.conns, u.half_open, u.time_wait, u.cells, u.records);
+	}
+	if (w->refs != w->released)
+		stack_broken(w, "%u pieces were lent, %u given back", (unsigned)w->refs,
+			     (unsigned)w->released);
+	if (box_flows(&w->box, w->now))
+		stack_broken(w, "the role keeps %u flows", box_flows(&w->box, w->now));
+}
