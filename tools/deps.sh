@@ -8,7 +8,7 @@ set -eu
 
 build="gcc libc6-dev meson ninja-build pkg-config libcmocka-dev libpcap-dev libconfuse-dev libmicrohttpd-dev libjansson-dev libseccomp-dev libmnl-dev"
 demo="iproute2 ethtool nginx-light curl openssl procps"
-test="clang libclang-rt-14-dev clang-tidy clang-format cppcheck mandoc tcpdump tshark iperf3
+test="g++ clang libclang-rt-14-dev clang-tidy clang-format cppcheck mandoc tcpdump tshark iperf3
 	openssh-server openssh-client netcat-openbsd iputils-ping wget wrk redis-server rsync git qemu-system-x86"
 stock="qemu-system-x86 busybox-static cpio dash"
 bench="liblwip-dev iperf3 tcpdump haproxy nftables conntrack qemu-system-x86"

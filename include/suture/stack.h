@@ -142,6 +142,8 @@ struct sut_stack_config {
 	/* One change of a connection's state, in the RFC's names ("ESTABLISHED"), and why; or NULL. */
 	void (*trace)(void *ctx, uint64_t now, uint64_t id, const char *from, const char *to,
 		      const char *why);
+	/* What sut_write_ref() was given is not needed any more; may be NULL where that is not called. */
+	void (*release)(void *ctx, uint64_t cookie);
 	void *ctx; /* for all of these */
 };
 
@@ -241,6 +243,21 @@ int sut_connect(struct sut_stack *s, const struct sut_addr *local, const struct 
  *   or the connection's error, once (-ECONNRESET, -ETIMEDOUT, -ECONNREFUSED, -EHOSTUNREACH, -ENETUNREACH).
  */
 ssize_t sut_write(struct sut_stack *s, sut_id c, const void *bytes, size_t len);
+
+/*
+ * As sut_write(), but the bytes stay where they are: they must be there, unchanged, until the release callback is called with this
+ * cookie, once, when they are acknowledged or the connection is gone.  All of them are taken, or none; len is 1 to 1 GiB, else -EINVAL.
+ */
+ssize_t sut_write_ref(struct sut_stack *s, sut_id c, const void *bytes, size_t len,
+		      uint64_t cookie);
+
+/*
+ * As sut_write() of up to len bytes, but fill() puts them where they are to be (readv(2), say): into the n pieces of room, from the
+ * first one on.  It returns how many bytes it has put, or a negative errno value, which is returned; 0 is -EAGAIN, without
+ * SUT_WRITABLE to come.  It must not call the stack.
+ */
+typedef int (*sut_fill)(void *ctx, const struct iovec *room, unsigned n);
+ssize_t sut_write_fill(struct sut_stack *s, sut_id c, size_t len, sut_fill fill, void *ctx);
 
 /* The same, with TCP's urgent mark behind the last byte that was taken (RFC 9293, 3.8.5).  New programs have no use for it (RFC 6093). */
 ssize_t sut_write_urgent(struct sut_stack *s, sut_id c, const void *bytes, size_t len);

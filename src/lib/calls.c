@@ -93,6 +93,36 @@ ssize_t sut_write_urgent(struct sut_stack *s, sut_id c, const void *bytes, size_
 	return stack_write_urgent(s->pure, c, bytes, len, stack_now(s));
 }
 
+ssize_t sut_write_ref(struct sut_stack *s, sut_id c, const void *bytes, size_t len, uint64_t cookie)
+{
+	return stack_write_ref(s->pure, c, bytes, len, cookie, stack_now(s));
+}
+
+/* The caller's fill(), which knows pieces by another name. */
+struct filler {
+	sut_fill fill;
+	void *ctx;
+};
+
+static int fill_room(void *ctx, const struct stack_room *room, unsigned n)
+{
+	const struct filler *f = ctx;
+	struct iovec iov[STACK_SLICES];
+
+	if (n > STACK_SLICES)
+		n = STACK_SLICES;
+	for (unsigned i = 0; i < n; i++)
+		iov[i] = (struct iovec){ room[i].bytes, room[i].len };
+	return f->fill(f->ctx, iov, n);
+}
+
+ssize_t sut_write_fill(struct sut_stack *s, sut_id c, size_t len, sut_fill fill, void *ctx)
+{
+	struct filler f = { fill, ctx };
+
+	return stack_write_fill(s->pure, c, len, fill_room, &f, stack_now(s));
+}
+
 ssize_t sut_read(struct sut_stack *s, sut_id c, void *ret_bytes, size_t len)
 {
 	return stack_read(s->pure, c, ret_bytes, len, stack_now(s));

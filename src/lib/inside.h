@@ -20,6 +20,7 @@ struct sut_stack {
 	uint64_t (*random)(void *ctx);
 	void (*trace)(void *ctx, uint64_t now, uint64_t id, const char *from, const char *to,
 		      const char *why);
+	void (*release)(void *ctx, uint64_t cookie);
 	void *ctx;
 	struct iovec iov[SUT_IOVS];
 };

@@ -61,6 +61,13 @@ static void env_trace(void *ctx, sut_time now, conn_id id, const char *from, con
 	s->trace(s->ctx, now, id, from, to, why);
 }
 
+static void env_release(void *ctx, uint64_t cookie)
+{
+	const struct sut_stack *s = ctx;
+
+	s->release(s->ctx, cookie);
+}
+
 static int env_emit(void *ctx, const struct stack_out *p)
 {
 	struct sut_stack *s = ctx;
@@ -136,8 +143,10 @@ int sut_stack_new(const struct sut_stack_config *config, struct sut_stack **ret_
 	s->clock = c->clock != NULL ? c->clock : clock_default;
 	s->random = c->random != NULL ? c->random : random_default;
 	s->trace = c->trace;
+	s->release = c->release;
 	s->ctx = c->ctx;
 	env.trace = s->trace != NULL ? env_trace : NULL;
+	env.release = s->release != NULL ? env_release : NULL;
 	env.ctx = s;
 	s->pure = stack_init((uint8_t *)s + front(), &pure, &env, stack_now(s));
 	*ret_s = s;

@@ -357,6 +357,57 @@ static void bad_packets(void **state)
 	stop();
 }
 
+static uint64_t released;
+
+static void release(void *ctx, uint64_t cookie)
+{
+	(void)ctx;
+	released += cookie;
+}
+
+static int fill_letters(void *ctx, const struct iovec *room, unsigned n)
+{
+	assert_ptr_equal(ctx, &released);
+	assert_true(n >= 1 && room[0].iov_len >= 3);
+	memcpy(room[0].iov_base, "abc", 3);
+	return 3;
+}
+
+static int fill_fails(void *ctx, const struct iovec *room, unsigned n)
+{
+	(void)ctx;
+	(void)room;
+	(void)n;
+	return -EIO;
+}
+
+/* Bytes that stay where they are, and bytes that are put where they are to be. */
+static void other_writes(void **state)
+{
+	static const char text[] = "of mine";
+	struct sut_stack_config c;
+	char buf[16];
+
+	(void)state;
+	start(0);
+	c = config(0);
+	sut_stack_free(end[0]);
+	c.release = release;
+	assert_int_equal(make(&c, &end[0]), 0);
+	open_both();
+	released = 0;
+	assert_int_equal(sut_write_ref(end[0], a, text, 7, 5), 7);
+	assert_int_equal(sut_write_ref(end[0], a, text, 0, 5), -EINVAL);
+	assert_int_equal(sut_write_fill(end[0], a, 10, fill_letters, &released), 3);
+	assert_int_equal(sut_write_fill(end[0], a, 10, fill_fails, NULL), -EIO);
+	assert_int_equal(released, 0);
+	run(100);
+	assert_int_equal(released, 5);
+	assert_int_equal(sut_read(end[1], b, buf, sizeof buf), 10);
+	assert_memory_equal(buf, "of mineabc", 10);
+	stop();
+}
+
 static void options_and_lists(void **state)
 {
 	const char *name, *text;
@@ -407,7 +458,7 @@ int main(void)
 		cmocka_unit_test(addresses),	     cmocka_unit_test(configurations),
 		cmocka_unit_test(own_world),	     cmocka_unit_test(a_connection),
 		cmocka_unit_test(offload),	     cmocka_unit_test(bad_packets),
-		cmocka_unit_test(options_and_lists),
+		cmocka_unit_test(options_and_lists), cmocka_unit_test(other_writes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
