@@ -43,6 +43,14 @@ static uint16_t word(struct run *r)
 	return (uint16_t)(high << 8 | byte(r));
 }
 
+/* A small number of either sign, modulo 2^32. */
+static uint32_t offset(struct run *r)
+{
+	uint32_t n = word(r);
+
+	return n < 0x8000 ? n : n - 0x10000;
+}
+
 static uint64_t dice(void *ctx)
 {
 	struct run *r = ctx;
@@ -135,7 +143,7 @@ static unsigned options(struct run *r, uint8_t kind, const struct conn_info *i, 
 		opt[n + 2] = 5;
 		opt[n + 3] = (uint8_t)(2 + 8 * blocks);
 		for (unsigned b = 0; b < blocks; b++) {
-			uint32_t left = i->snd_una + (uint32_t)(int16_t)word(r);
+			uint32_t left = i->snd_una + offset(r);
 
 			store_be32(opt + n + 4 + 8 * b, left);
 			store_be32(opt + n + 8 + 8 * b, left + word(r));
@@ -212,8 +220,8 @@ static void near_segment(struct run *r)
 		return;
 	flags = byte(r);
 	kind = byte(r);
-	seq = i.rcv_nxt + (kind & 8 ? (uint32_t)(int16_t)word(r) : 0);
-	ack = kind & 16 ? i.snd_una + (uint32_t)(int16_t)word(r) : i.snd_nxt;
+	seq = i.rcv_nxt + (kind & 8 ? offset(r) : 0);
+	ack = kind & 16 ? i.snd_una + offset(r) : i.snd_nxt;
 	window = kind & 32 ? word(r) : 65535;
 	len = byte(r) * 16u;
 	n = options(r, kind, &i, opt);
@@ -269,7 +277,7 @@ static void icmp(struct run *r)
 	put_ip(bytes + 28, IP_TCP, us, them, 20);
 	store_be16(bytes + 48, i.local.port);
 	store_be16(bytes + 50, i.remote.port);
-	store_be32(bytes + 52, i.snd_una + (uint32_t)(int16_t)word(r));
+	store_be32(bytes + 52, i.snd_una + offset(r));
 	store_be16(bytes + 22, (uint16_t)~csum_fold(csum_add(0, bytes + 20, 36)));
 	give(r, bytes, sizeof(bytes));
 }

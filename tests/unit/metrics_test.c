@@ -54,7 +54,7 @@ static const char *write_text(void)
 		{ .name = "server", .spec = "if:eth0", .stats = { .tx_dropped = 9 } },
 	};
 	const struct metrics m = {
-		.report = { &ops, &counters, ports, 2 },
+		.report = { &ops, &counters, ports, 2, NULL, 0 },
 		.flows = &flows,
 		.resident_bytes = 4096,
 		.cpu_seconds = 1.5,
