@@ -11,7 +11,7 @@
 
 /* What the connections hold together. */
 struct sums {
-	uint32_t conns, cells, records, half_open, time_wait, dirty, ready, starved;
+	uint32_t conns, cells, cells_out, records, half_open, time_wait, dirty, ready, starved;
 	uint64_t ofo;
 };
 
@@ -230,7 +230,7 @@ static const char *check_holder(const struct stack *s, const struct conn *c)
 
 static const char *check_conn(const struct stack *s, const struct conn *c, struct sums *sum)
 {
-	const char *e = check_sendq(s, c, &sum->cells);
+	const char *e = check_sendq(s, c, &sum->cells_out);
 
 	if (e == NULL)
 		e = check_recvq(s, c, sum);
@@ -336,7 +336,9 @@ static const char *check_sums(const struct stack *s, const struct sums *sum)
 		return "the half-open connections are miscounted";
 	if (sum->time_wait != s->time_wait)
 		return "the connections in TIME-WAIT are miscounted";
-	if (sum->cells != s->cfg.cells - store_free_cells(stack_store(s)))
+	if (sum->cells_out != s->cells_out)
+		return "the cells of what goes out are miscounted";
+	if (sum->cells + sum->cells_out != s->cfg.cells - store_free_cells(stack_store(s)))
 		return "a cell is lost, or in use twice";
 	if (sum->records != s->used_sent)
 		return "a record is lost, or in use twice";

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "stack/parts.h"
 
+#include <assert.h>
 #include <errno.h>
 
 /*
@@ -189,8 +190,9 @@ int sendq_fill(struct stack *s, struct conn *c, uint32_t len, stack_filler fill,
 		if (here > 0)
 			append(s, q, i);
 		else
-			cells_give(s, i);
+			cells_give_out(s, i);
 	}
+	assert(left == 0); /* fill() has put no more than there was room for */
 	return n > 0 ? got : -EAGAIN;
 }
 

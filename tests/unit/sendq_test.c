@@ -134,6 +134,7 @@ static void random_use(void **state)
 			break;
 		}
 		assert_int_equal(q.c->sendq.bytes, written - front);
+		assert_int_equal(q.s->cells_out, 256 - store_free_cells(stack_store(q.s)));
 	}
 	assert_true(front > 1000000);
 	sendq_ack(q.s, q.c, written - front);
