@@ -49,5 +49,8 @@ for role in "$@"; do
 		continue
 	}
 	echo "to see it: $sim -q --role $role --seeds $seed --shrink"
+	case $role in
+	stack*) echo "as a script for suture-pkt: $sim --role $role --seeds $seed --shrink --script client (or server)" ;;
+	esac
 done
 exit $bad

@@ -168,6 +168,8 @@ static const struct setting stack_settings[] = {
 	{ "ecn", SET_BOOL, AT(ecn), 0, NULL },
 	{ "fastopen", SET_BOOL, AT(fastopen), 0, NULL },
 	{ "batch", SET_BOOL, AT(batch), 0, NULL },
+	{ "flush-calls", SET_BOOL, AT(flush_calls), 0, NULL },
+	{ "seed", SET_U32, AT(seed), 0, NULL },
 	{ "cc", SET_NAME, AT(cc), 0, stack_ccs },
 	{ "events", SET_NAME, AT(events), 0, stack_event_sets },
 	{ "msl", SET_TIME, AT(msl), 0, NULL },

@@ -342,6 +342,53 @@ static void call_write(struct call *c)
 	answer(c, write_bytes(c, stack_write));
 }
 
+/* The bytes stay in the role, where nothing changes them. */
+static int write_ref(struct stack *s, conn_id id, const void *bytes, size_t len, sut_time now)
+{
+	return stack_write_ref(s, id, bytes, len, 0, now);
+}
+
+static void call_write_ref(struct call *c)
+{
+	struct stack_role *r = c->r;
+	uint32_t n = to_write(c, c->c->written);
+	int done;
+
+	if (n > STACK_ROLE_REFS - r->lent) {
+		misused(c, "no room for so many bytes");
+		return;
+	}
+	memcpy(r->refs + r->lent, r->buf, n);
+	done = write_ref(r->s, c->c->id, r->refs + r->lent, n, c->now);
+	if (done > 0) {
+		c->c->written += (uint32_t)done;
+		r->lent += (uint32_t)done;
+	}
+	answer(c, done);
+}
+
+static int fill(void *ctx, const struct stack_room *room, unsigned n)
+{
+	const uint8_t *from = ctx;
+	uint32_t done = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		memcpy(room[i].bytes, from + done, room[i].len);
+		done += room[i].len;
+	}
+	return (int)done;
+}
+
+static int write_fill(struct stack *s, conn_id id, const void *bytes, size_t len, sut_time now)
+{
+	return stack_write_fill(s, id, len, fill, (void *)(uintptr_t)bytes, now);
+}
+
+static void call_write_fill(struct call *c)
+{
+	answer(c, write_bytes(c, write_fill));
+}
+
 static void call_write_urgent(struct call *c)
 {
 	answer(c, write_bytes(c, stack_write_urgent));
@@ -519,6 +566,13 @@ static void call_refuse(struct call *c)
 	answer_done(c, 0);
 }
 
+/* `set flush-calls`: nothing else flushes; it says nothing, packets do. */
+static void call_flush(struct call *c)
+{
+	c->r->owed = false;
+	stack_flush(c->r->s, c->now);
+}
+
 static void call_count(struct call *c)
 {
 	for (unsigned i = 0; i < STACK_COUNTER_COUNT; i++)
@@ -544,16 +598,29 @@ static const struct {
 	const char *name;
 	void (*make)(struct call *c);
 } calls[] = {
-	{ "listen", call_listen }, { "unlisten", call_unlisten },
-	{ "accept", call_accept }, { "connect", call_connect },
-	{ "write", call_write },   { "write-urgent", call_write_urgent },
-	{ "read", call_read },	   { "peek", call_peek },
-	{ "slices", call_slices }, { "consume", call_consume },
-	{ "take", call_take },	   { "shutdown", call_shutdown },
-	{ "close", call_close },   { "abort", call_abort },
-	{ "set", call_set },	   { "get", call_get },
-	{ "mtu", call_mtu },	   { "refuse", call_refuse },
-	{ "count", call_count },   { "usage", call_usage },
+	{ "listen", call_listen },
+	{ "unlisten", call_unlisten },
+	{ "accept", call_accept },
+	{ "connect", call_connect },
+	{ "write", call_write },
+	{ "write-urgent", call_write_urgent },
+	{ "write-ref", call_write_ref },
+	{ "write-fill", call_write_fill },
+	{ "read", call_read },
+	{ "peek", call_peek },
+	{ "slices", call_slices },
+	{ "consume", call_consume },
+	{ "take", call_take },
+	{ "shutdown", call_shutdown },
+	{ "close", call_close },
+	{ "abort", call_abort },
+	{ "set", call_set },
+	{ "get", call_get },
+	{ "mtu", call_mtu },
+	{ "refuse", call_refuse },
+	{ "flush", call_flush },
+	{ "count", call_count },
+	{ "usage", call_usage },
 };
 
 /* "NAME:" of a flow, else the first one. */

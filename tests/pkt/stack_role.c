@@ -180,8 +180,10 @@ static int emit(void *ctx, const struct stack_out *o)
 
 static uint64_t next_random(void *ctx)
 {
-	const struct stack_role *r = ctx;
+	struct stack_role *r = ctx;
 
+	if (r->cfg.seed)
+		return rng_next(&r->dice);
 	return r->env->random(r->env->random_ctx);
 }
 
@@ -207,6 +209,9 @@ static void *init(void *block, const void *config, const struct role_env *env)
 	r->env = env;
 	stack_config_of(&r->cfg, &c);
 	memcpy(r->senv.secret, env->secret, sizeof r->senv.secret);
+	r->dice.s = r->cfg.seed;
+	for (unsigned i = 0; r->cfg.seed && i < sizeof r->senv.secret; i++)
+		r->senv.secret[i] = (uint8_t)rng_next(&r->dice);
 	r->senv.random = next_random;
 	r->senv.emit = emit;
 	r->senv.trace = trace;
@@ -241,7 +246,7 @@ static void finish(struct stack_role *r, sut_time now)
 	if (r->cfg.batch) {
 		if (r->flush_at == SUT_NEVER)
 			r->flush_at = now + WHEEL_TICK;
-	} else {
+	} else if (!r->cfg.flush_calls) {
 		stack_flush(r->s, stack_now(r, now));
 		while (stack_deadline(r->s) <= stack_now(r, now) && rounds++ < 100)
 			stack_expire(r->s, stack_now(r, now));
@@ -274,6 +279,7 @@ static void input(void *role, const struct burst *in, struct outbox *out)
 	for (unsigned i = 0; i < in->n; i++) {
 		char text[1024];
 
+		r->owed = r->cfg.flush_calls;
 		if (in->port == STACK_NET) {
 			frame(r, in->pkts[i], in->now);
 		} else {
@@ -307,6 +313,8 @@ static sut_time deadline(const void *role)
 	const struct stack_role *r = role;
 	sut_time at = stack_deadline(r->s);
 
+	if (r->owed) /* timers are looked at between two flushes, never before one */
+		return SUT_NEVER;
 	if (r->flush_at != SUT_NEVER)
 		return r->flush_at;
 	if (at != SUT_NEVER)

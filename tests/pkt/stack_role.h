@@ -17,19 +17,22 @@
 #include "core/env.h"
 #include "core/outbox.h"
 #include "role/role.h"
+#include "../sim/rng.h"
 #include "stack/stack.h"
 
 #define STACK_ROLE_FLOWS 16u /* SCRIPT_CONNS_MAX */
 #define STACK_ROLE_LISTENERS 4u
 #define STACK_ROLE_USERS 64u
 #define STACK_ROLE_BYTES 65536u /* of one call */
+#define STACK_ROLE_REFS (4u * 1024 * 1024) /* of all calls of write-ref */
 
 enum stack_events { EVENTS_ENDS, EVENTS_ALL, EVENTS_NONE };
 
 struct stack_role_config {
 	uint32_t mtu, ttl, max_conns, max_half_open, cells, records, sndbuf, rcvbuf, max_ofo,
 		gso_max;
-	bool csum_offload, tso, timestamps, sack, wscale, ecn, fastopen, batch;
+	bool csum_offload, tso, timestamps, sack, wscale, ecn, fastopen, batch, flush_calls;
+	uint32_t seed; /* of the stack's secret and dice; 0: the script's own */
 	uint8_t cc, events;
 	sut_time msl, fin_wait_2, start;
 	const struct conn *flow; /* the script's: from the peer to the stack */
@@ -61,6 +64,9 @@ struct stack_role {
 		users; /* the application's name of a connection is the place of its flow in this list, and 1 */
 	uint8_t user_flow[STACK_ROLE_USERS];
 	sut_time flush_at; /* batches: when the flush is due */
+	struct rng dice; /* with `set seed` */
+	bool owed; /* `set flush-calls`: something came or was called since the last flush */
+	uint32_t lent; /* bytes of refs that were lent to the stack; they are not used again */
 	uint32_t refuse; /* the device refuses so many packets more */
 	struct outbox *out; /* of the call under way */
 	/* packets of the call under way; the outbox's own room is too small for super-packets */
@@ -69,6 +75,7 @@ struct stack_role {
 	struct packet pkt[OUTBOX_PKTS];
 	uint8_t *arena;
 	uint8_t buf[STACK_ROLE_BYTES];
+	uint8_t refs[STACK_ROLE_REFS];
 };
 
 extern const struct role_ops stack_role_ops;

@@ -3,13 +3,15 @@
  * suture-sim - simulated connections through a role, a scenario per seed.
  *
  *	suture-sim [--seeds A-B] [--role NAME] [--share I/N] [--fates] [--shrink] [-q] [-v]
+ *	suture-sim --seeds N --role NAME [--shrink] --script client|server
  *	suture-sim --roles
  *
  * Prints "seed N hash H" for each seed (-q: a summary only).  Every fourth seed is run again with
  * bursts split into single packets, which must give the same hash.  A seed that breaks an
  * invariant is run again with a trace; -v traces all.  --fates looks only at what becomes of the
  * connections of pairs, not at how: what a broken translation costs.  --shrink makes the first broken seed
- * of a world with our own TCP as simple as it still breaks, and traces that.  Exit codes: 0 all held, 1 not, 2 bad usage.
+ * of a world with our own TCP as simple as it still breaks, and traces that.  --script prints what one host of such a world saw as a
+ * packet script for suture-pkt(7).  Exit codes: 0 all held, 1 not, 2 bad usage.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -27,6 +29,7 @@ struct args {
 	const struct sim_role *role;
 	bool quiet, verbose;
 	bool shrink; /* the first broken seed is made simple */
+	unsigned script; /* of this host of the first seed, nothing else */
 	bool roles; /* only say their names */
 	bool fates; /* of pairs' connections: nothing else counts */
 	bool traced; /* one broken seed is enough to read */
@@ -63,6 +66,13 @@ static bool parse(int argc, char **argv, struct args *ret_a)
 			a.shrink = true;
 		} else if (!strcmp(argv[i], "--fates")) {
 			a.fates = true;
+		} else if (!strcmp(argv[i], "--script")) {
+			a.script = !strcmp(value, "client")   ? SCRIPT_CLIENT
+				   : !strcmp(value, "server") ? SCRIPT_SERVER
+							      : SCRIPT_NONE;
+			if (!a.script)
+				return false;
+			i++;
 		} else if (!strcmp(argv[i], "--roles")) {
 			a.roles = true;
 		} else if (!strcmp(argv[i], "--seeds")) {
@@ -131,32 +141,57 @@ static bool same_fault(const char *a, const char *b)
 	return *a == *b;
 }
 
-/* Makes the plan of a seed that breaks as simple as it still breaks, and prints its run. */
-static void shrink(const struct args *a, uint64_t seed)
+/* Makes the plan of a seed that breaks as simple as it still breaks. */
+static void shrink_plan(struct stack_plan *best)
 {
-	const struct world_options quiet = { 0 }, loud = { .trace = true };
-	static struct stack_plan best, next;
+	const struct world_options quiet = { 0 };
+	static struct stack_plan next;
 	struct world_result r, first;
 	bool changed, progress = true;
 
-	stack_plan_draw(seed, a->role, &best);
-	stack_world_run(&best, &quiet, &first, &first.stack);
+	stack_world_run(best, &quiet, &first, &first.stack);
+	if (!first.broken[0])
+		return;
 	while (progress) {
 		progress = false;
-		next = best;
-		for (unsigned i = 0; stack_plan_simplify(&next, i, &changed); i++, next = best) {
+		next = *best;
+		for (unsigned i = 0; stack_plan_simplify(&next, i, &changed); i++, next = *best) {
 			if (!changed)
 				continue;
 			stack_world_run(&next, &quiet, &r, &r.stack);
 			if (r.broken[0] && same_fault(r.broken, first.broken)) {
-				best = next;
+				*best = next;
 				progress = true;
 			}
 		}
 	}
+}
+
+/* Prints the run of a broken seed, made simple. */
+static void shrink(const struct args *a, uint64_t seed)
+{
+	const struct world_options loud = { .trace = true };
+	static struct stack_plan p;
+	struct world_result r;
+
+	stack_plan_draw(seed, a->role, &p);
+	shrink_plan(&p);
 	printf("--- seed %" PRIu64 ", as simple as it still breaks\n", seed);
-	stack_plan_print(&best);
-	stack_world_run(&best, &loud, &r, &r.stack);
+	stack_plan_print(&p);
+	stack_world_run(&p, &loud, &r, &r.stack);
+}
+
+/* Prints what a host saw of a seed as a packet script. */
+static void print_script(const struct args *a)
+{
+	const struct world_options o = { .script = a->script };
+	static struct stack_plan p;
+	struct world_result r;
+
+	stack_plan_draw(a->first, a->role, &p);
+	if (a->shrink)
+		shrink_plan(&p);
+	stack_world_run(&p, &o, &r, &r.stack);
 }
 
 /* Prints the whole run, of the first broken seed only. */
@@ -289,14 +324,19 @@ int main(int argc, char **argv)
 	bool progress;
 
 	if (!parse(argc, argv, &a)) {
-		fprintf(stderr, "usage: suture-sim [--seeds A-B] [--role NAME] [--share I/N] "
-				"[--fates] [--shrink] [--roles] [-q] [-v]\n");
+		fprintf(stderr,
+			"usage: suture-sim [--seeds A-B] [--role NAME] [--share I/N] "
+			"[--fates] [--shrink] [--script client|server] [--roles] [-q] [-v]\n");
 		return 2;
 	}
 	for (const struct sim_role *s = sim_roles; a.roles && s->name; s++)
 		puts(s->name);
 	if (a.roles)
 		return 0;
+	if (a.script && a.role->stack) {
+		print_script(&a);
+		return 0;
+	}
 	progress = a.quiet && isatty(STDERR_FILENO);
 	for (uint64_t seed = a.first; seed <= a.last; seed++) {
 		if (progress)

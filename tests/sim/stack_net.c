@@ -257,9 +257,7 @@ static void host_answers(struct stack_world *w, unsigned side)
 {
 	stack_apps_took(w, side);
 	stack_apps_events(w, side);
-	stack_script_flush(w, side);
-	stack_flush(w->host[side], w->now);
-	stack_apps_events(w, side);
+	stack_host_flush(w, side);
 }
 
 static void deliver_host(struct stack_world *w, unsigned side)
@@ -370,22 +368,26 @@ static void forged_segment(const struct trouble *t, const struct conn_info *i,
 
 void stack_net_forge(struct stack_world *w, const struct trouble *t)
 {
+	struct stack_addr end[2];
 	struct conn_info info = { .rcv_nxt = t->dice };
-	struct app *a = &w->app[t->conn][t->side];
 	uint8_t frame[FRAME_SIZE];
 	struct frame_tcp seg;
 	struct packet p = { .head = frame };
 	struct ends e;
+	unsigned i;
 
-	if (a->id)
-		stack_info(w->host[t->side], a->id, w->now, &info);
+	stack_plan_ends(w->p, t->conn, end);
+	i = stack_conn_of_port(w, end[CLIENT].port);
+	if (i < w->p->conns && w->app[i][t->side].id)
+		stack_info(w->host[t->side], w->app[i][t->side].id, w->now, &info);
 	/* A SYN that comes for one's own SYN opens the connection to the attacker; he who knows the time wins. */
 	if (info.state == ST_SYN_SENT && t->what != FORGED_RST && t->what != FORGED_ACK)
 		return;
 	forged_ends(w, t, &e);
 	forged_segment(t, &info, &seg);
 	p.head_len = frame_build(&e, &seg, 0, frame);
-	w->forged = true;
+	w->forged = w->forging = true;
 	host_input(w, t->side, &p);
+	w->forging = false;
 	host_answers(w, t->side);
 }

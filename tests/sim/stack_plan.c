@@ -400,16 +400,17 @@ void stack_plan_print(const struct stack_plan *p)
 			       "reads %u "
 			       "every %.3f ms, after %u%s%s%s%s%s",
 			       i, j ? "server" : "client", p->conn[i].ip,
-			       (double)(p->conn[i].start - FIRST) / 1e9, a->out_len, a->write_chunk,
-			       a->way, (double)a->write_gap / 1e6, a->read_chunk,
-			       (double)a->read_gap / 1e6, a->wait_for,
+			       (double)(p->conn[i].start - (p->conn[i].reuses ? 0 : FIRST)) / 1e9,
+			       a->out_len, a->write_chunk, a->way, (double)a->write_gap / 1e6,
+			       a->read_chunk, (double)a->read_gap / 1e6, a->wait_for,
 			       a->early_close ? ", closes early" : "",
 			       a->nodelay ? ", nodelay" : "", a->cork ? ", cork" : "",
 			       a->quickack ? ", quickack" : "", a->keepalive ? ", keepalive" : "");
 			if (a->take)
 				printf(", takes %u", a->take);
 			if (p->conn[i].both || p->conn[i].reuses)
-				puts(p->conn[i].both ? ", both open" : ", ports of the one before");
+				printf(p->conn[i].both ? ", both open"
+						       : ", ports of the one before");
 			printf(a->abort_after == UINT32_MAX ? "\n" : ", aborts after %u\n",
 			       a->abort_after);
 		}

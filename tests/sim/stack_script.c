@@ -110,6 +110,7 @@ void stack_script_call(struct stack_world *w, unsigned side, unsigned conn, cons
 {
 	va_list ap;
 
+	w->calls++;
 	if (silent(w, side))
 		return;
 	w->script.pending = true;
@@ -193,7 +194,7 @@ struct shown {
 };
 
 /* "$I0+12", or "$I0b+12" where the ports are used for the second time. */
-static void print_named(const struct stack_plan *p, char letter, unsigned conn, uint32_t offset)
+static void print_named(const struct stack_plan *p, char letter, unsigned conn, int32_t offset)
 {
 	unsigned flow = flow_of(p, conn);
 
@@ -201,7 +202,7 @@ static void print_named(const struct stack_plan *p, char letter, unsigned conn, 
 	if (conn != flow)
 		printf("%c", (char)('a' + (conn - flow)));
 	if (offset)
-		printf("+%u", offset);
+		printf("%+d", offset);
 }
 
 /* A number of the host's: the name is learnt in its first SYN, or timestamp. */
@@ -209,13 +210,15 @@ static void print_ours(const struct shown *s, char letter, uint32_t n)
 {
 	struct script_name *name = letter == 'I' ? &s->w->script.isn[s->conn]
 						 : &s->w->script.clock[s->conn];
+	int32_t offset;
 
 	if (!name->known && s->ours && (letter == 'T' || s->v.flags & TCP_SYN)) {
 		name->known = true;
 		name->value = n;
 	}
-	if (name->known)
-		print_named(s->w->p, letter, s->conn, n - name->value);
+	offset = (int32_t)(n - name->value);
+	if (name->known && offset > -(1 << 24) && offset < 1 << 28)
+		print_named(s->w->p, letter, s->conn, offset);
 	else
 		printf("%u", n);
 }
@@ -377,14 +380,14 @@ static unsigned conn_of(const struct stack_world *w, const struct packet *p, con
 	return i < w->p->conns ? i : (unsigned)port - STACK_CLIENT_PORT;
 }
 
-static void print_packet_line(struct stack_world *w, const struct packet *p, bool ours,
-			      struct shown *s)
+static void print_packet_line(struct stack_world *w, bool ours, const struct shown *s)
 {
 	print_time(w);
 	printf("net %c c%u: ", ours ? '<' : '>', flow_of(w->p, s->conn));
 	print_segment_of(s);
+	if (!ours && w->forging && s->v.flags & TCP_SYN)
+		printf(" [stray]");
 	printf("\n");
-	(void)p;
 }
 
 /* An ICMP error about a packet of the host's. */
@@ -405,6 +408,7 @@ static void print_icmp(struct stack_world *w, const struct packet *p, const stru
 	s.conn = conn_of(w, &q, &s.v, true);
 	if (s.conn >= w->p->conns)
 		return;
+	w->script.pending = true;
 	print_time(w);
 	printf("net > c%u: icmp too-big %u quoting ", flow_of(w->p, s.conn),
 	       v->ip == 4 ? load_be16(icmp + 6) : load_be32(icmp + 4));
@@ -430,7 +434,7 @@ void stack_script_in(struct stack_world *w, unsigned side, const struct packet *
 		return;
 	}
 	w->script.pending = true;
-	print_packet_line(w, p, false, &s);
+	print_packet_line(w, false, &s);
 }
 
 void stack_script_out(struct stack_world *w, unsigned side, const struct packet *p)
@@ -441,5 +445,5 @@ void stack_script_out(struct stack_world *w, unsigned side, const struct packet 
 		return;
 	s.conn = conn_of(w, p, &s.v, true);
 	if (s.conn < w->p->conns)
-		print_packet_line(w, p, true, &s);
+		print_packet_line(w, true, &s);
 }

@@ -62,7 +62,9 @@ struct stack_world {
 	uint32_t idle_frames; /* sent since an application got anywhere */
 	unsigned troubles; /* that have happened */
 	sut_time jumped; /* by what the clock has jumped */
+	bool forging; /* one is under way */
 	bool forged; /* segments of somebody else's have been given to a host */
+	uint32_t calls; /* of applications, so far */
 	struct stack_script script;
 };
 
@@ -77,6 +79,9 @@ double stack_seconds(const struct stack_world *w);
 unsigned stack_conn_of_port(const struct stack_world *w, uint16_t port);
 struct stack_addr stack_address(const struct stack_world *w, unsigned side, unsigned ip,
 				uint16_t port);
+
+/* stack_world.c: a host flushes, and its applications answer to what that tells them, until nothing is new. */
+void stack_host_flush(struct stack_world *w, unsigned side);
 
 /* --- stack_net.c */
 
