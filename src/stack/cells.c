@@ -31,11 +31,16 @@ static uint32_t bytes_of(uint32_t cells)
 	return cells > BYTES_MAX / STORE_CELL_BYTES ? BYTES_MAX : cells * STORE_CELL_BYTES;
 }
 
-uint32_t cells_room_in(const struct stack *s)
+uint32_t cells_free_in(const struct stack *s)
 {
 	uint32_t n = store_free_cells(stack_store(s)), kept = kept_back(s, s->cells_out);
 
-	return n > kept ? bytes_of(n - kept) : 0;
+	return n > kept ? n - kept : 0;
+}
+
+uint32_t cells_room_in(const struct stack *s)
+{
+	return bytes_of(cells_free_in(s));
 }
 
 uint32_t cells_room_out(const struct stack *s)
@@ -61,7 +66,7 @@ static uint32_t take(struct stack *s)
 
 uint32_t cells_take_in(struct stack *s)
 {
-	return cells_room_in(s) > 0 ? take(s) : STORE_NONE;
+	return cells_free_in(s) > 0 ? take(s) : STORE_NONE;
 }
 
 uint32_t cells_take_out(struct stack *s)

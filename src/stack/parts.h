@@ -144,6 +144,8 @@ uint32_t cells_take_in(struct stack *s);
 uint32_t cells_take_out(struct stack *s);
 void cells_give(struct stack *s, uint32_t i);
 void cells_give_out(struct stack *s, uint32_t i); /* one of cells_take_out() */
+/* Cells for what comes in that can still be had. */
+uint32_t cells_free_in(const struct stack *s);
 /* Bytes that fit in cells that can still be had. */
 uint32_t cells_room_in(const struct stack *s);
 uint32_t cells_room_out(const struct stack *s);

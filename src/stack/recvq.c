@@ -12,8 +12,9 @@
  *
  * A byte that lies alone costs a whole cell.  So what is counted against the bounds is cells, not bytes: a connection's are bounded
  * by its receive buffer (twice over, and some), all of them by cfg.max_ofo, and the last sixteenth of the memory is not used for
- * what is out of order, so what closes a gap finds room.  What does not fit is dropped, and counted: it was never SACKed.  Only
- * where in-order data finds no cell at all, the connection gives up what it holds behind gaps (RFC 2018, 8: a receiver may).
+ * what is out of order (nor is what is kept for the other direction), so what closes a gap finds room.
+ * What does not fit is dropped, and counted: it was never SACKed.  Only where in-order data finds no cell at all, the connection
+ * gives up what it holds behind gaps (RFC 2018, 8: a receiver may).
  *
  * SACK blocks are whole runs (RFC 2018, 4), newest first.  Most segments lengthen the newest run at the end of the chain, or open
  * one there: the blocks themselves know these runs' edges.  Only other ones are looked for by walking.
@@ -172,7 +173,7 @@ static bool ofo_room(const struct stack *s, const struct conn *c)
 	uint64_t most = s->cfg.max_ofo ? s->cfg.max_ofo : (uint64_t)s->cfg.cells / 4 * STORE_CELL;
 
 	return c->recvq.ofo.cells < ofo_quota(c) && s->ofo_bytes + STORE_CELL <= most &&
-	       store_free_cells(stack_store(s)) > s->cfg.cells / 16;
+	       cells_free_in(s) > s->cfg.cells / 16;
 }
 
 /* A new cell at seq behind prev (STORE_NONE: at the front); STORE_NONE: no memory for what is out of order. */

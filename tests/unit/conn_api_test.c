@@ -549,7 +549,7 @@ static void close_listener(void **state)
 	(void)state;
 	start_open();
 	assert_int_equal(stack_connect(SA, NULL, &to, 0, p.now, &c), 0);
-	pair_run(&p, RTT);
+	pair_run(&p, 2 * RTT); /* it waits, and says nothing more */
 	assert_int_equal(stack_close(SB, l, p.now), 0);
 	pair_run(&p, RTT);
 	expect_text(SA, c, "", -ECONNRESET);
