@@ -181,6 +181,7 @@ static int64_t once(int16_t *error)
 	return e;
 }
 
+/* long: a case for each option */
 int stack_get(struct stack *s, conn_id id, enum conn_option o, int64_t *ret_value)
 {
 	int e = 0;

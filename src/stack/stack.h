@@ -208,8 +208,8 @@ void stack_usage(const struct stack *s, struct stack_usage *ret_u);
 int stack_listen(struct stack *s, const struct stack_addr *local, unsigned backlog, uint64_t user,
 		 conn_id *ret_l);
 
-/* Takes the oldest finished handshake of l: 0, -EAGAIN, -EBADF. */
-int stack_accept(struct stack *s, conn_id l, uint64_t user, conn_id *ret_c,
+/* Takes the oldest finished handshake of a listener: 0, -EAGAIN, -EBADF. */
+int stack_accept(struct stack *s, conn_id id, uint64_t user, conn_id *ret_c,
 		 struct stack_addr *ret_peer);
 
 /*
@@ -225,13 +225,13 @@ int stack_connect(struct stack *s, const struct stack_addr *local, const struct 
  * Bytes taken into the send buffer (0 < n <= len); -EAGAIN: no room (CONN_WRITABLE tells when there is); -ENOTCONN (listener),
  * -EPIPE: closed for sending, or the connection is gone without another error; else the connection's error, once.
  */
-int stack_write(struct stack *s, conn_id c, const void *bytes, size_t len, sut_time now);
+int stack_write(struct stack *s, conn_id id, const void *bytes, size_t len, sut_time now);
 
 /*
  * As stack_write, but the bytes stay where they are: they must be there, unchanged, until env.release() is called with this cookie (it is
  * called once, when they are acknowledged or the connection is gone).  All of them are taken, or none; 0 < len <= 1 GiB.
  */
-int stack_write_ref(struct stack *s, conn_id c, const void *bytes, size_t len, uint64_t cookie,
+int stack_write_ref(struct stack *s, conn_id id, const void *bytes, size_t len, uint64_t cookie,
 		    sut_time now);
 
 /* Room in the send buffer, to be filled. */
@@ -246,39 +246,39 @@ struct stack_room {
  * -EAGAIN without CONN_WRITABLE to come.  It must not call the stack.
  */
 typedef int (*stack_filler)(void *ctx, const struct stack_room *room, unsigned n);
-int stack_write_fill(struct stack *s, conn_id c, size_t len, stack_filler fill, void *ctx,
+int stack_write_fill(struct stack *s, conn_id id, size_t len, stack_filler fill, void *ctx,
 		     sut_time now);
 
 /* Bytes in order put to ret_bytes; 0: the peer has closed and all was read; -EAGAIN; the connection's error, once. */
-int stack_read(struct stack *s, conn_id c, void *ret_bytes, size_t len, sut_time now);
+int stack_read(struct stack *s, conn_id id, void *ret_bytes, size_t len, sut_time now);
 
 /* As stack_read, but nothing is taken. */
-int stack_peek(struct stack *s, conn_id c, void *ret_bytes, size_t len);
+int stack_peek(struct stack *s, conn_id id, void *ret_bytes, size_t len);
 
 /* Up to max slices of what can be read, without a copy; valid until the next call on this stack.  Their number, or as stack_peek. */
-int stack_peek_slices(struct stack *s, conn_id c, struct stack_slice *ret_s, unsigned max);
+int stack_peek_slices(struct stack *s, conn_id id, struct stack_slice *ret_s, unsigned max);
 
 /* Takes n bytes that were looked at. */
-int stack_consume(struct stack *s, conn_id c, size_t n, sut_time now);
+int stack_consume(struct stack *s, conn_id id, size_t n, sut_time now);
 
 /*
  * From now on payload that arrives in order while nothing waits to be read is given to take() straight from the packet; it returns
  * how many of the bytes it took (the rest is buffered).  It must not call the stack.  NULL switches it off.
  */
 typedef uint32_t (*conn_take)(void *ctx, uint64_t user, const uint8_t *bytes, uint32_t len);
-int stack_set_take(struct stack *s, conn_id c, conn_take take, void *ctx);
+int stack_set_take(struct stack *s, conn_id id, conn_take take, void *ctx);
 
 /* Half-close: FIN behind what was written. */
-int stack_shutdown(struct stack *s, conn_id c, sut_time now);
+int stack_shutdown(struct stack *s, conn_id id, sut_time now);
 
 /*
  * The application lets go: what was written is still sent, then FIN; the handle is void from now on.  Where unread data is lost
  * the peer gets a RST instead (RFC 9293, 3.10.4 and RFC 1122, 4.2.2.13).  A listener stops listening; what waited in it is reset.
  */
-int stack_close(struct stack *s, conn_id c, sut_time now);
+int stack_close(struct stack *s, conn_id id, sut_time now);
 
 /* ABORT: RST, everything is thrown away; the handle is void. */
-int stack_abort(struct stack *s, conn_id c, sut_time now);
+int stack_abort(struct stack *s, conn_id id, sut_time now);
 
 /* The application is told. */
 enum conn_event {
@@ -323,17 +323,17 @@ enum conn_option {
 	CONNOPT_COUNT
 };
 
-int stack_set(struct stack *s, conn_id c, enum conn_option o, int64_t value, sut_time now);
-int stack_get(struct stack *s, conn_id c, enum conn_option o, int64_t *ret_value);
+int stack_set(struct stack *s, conn_id id, enum conn_option o, int64_t value, sut_time now);
+int stack_get(struct stack *s, conn_id id, enum conn_option o, int64_t *ret_value);
 
 /* Sends bytes with the urgent mark behind them. */
-int stack_write_urgent(struct stack *s, conn_id c, const void *bytes, size_t len, sut_time now);
+int stack_write_urgent(struct stack *s, conn_id id, const void *bytes, size_t len, sut_time now);
 
-#define CONN_STATES(X)                                                                       \
-	X(CLOSED)                                                                            \
-	X(LISTEN)                                                                            \
-	X(SYN_SENT) X(SYN_RECEIVED) X(ESTABLISHED) X(FIN_WAIT_1) X(FIN_WAIT_2) X(CLOSE_WAIT) \
-		X(CLOSING) X(LAST_ACK) X(TIME_WAIT)
+/* clang-format off */
+#define CONN_STATES(X) \
+	X(CLOSED) X(LISTEN) X(SYN_SENT) X(SYN_RECEIVED) X(ESTABLISHED) X(FIN_WAIT_1) X(FIN_WAIT_2) \
+	X(CLOSE_WAIT) X(CLOSING) X(LAST_ACK) X(TIME_WAIT)
+/* clang-format on */
 
 enum conn_state {
 #define X(name) ST_##name,
@@ -365,7 +365,7 @@ struct conn_info {
 	sut_time age;
 };
 
-int stack_info(const struct stack *s, conn_id c, sut_time now, struct conn_info *ret_i);
+int stack_info(const struct stack *s, conn_id id, sut_time now, struct conn_info *ret_i);
 
 /* Walks all connections and listeners: *cursor starts at 0; false at the end. */
 bool stack_list(const struct stack *s, uint32_t *cursor, sut_time now, struct conn_info *ret_i);
