@@ -19,12 +19,18 @@
 
 static const struct app_plan *plan_of(const struct app *a)
 {
-	return &a->w->p->conn[a->conn].app[a->side];
+	return &a->w->p->conn[a->conn].app[stack_half(a->side)];
 }
 
+/* Who wrote more: a secondary says what the primary says, before or after it. */
 static struct app *other(const struct app *a)
 {
-	return &a->w->app[a->conn][!a->side];
+	struct app *peer = a->w->app[a->conn];
+
+	if (a->side != CLIENT)
+		return &peer[CLIENT];
+	return peer[SECONDARY].wrote > peer[SERVER].wrote || peer[SECONDARY].shut ? &peer[SECONDARY]
+										  : &peer[SERVER];
 }
 
 static void app_log(const struct app *a, const char *what, long n)
@@ -33,7 +39,7 @@ static void app_log(const struct app *a, const char *what, long n)
 		a->w->idle_frames = 0;
 	if (a->w->opt.trace)
 		printf("%12.6f %s %u: %s %ld (wrote %u, read %u)\n", stack_seconds(a->w),
-		       a->side ? "server" : "client", a->conn, what, n, a->wrote, a->read);
+		       stack_host_name(a->side), a->conn, what, n, a->wrote, a->read);
 }
 
 /* An answer that says no number. */
@@ -172,7 +178,7 @@ static void app_verify(struct app *a, const uint8_t *bytes, uint32_t n)
 	for (uint32_t i = 0; i < n; i++)
 		if (bytes[i] != right[i] && !a->w->p->corrupt_ppm) {
 			stack_broken(a->w, "connection %u: %s read a wrong byte at %u", a->conn,
-				     a->side ? "server" : "client", a->read + i);
+				     stack_host_name(a->side), a->read + i);
 			return;
 		}
 	a->read += n;
@@ -285,7 +291,7 @@ static int app_connect(struct app *a)
 	if (r < 0)
 		return r;
 	app_options(a);
-	a->can_write = a->open = w->p->host[a->side].fastopen;
+	a->can_write = a->open = w->p->host[stack_half(a->side)].fastopen;
 	app_run(a);
 	return 0;
 }
@@ -313,14 +319,15 @@ static void conn_start(struct stack_world *w, unsigned i)
 
 /*
  * The ACK of a SYN cookie, or data behind it, may come again when the connection that it made is over: whoever keeps nothing cannot
- * know.  So it may also come out of a connection that had the same ports before.
+ * know.  A SYN whose data a Fast Open cookie let through may, too (RFC 7413, 2.1).
  */
 static bool cookie_again(const struct stack_world *w)
 {
-	return stack_count(w->host[SERVER], STACK_COOKIES_TAKEN) > 0;
+	return stack_count(w->host[SERVER], STACK_COOKIES_TAKEN) > 0 ||
+	       stack_count(w->host[SERVER], STACK_TFO_IN) > 0;
 }
 
-static void take_accepted(struct stack_world *w)
+static void take_accepted(struct stack_world *w, unsigned side)
 {
 	struct stack_addr peer;
 	conn_id id;
@@ -328,20 +335,20 @@ static void take_accepted(struct stack_world *w)
 	for (;;) {
 		struct app *a;
 		unsigned i;
-		int r = stack_accept(w->host[SERVER], w->listener, 0, &id, &peer);
+		int r = stack_accept(w->host[side], w->listener[side], 0, &id, &peer);
 
 		if (r == 0)
 			w->idle_frames = 0;
 		i = r == 0 ? stack_conn_of_port(w, peer.port) : STACK_CONNS;
-		stack_script_call(w, SERVER, STACK_CONNS, "accept");
-		stack_script_answer(w, SERVER, i < w->p->conns ? i : STACK_CONNS, r, false);
+		stack_script_call(w, side, STACK_CONNS, "accept");
+		stack_script_answer(w, side, i < w->p->conns ? i : STACK_CONNS, r, false);
 		if (r < 0)
 			return;
 		if (i >= w->p->conns) {
 			stack_broken(w, "a connection of port %u", peer.port);
 			return;
 		}
-		a = &w->app[i][SERVER];
+		a = &w->app[i][side];
 		if (a->id && a->over && cookie_again(w)) {
 			stack_script_call(w, SERVER, i, "abort");
 			stack_script_answer(w, SERVER, i, stack_abort(w->host[SERVER], id, w->now),
@@ -397,8 +404,8 @@ void stack_apps_events(struct stack_world *w, unsigned side)
 			stack_broken(w, "events without an end");
 			return;
 		}
-		if (side == SERVER && r.id == w->listener) {
-			take_accepted(w);
+		if (side != CLIENT && r.id == w->listener[side]) {
+			take_accepted(w, side);
 			continue;
 		}
 		a = app_of(w, side, r.id);
@@ -438,8 +445,9 @@ void stack_apps_expire(struct stack_world *w)
 	for (unsigned i = 0; i < w->p->conns; i++) {
 		if (!w->started[i] && w->start[i] <= w->now)
 			conn_start(w, i);
-		app_expire(&w->app[i][CLIENT]);
-		app_expire(&w->app[i][SERVER]);
+		for (unsigned j = 0; j < w->hosts; j++)
+			if (stack_host_lives(w, j))
+				app_expire(&w->app[i][j]);
 	}
 }
 
@@ -454,8 +462,10 @@ sut_time stack_apps_deadline(const struct stack_world *w)
 
 	for (unsigned i = 0; i < w->p->conns; i++) {
 		at = sooner(at, w->start[i]);
-		for (unsigned j = 0; j < 2; j++)
-			at = sooner(at, sooner(w->app[i][j].write_at, w->app[i][j].read_at));
+		for (unsigned j = 0; j < w->hosts; j++)
+			if (stack_host_lives(w, j))
+				at = sooner(at,
+					    sooner(w->app[i][j].write_at, w->app[i][j].read_at));
 	}
 	return at;
 }
@@ -465,6 +475,9 @@ bool stack_apps_over(const struct stack_world *w, unsigned i)
 	const struct app *c = &w->app[i][CLIENT], *s = &w->app[i][SERVER];
 
 	/* One that the server never had of a client that gave up, or of whose half it never heard. */
+	if (w->pair)
+		return w->started[i] && c->over && (w->app[i][SECONDARY].over || c->error) &&
+		       (s->over || w->pair->dead || c->error);
 	return w->started[i] && c->over && (s->over || (!s->id && c->error));
 }
 
@@ -481,9 +494,9 @@ void stack_apps_init(struct stack_world *w)
 	for (unsigned i = 0; i < STACK_CONNS; i++) {
 		w->start[i] = i < w->p->conns && !w->p->conn[i].reuses ? w->p->conn[i].start
 								       : SUT_NEVER;
-		for (unsigned j = 0; j < 2; j++) {
+		for (unsigned j = 0; j < HOSTS; j++) {
 			struct app *a = &w->app[i][j];
-			uint32_t n = i < w->p->conns ? w->p->conn[i].app[j].out_len : 0;
+			uint32_t n = i < w->p->conns ? w->p->conn[i].app[stack_half(j)].out_len : 0;
 
 			*a = (struct app){ .w = w,
 					   .conn = i,
@@ -502,6 +515,6 @@ void stack_apps_init(struct stack_world *w)
 void stack_apps_free(struct stack_world *w)
 {
 	for (unsigned i = 0; i < STACK_CONNS; i++)
-		for (unsigned j = 0; j < 2; j++)
+		for (unsigned j = 0; j < HOSTS; j++)
 			free(w->app[i][j].stream);
 }

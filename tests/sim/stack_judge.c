@@ -13,30 +13,29 @@
 
 #define IDLE_FRAMES 20000
 
-static const char *who(unsigned side)
-{
-	return side == CLIENT ? "client" : "server";
-}
-
 static void judge_memory(struct stack_world *w, unsigned side)
 {
-	const struct stack_config *c = &w->p->host[side];
+	const struct stack_config *c = &w->p->host[stack_half(side)];
 	struct stack_usage u;
 
 	stack_usage(w->host[side], &u);
 	if (u.cells > c->cells || u.records > (c->records ? c->records : c->cells) ||
 	    u.conns > c->max_conns)
-		stack_broken(w, "%s has %u cells, %u records, %u connections", who(side), u.cells,
-			     u.records, u.conns);
+		stack_broken(w, "%s has %u cells, %u records, %u connections",
+			     stack_host_name(side), u.cells, u.records, u.conns);
 }
 
 void stack_judge_step(struct stack_world *w)
 {
-	for (unsigned i = 0; i < 2; i++) {
-		const char *what = stack_check(w->host[i], w->now);
+	for (unsigned i = 0; i < w->hosts; i++) {
+		const char *what;
+
+		if (!stack_host_lives(w, i))
+			continue;
+		what = stack_check(w->host[i], w->now);
 
 		if (what)
-			stack_broken(w, "%s: %s", who(i), what);
+			stack_broken(w, "%s: %s", stack_host_name(i), what);
 		judge_memory(w, i);
 	}
 	if (w->idle_frames > w->fates->idle_frames)
@@ -99,6 +98,27 @@ static const char *state(const struct app *a)
 	return a->over ? "over" : a->id ? "hangs" : "never was";
 }
 
+/* The primary may have died; then the secondary has gone on in its place, and nobody noticed. */
+static void judge_pair(struct stack_world *w, unsigned i)
+{
+	const struct app *c = &w->app[i][CLIENT], *p = &w->app[i][SERVER],
+			 *s = &w->app[i][SECONDARY];
+	bool well = c->over && !c->error && s->over && !s->error &&
+		    (w->pair->dead || (p->over && !p->error));
+
+	w->fates->done += well;
+	w->fates->failed += !well;
+	w->fates->bytes += c->read + s->read;
+	if (!well && !stack_pair_gave_up(w))
+		stack_broken(
+			w,
+			"connection %u: client %s (%s) wrote %u read %u, primary %s (%s) wrote %u "
+			"read %u, secondary %s (%s) wrote %u read %u",
+			i, state(c), strerror(c->error), c->wrote, c->read,
+			w->pair->dead ? "dead" : state(p), strerror(p->error), p->wrote, p->read,
+			state(s), strerror(s->error), s->wrote, s->read);
+}
+
 static void judge_conn(struct stack_world *w, unsigned i)
 {
 	const struct app *c = &w->app[i][CLIENT], *s = &w->app[i][SERVER];
@@ -127,22 +147,28 @@ static void judge_conn(struct stack_world *w, unsigned i)
 void stack_judge_conns(struct stack_world *w)
 {
 	for (unsigned i = 0; i < w->p->conns && !w->res->broken[0]; i++)
-		judge_conn(w, i);
+		if (w->pair)
+			judge_pair(w, i);
+		else
+			judge_conn(w, i);
 }
 
 void stack_judge_rest(struct stack_world *w)
 {
-	for (unsigned i = 0; i < 2; i++) {
+	for (unsigned i = 0; i < w->hosts; i++) {
 		struct stack_usage u;
 
+		if (!stack_host_lives(w, i))
+			continue;
 		stack_usage(w->host[i], &u);
 		if (u.conns || u.half_open || u.time_wait || u.cells || u.records || u.ofo_bytes)
 			stack_broken(w,
 				     "%s keeps %u connections (%u half-open, %u in TIME-WAIT), %u "
 				     "cells, %u records",
-				     who(i), u.conns, u.half_open, u.time_wait, u.cells, u.records);
+				     stack_host_name(i), u.conns, u.half_open, u.time_wait, u.cells,
+				     u.records);
 	}
-	if (w->refs != w->released)
+	if (w->refs != w->released && !(w->pair && w->pair->dead))
 		stack_broken(w, "%u pieces were lent, %u given back", (unsigned)w->refs,
 			     (unsigned)w->released);
 	if (box_flows(&w->box, w->now))

@@ -19,9 +19,9 @@
  * tells its sender, or nothing does.  All frames of one place and time are given to a host before it flushes.
  */
 
-static void observe(struct stack_world *w, enum spot at, char dir, const struct packet *p)
+void stack_net_observe(struct stack_world *w, unsigned at, char dir, const char *name,
+		       const struct packet *p)
 {
-	static const char *const name[] = { "client", "near", "far", "server" };
 	uint64_t h = hash_fold(w->hash[at] ^ w->now,
 			       0x9e3779b97f4a7c15u ^ (uint64_t)dir << 32 ^ packet_len(p));
 	char line[PRINT_MAX];
@@ -39,7 +39,14 @@ static void observe(struct stack_world *w, enum spot at, char dir, const struct 
 	if (!w->opt.trace)
 		return;
 	print_packet(p, line, sizeof line);
-	printf("%12.6f %-6s %c %s\n", stack_seconds(w), name[at], dir, line);
+	printf("%12.6f %-6s %c %s\n", stack_seconds(w), name, dir, line);
+}
+
+static void observe(struct stack_world *w, enum spot at, char dir, const struct packet *p)
+{
+	static const char *const name[] = { "client", "near", "far", "server" };
+
+	stack_net_observe(w, at, dir, name[at], p);
 }
 
 static const struct spell *spell_of(const struct stack_world *w, unsigned link)
@@ -168,8 +175,18 @@ static void frame_out(struct stack_world *w, enum spot at, uint8_t *bytes, uint3
 	put_on_link(w, link[at], to, bytes, len);
 }
 
+static void wire_out(struct stack_world *w, unsigned side, uint8_t *bytes, uint32_t len)
+{
+	struct packet p = { .head = bytes, .head_len = len };
+
+	if (w->pair)
+		stack_pair_sent(w, side, &p);
+	else
+		frame_out(w, side == CLIENT ? AT_CLIENT : AT_SERVER, bytes, len);
+}
+
 /* Does what a device does with a packet: cuts super-packets, completes checksums.  bytes begin with the Ethernet header. */
-static void device_out(struct stack_world *w, enum spot at, struct packet *whole)
+static void device_out(struct stack_world *w, unsigned side, struct packet *whole)
 {
 	static uint8_t seg[PACKET_MAX];
 	struct gso g = { .count = 1 };
@@ -187,12 +204,12 @@ static void device_out(struct stack_world *w, enum spot at, struct packet *whole
 			stack_broken(w, "partial checksum outside of the frame");
 		if (v.tcp && (!csum_tcp_ok(whole, &v) || !csum_ip_ok(whole, &v)))
 			stack_broken(w, "wrong checksum sent");
-		frame_out(w, at, whole->head, whole->head_len);
+		wire_out(w, side, whole->head, whole->head_len);
 		return;
 	}
 	for (uint32_t i = 0; i < g.count; i++) {
 		gso_cut(whole, &v, &g, i, seg);
-		frame_out(w, at, seg, gso_segment_len(&g, i));
+		wire_out(w, side, seg, gso_segment_len(&g, i));
 	}
 }
 
@@ -205,7 +222,7 @@ int stack_net_emit(void *ctx, const struct stack_out *o)
 	unsigned limit = w->mtu[h->side];
 
 	memset(bytes, 0, 12);
-	bytes[5] = (uint8_t)(2 - h->side);
+	bytes[5] = (uint8_t)(2 - stack_half(h->side));
 	bytes[11] = (uint8_t)(h->side + 1);
 	store_be16(bytes + 12, o->head[0] >> 4 == 6 ? ETH_IP6 : ETH_IP4);
 	memcpy(bytes + 14, o->head, o->head_len);
@@ -224,7 +241,7 @@ int stack_net_emit(void *ctx, const struct stack_out *o)
 		stack_broken(w, "a packet of %u bytes where the MTU is %u", p.head_len - 14, limit);
 	w->idle_frames++;
 	stack_script_out(w, h->side, &p);
-	device_out(w, h->side == CLIENT ? AT_CLIENT : AT_SERVER, &p);
+	device_out(w, h->side, &p);
 	return 0;
 }
 
@@ -243,7 +260,8 @@ static void host_input(struct stack_world *w, unsigned side, const struct packet
 {
 	struct view v;
 
-	observe(w, side == CLIENT ? AT_CLIENT : AT_SERVER, side == CLIENT ? '<' : '>', p);
+	if (!w->pair)
+		observe(w, side == CLIENT ? AT_CLIENT : AT_SERVER, side == CLIENT ? '<' : '>', p);
 	if (view_parse(p, &v) != R_NONE || !v.ip)
 		return;
 	if (v.tcp)
@@ -258,6 +276,12 @@ static void host_answers(struct stack_world *w, unsigned side)
 	stack_apps_took(w, side);
 	stack_apps_events(w, side);
 	stack_host_flush(w, side);
+}
+
+void stack_net_host_input(struct stack_world *w, unsigned side, const struct packet *p)
+{
+	host_input(w, side, p);
+	host_answers(w, side);
 }
 
 static void deliver_host(struct stack_world *w, unsigned side)
@@ -300,6 +324,10 @@ void stack_net_deliver(struct stack_world *w)
 {
 	const struct arrival *a;
 
+	if (w->pair) {
+		stack_pair_deliver(w);
+		return;
+	}
 	while ((a = queue_next(&w->queue)) && a->at <= w->now && !w->res->broken[0]) {
 		if (a->place == AT_NEAR || a->place == AT_FAR)
 			deliver_box(w, a->place);

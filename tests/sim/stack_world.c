@@ -39,6 +39,18 @@ void stack_broken(struct stack_world *w, const char *fmt, ...)
 		printf("# broken: %s\n", w->res->broken);
 }
 
+const char *stack_host_name(unsigned side)
+{
+	static const char *const name[] = { "client", "server", "secondary" };
+
+	return name[side];
+}
+
+bool stack_host_lives(const struct stack_world *w, unsigned side)
+{
+	return !(w->pair && side == SERVER && w->pair->dead);
+}
+
 double stack_seconds(const struct stack_world *w)
 {
 	return (double)(w->now - FIRST) / 1e9;
@@ -76,8 +88,8 @@ static void make_trouble(struct stack_world *w, const struct trouble *t)
 		stack_script_answer(w, t->side, t->conn, r, false);
 		if (w->opt.trace)
 			printf("%12.6f %s %u: set %s %lld: %d\n", stack_seconds(w),
-			       t->side ? "server" : "client", t->conn,
-			       stack_trouble_option(t->what), (long long)t->value, r);
+			       stack_host_name(t->side), t->conn, stack_trouble_option(t->what),
+			       (long long)t->value, r);
 		break;
 	case TROUBLE_MTU:
 		stack_script_call(w, t->side, STACK_CONNS, "mtu %u", (unsigned)t->value);
@@ -111,8 +123,11 @@ static sut_time sooner(sut_time a, sut_time b)
 
 static sut_time next_event(const struct stack_world *w)
 {
-	sut_time at = sooner(stack_deadline(w->host[0]), stack_deadline(w->host[1]));
+	sut_time at = w->pair ? stack_pair_deadline(w) : SUT_NEVER;
 
+	for (unsigned i = 0; i < w->hosts; i++)
+		if (stack_host_lives(w, i))
+			at = sooner(at, stack_deadline(w->host[i]));
 	at = sooner(at, box_deadline(&w->box));
 	at = sooner(at, stack_apps_deadline(w));
 	if (queue_next(&w->queue))
@@ -171,12 +186,16 @@ static void step(struct stack_world *w, sut_time at)
 {
 	if (at > w->now)
 		w->now = at;
-	host_expire(w, CLIENT);
-	host_expire(w, SERVER);
+	if (w->pair)
+		stack_pair_expire(w);
+	for (unsigned i = 0; i < w->hosts; i++)
+		if (stack_host_lives(w, i))
+			host_expire(w, i);
 	troubles(w);
 	stack_apps_expire(w);
-	stack_host_flush(w, CLIENT);
-	stack_host_flush(w, SERVER);
+	for (unsigned i = 0; i < w->hosts; i++)
+		if (stack_host_lives(w, i))
+			stack_host_flush(w, i);
 	if (!box_expire(&w->box, w->now))
 		stack_broken(w, "the role's deadline stays due");
 	stack_net_deliver(w);
@@ -197,8 +216,8 @@ static void run(struct stack_world *w)
 	w->res->ended = w->now - FIRST;
 	stack_judge_conns(w);
 	for (unsigned i = 0; i < w->p->conns; i++)
-		for (unsigned j = 0; j < 2; j++)
-			if (!w->app[i][j].over && w->app[i][j].id) {
+		for (unsigned j = 0; j < w->hosts; j++)
+			if (stack_host_lives(w, j) && !w->app[i][j].over && w->app[i][j].id) {
 				stack_script_call(w, j, i, "abort");
 				stack_script_answer(
 					w, j, i, stack_abort(w->host[j], w->app[i][j].id, w->now),
@@ -236,7 +255,7 @@ static void host_trace(void *ctx, sut_time now, conn_id id, const char *from, co
 
 	if (h->w->opt.trace)
 		printf("%12.6f %s: %s -> %s (%s) %llx\n", (double)(now - FIRST) / 1e9,
-		       h->side ? "server" : "client", from, to, why, (unsigned long long)id);
+		       stack_host_name(h->side), from, to, why, (unsigned long long)id);
 }
 
 static void open_host(struct stack_world *w, unsigned side)
@@ -247,7 +266,7 @@ static void open_host(struct stack_world *w, unsigned side)
 				 .trace = host_trace,
 				 .ctx = &w->ctx[side] };
 	char err[96];
-	size_t need = stack_need(&w->p->host[side], err);
+	size_t need = stack_need(&w->p->host[stack_half(side)], err);
 	void *block;
 
 	if (!need) {
@@ -259,11 +278,11 @@ static void open_host(struct stack_world *w, unsigned side)
 		abort();
 	memset(block, 0, need);
 	w->ctx[side] = (struct host_ctx){ w, side };
-	w->mtu[side] = w->p->host[side].mtu;
+	w->mtu[side] = w->p->host[stack_half(side)].mtu;
 	w->host_rng[side].s = w->p->seed ^ (0xaaaa + side);
 	for (unsigned i = 0; i < sizeof env.secret; i++)
 		env.secret[i] = (uint8_t)rng_next(&w->host_rng[side]);
-	w->host[side] = stack_init(block, &w->p->host[side], &env, w->now);
+	w->host[side] = stack_init(block, &w->p->host[stack_half(side)], &env, w->now);
 }
 
 static void open_world(struct stack_world *w)
@@ -277,11 +296,16 @@ static void open_world(struct stack_world *w)
 	stack_apps_init(w);
 	open_host(w, CLIENT);
 	open_host(w, SERVER);
+	if (w->pair)
+		open_host(w, SECONDARY);
 	stack_script_begin(w, w->opt.script);
 	stack_script_call(w, SERVER, STACK_CONNS, "listen %u backlog 16", STACK_PORT);
-	if (stack_listen(w->host[SERVER], &any, 16, 0, &w->listener) < 0)
-		abort();
+	for (unsigned i = SERVER; i < w->hosts; i++)
+		if (stack_listen(w->host[i], &any, 16, 0, &w->listener[i]) < 0)
+			abort();
 	stack_script_answer(w, SERVER, STACK_CONNS, 0, false);
+	if (w->pair)
+		stack_pair_open(w);
 	if (w->p->role->ops) {
 		w->box.sent = stack_net_box_sent;
 		w->box.ctx = w;
@@ -292,7 +316,7 @@ static void open_world(struct stack_world *w)
 
 static void close_world(struct stack_world *w)
 {
-	for (unsigned i = 0; i < 2; i++) {
+	for (unsigned i = 0; i < w->hosts; i++) {
 		for (unsigned c = 0; c < STACK_COUNTER_COUNT; c++)
 			w->fates->count[c] += stack_count(w->host[i], (enum stack_counter)c);
 		free(w->host[i]);
@@ -300,12 +324,15 @@ static void close_world(struct stack_world *w)
 	stack_apps_free(w);
 	queue_clear(&w->queue);
 	box_close(&w->box);
+	if (w->pair)
+		stack_pair_close(w);
 }
 
 void stack_world_run(const struct stack_plan *p, const struct world_options *o,
 		     struct world_result *ret_r, struct stack_fates *ret_f)
 {
 	struct stack_world *w = calloc(1, sizeof *w);
+	static struct stack_plan tamed;
 
 	if (!w)
 		abort();
@@ -315,9 +342,20 @@ void stack_world_run(const struct stack_plan *p, const struct world_options *o,
 	w->opt = *o;
 	w->res = ret_r;
 	w->fates = ret_f;
+	w->hosts = 2;
+	if (p->role->pair) {
+		static struct stack_pair pair;
+
+		memset(&pair, 0, sizeof pair);
+		tamed = *p;
+		stack_pair_draw(&tamed, &pair.plan);
+		w->p = &tamed;
+		w->pair = &pair;
+		w->hosts = 3;
+	}
 	open_world(w);
 	run(w);
-	for (unsigned i = 0; i < PLACES; i++)
+	for (unsigned i = 0; i < LANES; i++)
 		ret_r->hash = hash_fold(ret_r->hash ^ w->hash[i], 0x9e3779b97f4a7c15u + i);
 	close_world(w);
 	free(w);

@@ -12,6 +12,7 @@
 
 #include "box.h"
 #include "queue.h"
+#include "stack_pair.h"
 #include "stack_plan.h"
 #include "stack_script.h"
 #include "world.h"
@@ -21,7 +22,7 @@
 #define STACK_CLIENT_PORT 40000
 #define STACK_SERVER_PORT 50000 /* of those that open at the same time */
 
-enum { CLIENT, SERVER };
+enum { CLIENT, SERVER, SECONDARY, HOSTS };
 
 struct app {
 	struct stack_world *w;
@@ -44,20 +45,22 @@ struct stack_world {
 	sut_time now;
 	struct queue queue;
 	struct link link[LINKS];
-	struct rng rng, host_rng[2];
-	uint64_t hash[PLACES];
-	struct stack *host[2];
-	uint32_t mtu[2]; /* of the hosts' devices, now */
+	struct rng rng, host_rng[HOSTS];
+	uint64_t hash[LANES];
+	unsigned hosts; /* 2, or 3 with a replicated server */
+	struct stack *host[HOSTS];
+	uint32_t mtu[HOSTS]; /* of the hosts' devices, now */
 	struct host_ctx {
 		struct stack_world *w;
 		unsigned side;
-	} ctx[2];
-	conn_id listener;
-	struct app app[STACK_CONNS][2];
+	} ctx[HOSTS];
+	conn_id listener[HOSTS];
+	struct app app[STACK_CONNS][HOSTS];
 	bool started[STACK_CONNS], ended[STACK_CONNS];
 	sut_time start[STACK_CONNS]; /* when it opens; SUT_NEVER: not yet known */
 	unsigned retries[STACK_CONNS]; /* its ports were in use */
 	struct box box;
+	struct stack_pair *pair; /* NULL: the server is one host */
 	uint64_t refs, released; /* pieces that were lent to the hosts, and given back */
 	uint32_t idle_frames; /* sent since an application got anywhere */
 	unsigned troubles; /* that have happened */
@@ -74,6 +77,15 @@ void stack_world_run(const struct stack_plan *p, const struct world_options *o,
 /* stack_world.c: notes the first invariant that is broken. */
 void stack_broken(struct stack_world *w, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+const char *stack_host_name(unsigned side);
+/* Which half of a plan is this host's? */
+static inline unsigned stack_half(unsigned side)
+{
+	return side != CLIENT;
+}
+
+/* A primary may be dead. */
+bool stack_host_lives(const struct stack_world *w, unsigned side);
 double stack_seconds(const struct stack_world *w);
 /* The latest connection with this port of the client's that was opened; conns if none was. */
 unsigned stack_conn_of_port(const struct stack_world *w, uint16_t port);
@@ -87,6 +99,11 @@ void stack_host_flush(struct stack_world *w, unsigned side);
 
 /* A packet leaves a host: what a device does with it, and the link. */
 int stack_net_emit(void *ctx, const struct stack_out *o);
+/* A frame reaches a host, and is answered. */
+void stack_net_host_input(struct stack_world *w, unsigned side, const struct packet *p);
+/* For the hash and the trace: a frame at a place. */
+void stack_net_observe(struct stack_world *w, unsigned at, char dir, const char *name,
+		       const struct packet *p);
 /* A frame leaves the role. */
 void stack_net_box_sent(void *ctx, unsigned port, struct packet *p);
 /* All that has arrived by now goes where it was sent to. */
