@@ -26,12 +26,13 @@
 #   serve       our own TCP, offloads and none                + IPv6 without
 #   stack       our own TCP and the kernel's, both roles,    100 MB, each option off in both roles, without offloads, each
 #               20 MB, 1 % and 5 % lost                       option over a wire that loses 5 %
+#   stack_flood SYNs straight into the device, 5 s            10 s, IPv6 too
 #   bigtcp      super-packets of 500000 bytes, merge gso wrap   131072, 200000, 500000; hold, merge; strict
 #   ordinary    suture-replica(8), TWO ORDINARY HOSTS, as it stands there
 #
 # Each test prints "ok NAME", "not ok NAME # why", "skip NAME # why".  These go to the file that $RESULTS names; failures are shown.
 set -u
-tests="basic options refused drops loss capture sackbreak doctor flood cookie operate journal programs paths traps restarts tags serve stack bigtcp ordinary"
+tests="basic options refused drops loss capture sackbreak doctor flood cookie operate journal programs paths traps restarts tags serve stack stack_flood bigtcp ordinary"
 
 build=$1
 shift

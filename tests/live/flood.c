@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * flood DEVICE SECONDS SERVER PORT MAC - as many SYNs as this machine can make, from forged sources, out of DEVICE.
+ * flood DEVICE SECONDS SERVER PORT MAC|- - as many SYNs as this machine can make, from forged sources, out of DEVICE.
  *
  * Sources lie in 198.51.100.0/24 and 203.0.113.0/24 with all ports, or for an IPv6 server anywhere in 2001:db8:f::/48.  The SYNs look as
- * Linux makes them (MSS, SACK, timestamps, window scale).  MAC is the server's, "02:00:00:00:00:01".  Prints how many were sent.
+ * Linux makes them (MSS, SACK, timestamps, window scale).  MAC is the server's, "02:00:00:00:00:01";
+ * "-" for a device without link headers (TUN).  Prints how many were sent.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -79,6 +80,7 @@ struct target {
 	uint8_t addr[16];
 	uint16_t port;
 	bool six;
+	bool bare; /* IP packets, no frames */
 };
 
 static unsigned frame4(uint8_t *f, const struct target *to)
@@ -131,9 +133,11 @@ static double now(void)
 
 static bool read_target(char **argv, struct target *to)
 {
-	unsigned m[6];
+	unsigned m[6] = { 0 };
 
-	if (sscanf(argv[5], "%x:%x:%x:%x:%x:%x", &m[0], &m[1], &m[2], &m[3], &m[4], &m[5]) != 6)
+	to->bare = strcmp(argv[5], "-") == 0;
+	if (!to->bare &&
+	    sscanf(argv[5], "%x:%x:%x:%x:%x:%x", &m[0], &m[1], &m[2], &m[3], &m[4], &m[5]) != 6)
 		return false;
 	for (unsigned i = 0; i < 6; i++)
 		to->eth[i] = (uint8_t)m[i];
@@ -156,7 +160,7 @@ int main(int argc, char **argv)
 	int fd;
 
 	if (argc != 6 || !read_target(argv, &to)) {
-		fprintf(stderr, "usage: flood DEVICE SECONDS SERVER PORT MAC\n");
+		fprintf(stderr, "usage: flood DEVICE SECONDS SERVER PORT MAC|-\n");
 		return 2;
 	}
 	fd = socket(AF_PACKET, SOCK_RAW, 0);
@@ -167,7 +171,7 @@ int main(int argc, char **argv)
 	}
 	for (unsigned i = 0; i < BURST; i++) {
 		memcpy(frames[i], to.eth, sizeof to.eth);
-		iov[i].iov_base = frames[i];
+		iov[i].iov_base = frames[i] + (to.bare ? 14 : 0);
 		msg[i].msg_hdr.msg_iov = &iov[i];
 		msg[i].msg_hdr.msg_iovlen = 1;
 	}
@@ -176,7 +180,9 @@ int main(int argc, char **argv)
 		int n;
 
 		for (unsigned i = 0; i < BURST; i++)
-			iov[i].iov_len = to.six ? frame6(frames[i], &to) : frame4(frames[i], &to);
+			iov[i].iov_len = (to.six ? frame6(frames[i], &to)
+						 : frame4(frames[i], &to)) -
+					 (to.bare ? 14 : 0);
 		n = sendmmsg(fd, msg, BURST, 0);
 		sent += n > 0 ? (unsigned long)n : 0;
 	}
