@@ -53,7 +53,8 @@ static void try_smaller(struct stack *s, struct conn *c)
 	const struct sent *x = sent_at(s, c->rec.first);
 	uint32_t len = x->len < c->mss ? x->len : c->mss;
 	uint32_t packet = len + (c->ip == 4 ? 40u : 60u);
-	uint32_t limit = packet < c->path_mtu ? packet : c->path_mtu;
+	uint32_t whole = packet + (c->flags & CF_TS ? 12u : 0);
+	uint32_t limit = whole < c->path_mtu ? whole : c->path_mtu;
 
 	if (c->max_acked >= packet || (len < c->mss && c->rtx_count == R1))
 		return;
