@@ -68,14 +68,17 @@ void stack_judge_ack(struct stack_world *w, unsigned side, const struct packet *
 /*
  * A cookie keeps nothing: where the ACK that brings it back is lost, and the client has nothing to say before the server does, nobody
  * repeats anything (RFC 4987, 3.6).  The same goes for a promise whose server has given up: its reset may be lost.
+ * And where a SYN comes twice, the second one may find the room that the first one did not: then there are two SYN-ACKs, and an ACK of
+ * the cookie is none of the other.
  */
 static bool lost_cookie(const struct stack_world *w, unsigned i)
 {
 	const struct app *c = &w->app[i][CLIENT], *s = &w->app[i][SERVER];
 	bool nothing_said = !s->id && !c->wrote && !c->shut;
+	bool cookies = stack_count(w->host[SERVER], STACK_COOKIES_SENT);
 
-	return nothing_said && (stack_count(w->host[SERVER], STACK_COOKIES_SENT) ||
-				(w->p->role->promises && stack_plan_harsh(w->p)));
+	return (cookies && !s->id && c->error) ||
+	       (nothing_said && (cookies || (w->p->role->promises && stack_plan_harsh(w->p))));
 }
 
 static bool may_fail(const struct stack_world *w, unsigned i)
@@ -109,6 +112,9 @@ static void judge_pair(struct stack_world *w, unsigned i)
 	w->fates->done += well;
 	w->fates->failed += !well;
 	w->fates->bytes += c->read + s->read;
+	/* Where the client has ended well, nobody waits for a secondary that was behind. */
+	if (w->pair->dead && c->over && !c->error)
+		return;
 	if (!well && !stack_pair_gave_up(w))
 		stack_broken(
 			w,
@@ -124,6 +130,8 @@ static void judge_conn(struct stack_world *w, unsigned i)
 	const struct app *c = &w->app[i][CLIENT], *s = &w->app[i][SERVER];
 	bool well = c->over && s->over && c->error == 0 && s->error == 0;
 
+	if (!w->started[i] && w->p->conn[i].reuses)
+		return; /* the one before has not ended, and may not have to */
 	w->fates->done += well;
 	w->fates->failed += !well;
 	w->fates->bytes += c->read + s->read;

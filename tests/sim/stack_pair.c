@@ -57,6 +57,9 @@ void stack_pair_draw(struct stack_plan *p, struct pair_plan *ret_pair)
 	pair_plan_draw(p->seed, false, ret_pair);
 	memset(ret_pair->checkpoint, 0, sizeof ret_pair->checkpoint);
 	ret_pair->rewrite.hold_cells = 8192;
+	/* A SYN-ACK that comes before its SYN tells the rewriter nothing; then it has to guess from the first ACK. */
+	ret_pair->lane[LANE_P_COPY].delay = ret_pair->lane[LANE_MIRROR].delay +
+					    ret_pair->lane[LANE_MIRROR].jitter + SUT_MS(1);
 	tame(p);
 	ret_pair->death.conn %= p->conns;
 }
