@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "stack_plan.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -326,6 +327,8 @@ void stack_plan_ends(const struct stack_plan *p, unsigned i, struct stack_addr r
 {
 	const struct stack_conn_plan *c = &p->conn[i];
 
+	assert(i < STACK_CONNS);
+	/* cppcheck-suppress arrayIndexOutOfBoundsCond */
 	while (i > 0 && p->conn[i].reuses)
 		i--;
 	for (unsigned k = 0; k < 2; k++)
