@@ -60,6 +60,9 @@ void cc_set_mss(struct cc *cc, uint32_t mss)
 		cc->cwnd = cc_initial(mss);
 	else if (cc->cwnd < mss)
 		cc->cwnd = mss;
+	if (cc->ssthresh <
+	    2 * mss) /* RFC 5681, (4): where a recovery ends there is room for a segment, of the new size too */
+		cc->ssthresh = 2 * mss;
 	cc->mss = mss;
 }
 

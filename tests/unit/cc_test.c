@@ -57,6 +57,19 @@ static void mss_of_the_handshake(void **state)
 	assert_int_equal(cc.cwnd, cc.ssthresh); /* later it stays as many bytes */
 }
 
+/* A recovery that began with small segments ends with large ones: where it goes on must hold one, or nothing is ever sent again. */
+static void mss_grows_in_recovery(void **state)
+{
+	struct cc cc;
+
+	(void)state;
+	cc_init(&cc, STACK_CUBIC, 1448);
+	cc_loss(&cc, 4000, 1);
+	cc_set_mss(&cc, 8948);
+	assert_true(cc.cwnd >= 8948);
+	assert_int_equal(cc.ssthresh, 2 * 8948);
+}
+
 static void slow_start_doubles(void **state)
 {
 	(void)state;
@@ -387,6 +400,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(initial_window),
 		cmocka_unit_test(mss_of_the_handshake),
+		cmocka_unit_test(mss_grows_in_recovery),
 		cmocka_unit_test(slow_start_doubles),
 		cmocka_unit_test(slow_start_ends_at_ssthresh),
 		cmocka_unit_test(unused_window_does_not_grow),
