@@ -684,6 +684,41 @@ static void never_reads(void **state)
 	hostile_free(h);
 }
 
+/*
+ * The same where they have all memory between them: others can be connected and say nothing, until the application lets one of the
+ * idle ones go.
+ */
+static void never_read_all(void **state)
+{
+	struct hostile *h = hostile_new();
+	struct stack_usage u;
+	conn_id first = 0;
+
+	(void)state;
+	h->w->cfg.max_conns = 64;
+	h->w->cfg.cells = 1024;
+	h->w->cfg.sndbuf = 1 << 20;
+	hostile_start(h, 32);
+	for (unsigned k = 0; k < 20; k++) {
+		conn_id id;
+		struct says x = attack_open(h, (struct says){ .port = (uint16_t)(5000 + k) }, &id);
+
+		x.wnd = CLOSED_WINDOW;
+		attack(h, &x, NULL);
+		fill(h, id);
+		first = k == 0 ? id : first;
+	}
+	stack_usage(h->w->s, &u);
+	print_message("20 peers that never read, of 1 MB each: %u of %u cells\n", u.cells,
+		      h->w->cfg.cells);
+	good_begin(h);
+	hostile_passes(h, 20000);
+	assert_true(h->v != 0);
+	assert_int_equal(stack_abort(h->w->s, first, h->w->now), 0);
+	good_ends(h, 60000);
+	hostile_free(h);
+}
+
 /* What we send to peers that send without end and what we do not read, stays within its buffer. */
 static void never_read_by_us(void **state)
 {
@@ -720,14 +755,23 @@ static void never_read_by_us(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(syn_flood),	   cmocka_unit_test(slow_handshakes),
-		cmocka_unit_test(cookies_guessed), cmocka_unit_test(closed_port),
-		cmocka_unit_test(blind),	   cmocka_unit_test(rst_sweep),
-		cmocka_unit_test(ack_storm),	   cmocka_unit_test(optimistic_acks),
-		cmocka_unit_test(lying_sacks),	   cmocka_unit_test(jumping_timestamps),
-		cmocka_unit_test(overlaps),	   cmocka_unit_test(zero_window_for_ever),
-		cmocka_unit_test(tiny_windows),	   cmocka_unit_test(single_bytes),
-		cmocka_unit_test(never_reads),	   cmocka_unit_test(never_read_by_us),
+		cmocka_unit_test(syn_flood),
+		cmocka_unit_test(slow_handshakes),
+		cmocka_unit_test(cookies_guessed),
+		cmocka_unit_test(closed_port),
+		cmocka_unit_test(blind),
+		cmocka_unit_test(rst_sweep),
+		cmocka_unit_test(ack_storm),
+		cmocka_unit_test(optimistic_acks),
+		cmocka_unit_test(lying_sacks),
+		cmocka_unit_test(jumping_timestamps),
+		cmocka_unit_test(overlaps),
+		cmocka_unit_test(zero_window_for_ever),
+		cmocka_unit_test(tiny_windows),
+		cmocka_unit_test(single_bytes),
+		cmocka_unit_test(never_reads),
+		cmocka_unit_test(never_read_all),
+		cmocka_unit_test(never_read_by_us),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
