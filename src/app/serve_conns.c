@@ -269,6 +269,15 @@ void conns_unlisten(struct serve *s)
 
 /* Events. */
 
+/* Both ends have closed.  What the service has not taken yet waits for it all the same. */
+static void leave_if_over(struct serve *s, struct serve_conn *c, conn_id id)
+{
+	struct conn_info i;
+
+	if (c->id == id && c->over && (stack_info(s->stack, id, s->now, &i) != 0 || i.unread == 0))
+		serve_gone(s, c, 0);
+}
+
 static void serve_event(struct serve *s, const struct conn_ready *r)
 {
 	struct serve_conn *c;
@@ -285,12 +294,16 @@ static void serve_event(struct serve *s, const struct conn_ready *r)
 	c = &s->conn[r->user];
 	if (c->id != r->id)
 		return;
-	if (r->events & (CONN_ERROR | CONN_CLOSED))
+	if (r->events & CONN_ERROR) {
 		serve_gone(s, c, 0);
-	else if (c->finishing)
+		return;
+	}
+	c->over = c->over || (r->events & CONN_CLOSED);
+	if (c->finishing)
 		read_away(s, c);
 	else
 		c->port->service->ready(s, c);
+	leave_if_over(s, c, r->id);
 }
 
 void conns_events(struct serve *s)
@@ -317,8 +330,12 @@ void conns_kernel(struct serve *s)
 	for (int i = 0; i < n; i++) {
 		struct serve_conn *c = &s->conn[ev[i].data.u32];
 
-		if (c->id && c->port->service->kernel)
+		conn_id id = c->id;
+
+		if (id && c->port->service->kernel) {
 			c->port->service->kernel(s, c, ev[i].events);
+			leave_if_over(s, c, id);
+		}
 	}
 }
 

@@ -43,6 +43,10 @@ static int split(const char *arg, char ret_host[256], char ret_port[8])
 		arg++, n -= 2;
 	if (n == 0 || n >= 256 || strlen(colon + 1) == 0 || strlen(colon + 1) >= 8)
 		return -EINVAL;
+	/* getaddrinfo() would take the low 16 bits of a larger number */
+	if (strspn(colon + 1, "0123456789") == strlen(colon + 1) &&
+	    (atoi(colon + 1) < 1 || atoi(colon + 1) > 65535))
+		return -EINVAL;
 	memcpy(ret_host, arg, n);
 	ret_host[n] = 0;
 	memcpy(ret_port, colon + 1, strlen(colon + 1) + 1);

@@ -69,6 +69,7 @@ struct serve_conn {
 	struct serve_port *port;
 	struct stack_addr peer;
 	uint64_t bytes; /* payload that the service has sent (discard: has taken) */
+	bool over; /* both ends have closed; unread data may wait */
 	bool finishing; /* FIN was sent or will be: what comes is thrown away */
 	bool timed; /* in the list of those that have an idle time */
 	uint32_t older, newer; /* in that list; when unused: newer is the next unused one */

@@ -161,6 +161,25 @@ proxies() {
 	c timeout 60 nc -N $OURS4 2222 <"$LAB/www/big" | cmp - "$LAB/www/big"
 }
 
+# The far end closes first: all that the client says is still brought there, to the last byte and its FIN.
+proxy_half_closed() {
+	lab_end echo
+	lab_start sink client sh -c 'timeout 30 nc -lN 127.0.0.1 9001 </dev/null >"$1"' sh "$LAB/sunk"
+	lab_tries=100
+	until lab_in client ss -Hltn sport = :9001 | grep -q 9001; do
+		lab_tries=$((lab_tries - 1))
+		[ $lab_tries -gt 0 ] || return 1
+		sleep 0.05
+	done
+	c timeout 30 nc -N $OURS4 2222 <"$LAB/www/big" || return 1
+	lab_tries=100
+	while lab_alive sink && [ $lab_tries -gt 0 ]; do
+		lab_tries=$((lab_tries - 1))
+		sleep 0.05
+	done
+	cmp "$LAB/sunk" "$LAB/www/big"
+}
+
 # Nobody listens behind it: the client is reset, as the kernel would.
 proxy_refused() {
 	lab_end echo
@@ -311,6 +330,7 @@ serve --drain-time 300ms && {
 	lab_start echo client "$PEER" echo 9001
 	lab_await echo ready 5
 	check 'proxy' proxies
+	check 'proxy, the far end closes first' proxy_half_closed
 	check 'proxy to nobody' proxy_refused
 	! command -v wrk >/dev/null || check '100 clients' many
 	check 'a head that does not come' times_out

@@ -81,7 +81,7 @@ static void squeeze(struct stack_world *w, uint8_t *bytes, uint32_t len)
 		return;
 	t = view_tcp(&p, &v);
 	was = be16_get(t->window);
-	now = rng_chance(&w->rng, 10) ? 0 : (uint16_t)(was >> rng_range(&w->rng, 1, 6));
+	now = (uint16_t)(rng_chance(&w->rng, 10) ? 0 : was >> rng_range(&w->rng, 1, 6));
 	t->window = be16_of(now);
 	csum_swap16(&d, was, now);
 	csum_apply((uint8_t *)&t->csum, &p.off, d);
