@@ -55,17 +55,23 @@ static void print_settings(const struct stack_config *c, const struct stack_worl
 	       (uint64_t)(c->linger_fin_wait_2 / 1000));
 }
 
+static void print_end(unsigned ip, unsigned host, unsigned port)
+{
+	if (ip == 6)
+		printf("[2001:db8::%u]:%u", host, port);
+	else
+		printf("192.0.2.%u:%u", host, port);
+}
+
 static void print_flow(const struct stack_plan *p, unsigned i, unsigned side)
 {
-	static const char *const net[] = { "192.0.2.%u:%u", "[2001:db8::%u]:%u" };
 	struct stack_addr end[2];
-	const char *f = net[p->conn[i].ip == 6];
 
 	stack_plan_ends(p, i, end);
 	printf("flow c%u ", i);
-	printf(f, 1, end[!side].port);
+	print_end(p->conn[i].ip, 1, end[!side].port);
 	printf(" > ");
-	printf(f, 2, end[side].port);
+	print_end(p->conn[i].ip, 2, end[side].port);
 	printf("\n");
 }
 
