@@ -115,6 +115,7 @@ enum sut_stack_flag {
 
 enum sut_cc { SUT_CUBIC, SUT_NEWRENO };
 
+/* 0 in a number is refused, but where its comment gives it a meaning. */
 struct sut_stack_config {
 	size_t size; /* of this struct as the caller knows it: sut_stack_config_init() sets it */
 	/* the stack's own addresses: 1 to 16; read by sut_stack_new() only */
@@ -122,14 +123,21 @@ struct sut_stack_config {
 	unsigned net_count;
 	uint32_t flags; /* enum sut_stack_flag */
 	uint32_t mtu; /* bytes of an IP packet: 576 (with IPv6: 1280) to 65535; default 1500 */
-	uint32_t gso_max; /* default 65000 */
+	/*
+	 * payload bytes of a super-packet: mtu - 40 to 65475 (not 0), looked at with SUT_OFFLOAD_TSO only; default
+	 * 65000
+	 */
+	uint32_t gso_max;
 	size_t memory; /* bytes for everything; default 64 MB */
 	uint32_t max_conns; /* connections of any state, TIME-WAIT too; default 4096 */
 	uint32_t max_listeners; /* default 16 */
-	/* handshakes under way in all, beyond which SYN cookies are used; default 1024 */
+	/*
+	 * handshakes under way in all, max_conns at most, beyond which SYN cookies are used; 0: they always are;
+	 * default 1024
+	 */
 	uint32_t max_half_open;
 	uint32_t sndbuf, rcvbuf; /* bytes that a connection may buffer; default 262144 */
-	uint8_t ttl; /* of IP packets; default 64 */
+	uint8_t ttl; /* of IP packets; default 64, and so is 0 */
 	uint8_t cc; /* enum sut_cc */
 	uint64_t msl; /* ns; TIME-WAIT lasts twice as long; default 30 s */
 	/* 16 bytes, for sequence numbers and cookies; NULL: drawn at random */
@@ -155,8 +163,9 @@ void sut_stack_config_init(struct sut_stack_config *c, size_t size);
 
 /*
  * Makes a stack.  0, or
- *   -EINVAL  something in c is impossible, nets or output is missing, or memory is too small for the rest: ret_error (SUT_ERROR_TEXT
- *            bytes, or NULL) gets one sentence
+ *   -EINVAL  something in c is impossible or means nothing (an unknown flag, a size that no version has), an address is there
+ *            twice, nets or output is missing, or memory is too small for the rest: ret_error (SUT_ERROR_TEXT bytes, or NULL) gets
+ *            one sentence
  *   -E2BIG   c->size is that of a later version, and what it has more of is not zero
  *   -ENOMEM  the system has no memory
  *   or what getrandom(2) failed with.
@@ -204,10 +213,12 @@ int sut_stack_counter(const struct sut_stack *s, unsigned i, const char **ret_na
 typedef uint64_t sut_id;
 
 /*
- * Listens on local; an ip of zeros is every address of the stack, of both families.  backlog: connections that may wait to be accepted.
+ * Listens on local; an ip of zeros is every address of the stack, of both families.  0.0.0.0 (::ffff:0.0.0.0) is every IPv4 one,
+ * where the stack has IPv4 addresses only, or just one of them; where it has several and IPv6 ones too, listen on each of them.
+ * backlog: connections that may wait to be accepted.
  * 0, or
  *   -EINVAL         port or backlog is 0
- *   -EADDRNOTAVAIL  local is not an address of the stack
+ *   -EADDRNOTAVAIL  local is not an address of the stack, or is 0.0.0.0 where that cannot be (above)
  *   -EADDRINUSE     this very address and port is listened on
  *   -ENOSPC         max_listeners are in use
  */
@@ -219,10 +230,10 @@ int sut_accept(struct sut_stack *s, sut_id l, uint64_t user, sut_id *ret_c,
 	       struct sut_addr *ret_peer);
 
 /*
- * Begins to connect.  local may be NULL, or have an ip of zeros (then it is the stack's address in remote's network, else its first
- * one of that family) or port 0 (a free one is chosen at random).  SUT_WRITABLE tells of success, SUT_ERROR of
- * failure; the error is then what sut_read() returns (-ECONNREFUSED, -ETIMEDOUT ...).  Data written before the next flush goes
- * with the SYN where Fast Open is on and the server gave us a cookie before.  0, or
+ * Begins to connect.  local may be NULL, or have an ip of zeros, or 0.0.0.0 where remote is IPv4 (then it is the stack's address
+ * in remote's network, else its first one of that family), or port 0 (a free one is chosen at random).  SUT_WRITABLE tells of
+ * success, SUT_ERROR of failure; the error is then what sut_read() returns (-ECONNREFUSED, -ETIMEDOUT ...).  Data written
+ * before the next flush goes with the SYN where Fast Open is on and the server gave us a cookie before.  0, or
  *   -EINVAL         remote is a broadcast, multicast or zero address or the stack's own, its port is 0, or local is of
  *                   the other family
  *   -ENETUNREACH    the stack has no address of remote's family
@@ -293,7 +304,8 @@ int sut_shutdown(struct sut_stack *s, sut_id c);
 
 /*
  * Lets go of c, which is void from now on.  What was written is still sent, then the FIN.  Where data that came was not read, the peer
- * gets a reset instead.  Of a listener, what waits to be accepted is reset.  0, -EBADF.
+ * gets a reset instead: read until 0 first.  In TIME-WAIT and later there is no reset, as both ends have closed: unread data is just
+ * forgotten.  Of a listener, what waits to be accepted is reset.  0, -EBADF.
  */
 int sut_close(struct sut_stack *s, sut_id c);
 
@@ -304,11 +316,15 @@ int sut_abort(struct sut_stack *s, sut_id c);
 
 enum sut_event_bit {
 	SUT_READABLE = 1, /* bytes that were not there before, or the peer's FIN */
-	/* connected; or there is room again, after a write that did not take all */
+	/* connected, and of a connection just accepted; or there is room again, after a write that did not take all */
 	SUT_WRITABLE = 2,
 	SUT_ACCEPTABLE = 4, /* a connection waits at the listener */
 	SUT_ERROR = 8, /* the connection is over: sut_read() tells why */
-	SUT_CLOSED = 16, /* both directions are closed, and acknowledged */
+	/*
+	 * Both directions are closed, and acknowledged.  It may come in one event with SUT_READABLE, while data is
+	 * still unread: read until 0 before sut_close().
+	 */
+	SUT_CLOSED = 16,
 	SUT_URGENT = 32, /* the peer has announced urgent data: SUT_OPT_URGENT */
 	/* ICMP tells of trouble on the way, the connection goes on: SUT_OPT_SOFT_ERROR */
 	SUT_SOFT_ERROR = 64,
@@ -390,6 +406,7 @@ enum sut_info_flag {
 	SUT_INFO_FASTOPEN = 16, /* data went, or came, in the SYN */
 };
 
+/* A function has the name too: C++ needs the word struct in front of it ("struct sut_info i;"), as for stat(2). */
 struct sut_info {
 	sut_id id;
 	uint64_t user;

@@ -2,17 +2,22 @@
 #include "lib/inside.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { MEMORY_DEFAULT = 64 << 20 };
+enum {
+	MEMORY_DEFAULT = 64 << 20,
+	FLAGS_DEFAULT = SUT_TIMESTAMPS | SUT_SACK | SUT_WSCALE | SUT_ECN | SUT_FASTOPEN,
+	FLAGS_ALL = FLAGS_DEFAULT | SUT_OFFLOAD_CSUM | SUT_OFFLOAD_TSO,
+};
 
 void sut_stack_config_init(struct sut_stack_config *c, size_t size)
 {
 	struct stack_config d;
 	struct sut_stack_config full = {
 		.size = size,
-		.flags = SUT_TIMESTAMPS | SUT_SACK | SUT_WSCALE | SUT_ECN | SUT_FASTOPEN,
+		.flags = FLAGS_DEFAULT,
 		.memory = MEMORY_DEFAULT,
 		.max_conns = 4096,
 		.max_listeners = 16,
@@ -31,23 +36,48 @@ void sut_stack_config_init(struct sut_stack_config *c, size_t size)
 	memcpy(c, &full, size < sizeof full ? size : sizeof full);
 }
 
-int lib_read(const struct sut_stack_config *c, struct sut_stack_config *ret_c)
+static int fault(char *ret_error, const char *what)
+{
+	snprintf(ret_error, SUT_ERROR_TEXT, "%s", what);
+	return -EINVAL;
+}
+
+int lib_read(const struct sut_stack_config *c, struct sut_stack_config *ret_c, char *ret_error)
 {
 	const char *bytes = (const char *)c;
 
+	/* No version was without an output callback. */
+	if (c->size < offsetof(struct sut_stack_config, clock))
+		return fault(ret_error, "size is not set: sut_stack_config_init() does it");
 	for (size_t i = sizeof *ret_c; i < c->size; i++) {
-		if (bytes[i] != 0)
+		if (bytes[i] != 0) {
+			(void)fault(ret_error, "the configuration is of a later version");
 			return -E2BIG;
+		}
 	}
 	sut_stack_config_init(ret_c, sizeof *ret_c);
 	memcpy(ret_c, c, c->size < sizeof *ret_c ? c->size : sizeof *ret_c);
 	return 0;
 }
 
-static int fault(char *ret_error, const char *what)
+/* What the pure stack would not see, or not mind; NULL: nothing. */
+static const char *wrong(const struct sut_stack_config *c)
 {
-	snprintf(ret_error, SUT_ERROR_TEXT, "%s", what);
-	return -EINVAL;
+	if (c->output == NULL)
+		return "no output callback";
+	if (c->nets == NULL || c->net_count == 0 || c->net_count > STACK_NETS)
+		return "a stack has 1 to 16 addresses";
+	for (unsigned i = 1; i < c->net_count; i++) {
+		for (unsigned k = 0; k < i; k++) {
+			if (memcmp(c->nets[i].ip, c->nets[k].ip, 16) == 0)
+				return "an address is there twice";
+		}
+	}
+	if (c->flags & ~(uint32_t)FLAGS_ALL)
+		return "flags has bits that mean nothing";
+	if (c->cc > SUT_NEWRENO)
+		return "there is no such congestion control";
+	return NULL;
 }
 
 static void copy_nets(const struct sut_stack_config *c, struct stack_config *ret_c)
@@ -109,10 +139,10 @@ static bool fit(struct stack_config *c, size_t memory)
 int lib_configure(const struct sut_stack_config *c, size_t beside, struct stack_config *ret_c,
 		  char *ret_error)
 {
-	if (c->output == NULL)
-		return fault(ret_error, "no output callback");
-	if (c->nets == NULL || c->net_count == 0 || c->net_count > STACK_NETS)
-		return fault(ret_error, "a stack has 1 to 16 addresses");
+	const char *w = wrong(c);
+
+	if (w != NULL)
+		return fault(ret_error, w);
 	copy_all(c, ret_c);
 	ret_c->cells = 16;
 	if (stack_need(ret_c, ret_error) == 0)

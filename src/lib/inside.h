@@ -31,9 +31,10 @@ static inline sut_time stack_now(const struct sut_stack *s)
 }
 
 /*
- * Reads c, of whatever version, into *ret_c; what its version did not have is at its default.  0, or -E2BIG.
+ * Reads c, of whatever version, into *ret_c; what its version did not have is at its default.  0, or -EINVAL (no version has this
+ * size) or -E2BIG, with a sentence in ret_error (SUT_ERROR_TEXT bytes).
  */
-int lib_read(const struct sut_stack_config *c, struct sut_stack_config *ret_c);
+int lib_read(const struct sut_stack_config *c, struct sut_stack_config *ret_c, char *ret_error);
 
 /*
  * The pure stack's configuration for c, whose memory, beside `beside` bytes, holds as many cells as fit.  0, or -EINVAL with a

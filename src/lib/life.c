@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -119,14 +118,13 @@ int sut_stack_new(const struct sut_stack_config *config, struct sut_stack **ret_
 	char error[SUT_ERROR_TEXT];
 	struct sut_stack *s;
 	size_t size;
-	int e = lib_read(config, c);
+	int e;
 
 	if (ret_error == NULL)
 		ret_error = error;
-	if (e < 0) {
-		snprintf(ret_error, SUT_ERROR_TEXT, "the configuration is of a later version");
+	e = lib_read(config, c, ret_error);
+	if (e < 0)
 		return e;
-	}
 	e = lib_configure(c, front(), &pure, ret_error);
 	if (e < 0)
 		return e;

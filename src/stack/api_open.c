@@ -21,6 +21,12 @@ static bool is_zero(const uint8_t ip[16])
 	return memcmp(ip, zero, 16) == 0;
 }
 
+/* 0.0.0.0: any IPv4 address. */
+static bool is_any4(const uint8_t ip[16])
+{
+	return is_ip4(ip) && load_be32(ip + 12) == 0;
+}
+
 static const struct stack_net *net_of(const struct stack *s, const uint8_t ip[16])
 {
 	for (unsigned i = 0; i < s->cfg.nets; i++) {
@@ -111,23 +117,48 @@ static bool is_taken(const struct stack *s, const struct stack_addr *local)
 	return false;
 }
 
+/*
+ * What a listener of 0.0.0.0 is bound to: zeros where all our addresses are IPv4, the one that is where there are others.
+ * NULL: neither, as the table of listeners knows one address, or all.
+ */
+static const uint8_t *any4(const struct stack *s)
+{
+	static const uint8_t zero[16];
+	const uint8_t *one = NULL;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < s->cfg.nets; i++) {
+		if (is_ip4(s->cfg.net[i].ip)) {
+			one = s->cfg.net[i].ip;
+			n++;
+		}
+	}
+	if (n == s->cfg.nets)
+		return zero;
+	return n == 1 ? one : NULL;
+}
+
 int stack_listen(struct stack *s, const struct stack_addr *local, unsigned backlog, uint64_t user,
 		 conn_id *ret_l)
 {
 	struct listener *l = slot_free(s);
+	struct stack_addr at = *local; /* zeros: any */
+	const uint8_t *any = is_any4(at.ip) ? any4(s) : NULL;
 
-	if (local->port == 0 || backlog == 0)
+	if (at.port == 0 || backlog == 0)
 		return -EINVAL;
+	if (any != NULL)
+		memcpy(at.ip, any, 16);
 	/* MUST-43: one address of ours, or any. */
-	if (!is_zero(local->ip) && net_of(s, local->ip) == NULL)
+	if (!is_zero(at.ip) && net_of(s, at.ip) == NULL)
 		return -EADDRNOTAVAIL;
-	if (is_taken(s, local))
+	if (is_taken(s, &at))
 		return -EADDRINUSE;
 	if (l == NULL)
 		return -ENOSPC;
 	/* It may still stand in the ready list: that membership stays. */
 	l->gen++;
-	l->local = *local;
+	l->local = at;
 	l->user = user;
 	l->backlog = backlog;
 	l->waiting = 0;
@@ -185,11 +216,12 @@ static int quad_of(const struct stack *s, const struct stack_addr *local,
 	if (from == NULL)
 		return -ENETUNREACH;
 	if (local != NULL && !is_zero(local->ip)) {
-		if (net_of(s, local->ip) == NULL)
+		if (!is_any4(local->ip) && net_of(s, local->ip) == NULL)
 			return -EADDRNOTAVAIL;
 		if (is_ip4(local->ip) != is_ip4(remote->ip))
 			return -EINVAL;
-		from = local->ip;
+		if (!is_any4(local->ip))
+			from = local->ip;
 	}
 	*ret_q = (struct conn_quad){ .lport = local != NULL ? local->port : 0,
 				     .rport = remote->port };

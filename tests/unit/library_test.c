@@ -154,6 +154,20 @@ static void open_both(void)
 	assert_memory_equal(sut_addr_text(&peer, text), "192.0.2.1:", 10);
 }
 
+static struct sut_stack *stack_of(const char *const *text, unsigned n)
+{
+	struct sut_stack_config c = config(0);
+	struct sut_net nets[4];
+	struct sut_stack *s = NULL;
+
+	for (unsigned i = 0; i < n; i++)
+		assert_int_equal(sut_net_read(text[i], &nets[i]), 0);
+	c.nets = nets;
+	c.net_count = n;
+	assert_int_equal(make(&c, &s), 0);
+	return s;
+}
+
 static uint32_t events_of(int which, sut_id id, uint64_t user)
 {
 	struct sut_event e;
@@ -195,6 +209,46 @@ static void addresses(void **state)
 		assert_int_equal(sut_net_read(bad[i], &n), -EINVAL);
 }
 
+/* What c, changed so, is refused with. */
+static void refuse(const struct sut_stack_config *c, const char *part)
+{
+	char error[SUT_ERROR_TEXT] = "";
+	struct sut_stack *s = NULL;
+
+	assert_int_equal(sut_stack_new(c, &s, error), -EINVAL);
+	assert_null(s);
+	assert_non_null(strstr(error, part));
+}
+
+static void refused(void)
+{
+	struct sut_stack_config c = config(0);
+	struct sut_net twice[2];
+
+	c.cc = 9;
+	refuse(&c, "congestion control");
+	c.cc = 2;
+	refuse(&c, "congestion control");
+	c = config(0);
+	c.flags |= 128;
+	refuse(&c, "flags");
+	c = config(0);
+	twice[0] = twice[1] = net;
+	twice[1].prefix = 128;
+	c.nets = twice;
+	c.net_count = 2;
+	refuse(&c, "twice");
+	c = config(0);
+	c.size = 0;
+	refuse(&c, "size");
+	c.size = 8;
+	refuse(&c, "size");
+	c = config(0);
+	c.flags |= SUT_OFFLOAD_CSUM | SUT_OFFLOAD_TSO;
+	c.gso_max = 0;
+	refuse(&c, "super-packets");
+}
+
 static void configurations(void **state)
 {
 	struct sut_stack_config c = config(0);
@@ -221,6 +275,7 @@ static void configurations(void **state)
 	assert_int_equal(make(&c, &s), -EINVAL);
 	c.memory = 0;
 	assert_int_equal(make(&c, &s), -EINVAL);
+	refused();
 	assert_null(s);
 	/* an earlier version, which had no callbacks but output */
 	c = config(0);
@@ -235,6 +290,50 @@ static void configurations(void **state)
 	grown.later = 1;
 	assert_int_equal(make(&grown.c, &s), -E2BIG);
 	sut_stack_free(NULL);
+}
+
+/* Which address a listener of 0.0.0.0 has: NULL, none, and the error is -EADDRNOTAVAIL. */
+static void listen4(const char *const *text, unsigned n, const char *expected)
+{
+	struct sut_stack *s = stack_of(text, n);
+	char got_text[SUT_ADDR_TEXT];
+	struct sut_addr any;
+	struct sut_info i;
+
+	assert_int_equal(sut_addr_read("0.0.0.0", 80, &any), 0);
+	assert_int_equal(sut_listen(s, &any, 1, 0, &l), expected != NULL ? 0 : -EADDRNOTAVAIL);
+	if (expected != NULL) {
+		assert_int_equal(sut_info(s, l, &i, sizeof i), 0);
+		assert_string_equal(sut_addr_text(&i.local, got_text), expected);
+		assert_int_equal(sut_listen(s, &any, 1, 0, &l), -EADDRINUSE);
+	}
+	sut_stack_free(s);
+}
+
+static void any_ipv4(void **state)
+{
+	static const char *const nets[] = { "192.0.2.1/24", "198.51.100.1/24", "2001:db8::1/64",
+					    "192.0.2.9/24" };
+	struct sut_addr any, to, to6;
+	struct sut_info i;
+	struct sut_stack *s;
+	char text[SUT_ADDR_TEXT];
+
+	(void)state;
+	listen4(nets, 2, "[::]:80"); /* the stack has no other */
+	listen4(nets + 1, 2, "198.51.100.1:80");
+	listen4(nets + 2, 1, NULL);
+	listen4(nets, 3, NULL);
+	s = stack_of(nets, 3);
+	assert_int_equal(sut_addr_read("0.0.0.0", 7000, &any), 0);
+	assert_int_equal(sut_addr_read("198.51.100.2", 80, &to), 0);
+	assert_int_equal(sut_addr_read("2001:db8::2", 80, &to6), 0);
+	assert_int_equal(sut_connect(s, &any, &to, 0, &a), 0);
+	assert_int_equal(sut_info(s, a, &i, sizeof i), 0);
+	assert_string_equal(sut_addr_text(&i.local, text), "198.51.100.1:7000");
+	assert_int_equal(sut_connect(s, &any, &to6, 0, &a), -EINVAL);
+	assert_int_equal(sut_connect(s, NULL, &any, 0, &a), -EINVAL);
+	sut_stack_free(s);
 }
 
 /* Clock, randomness and secret of its own. */
@@ -459,6 +558,7 @@ int main(void)
 		cmocka_unit_test(own_world),	     cmocka_unit_test(a_connection),
 		cmocka_unit_test(offload),	     cmocka_unit_test(bad_packets),
 		cmocka_unit_test(options_and_lists), cmocka_unit_test(other_writes),
+		cmocka_unit_test(any_ipv4),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
