@@ -37,6 +37,16 @@ static int may_write(struct conn *c)
 	return c->state == ST_CLOSED || (c->flags & CF_SHUT) ? -EPIPE : 0;
 }
 
+/* The connection of this handle, if there is one; *ret_e: 0 if it can be written to. */
+static struct conn *writer(struct stack *s, conn_id id, int *ret_e)
+{
+	struct conn *c = held(s, id, ret_e);
+
+	if (c != NULL)
+		*ret_e = may_write(c);
+	return c;
+}
+
 #define REF_MAX (1u << 30)
 
 /* n of len bytes were taken: what follows. */
@@ -58,10 +68,8 @@ static int written(struct stack *s, struct conn *c, uint32_t n, size_t len)
 int stack_write(struct stack *s, conn_id id, const void *bytes, size_t len, sut_time now)
 {
 	int e = 0;
-	struct conn *c = held(s, id, &e);
+	struct conn *c = writer(s, id, &e);
 
-	if (c != NULL)
-		e = may_write(c);
 	if (e < 0 || len == 0)
 		return e;
 	s->now = now;
@@ -74,10 +82,8 @@ int stack_write_ref(struct stack *s, conn_id id, const void *bytes, size_t len, 
 		    sut_time now)
 {
 	int e = 0;
-	struct conn *c = held(s, id, &e);
+	struct conn *c = writer(s, id, &e);
 
-	if (c != NULL)
-		e = may_write(c);
 	if (e < 0)
 		return e;
 	if (len == 0 || len > REF_MAX)
@@ -90,10 +96,8 @@ int stack_write_fill(struct stack *s, conn_id id, size_t len, stack_filler fill,
 		     sut_time now)
 {
 	int e = 0, n;
-	struct conn *c = held(s, id, &e);
+	struct conn *c = writer(s, id, &e);
 
-	if (c != NULL)
-		e = may_write(c);
 	if (e < 0 || len == 0)
 		return e;
 	s->now = now;
@@ -110,10 +114,8 @@ int stack_write_fill(struct stack *s, conn_id id, size_t len, stack_filler fill,
 int stack_write_urgent(struct stack *s, conn_id id, const void *bytes, size_t len, sut_time now)
 {
 	int e = 0, n;
-	struct conn *c = held(s, id, &e);
+	struct conn *c = writer(s, id, &e);
 
-	if (c != NULL)
-		e = may_write(c);
 	if (e < 0 || len == 0)
 		return e;
 	s->now = now;
