@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SUT_CORE_PLANE_H
+#define SUT_CORE_PLANE_H
+/*
+ * plane - the data plane of hand-offs in C: a table of ways, and what they do to packets.
+ *
+ * Owns:     the ways of one host in one laid-out block.
+ * Does not: decide which ways there are (the roles), have a TCP of its own: WAY_ADOPT is the embedder's to carry out.
+ *           The BPF programs do the same to the same packets (a differential test holds the two together); this one runs where there
+ *           is no BPF: beside a host, in the front end's loop, in simulation.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/packet.h"
+#include "base/reason.h"
+#include "base/time.h"
+#include "core/way.h"
+#include "proto/view.h"
+
+struct plane;
+
+enum plane_hook { PLANE_FRONT, PLANE_BACK_IN, PLANE_BACK_OUT };
+
+struct plane_config {
+	uint32_t max_ways;
+	uint8_t secret[16]; /* of the table's hash */
+	/* In-band headers (BACK_IN): keys, which of them are valid (bit), or take them unsigned. */
+	uint8_t key[2][16];
+	uint8_t keys;
+	bool unsigned_too;
+	struct way_origin origin[WAY_ORIGINS];
+};
+
+/* Called for each report, in order; must not call the plane. */
+typedef void (*plane_report)(void *ctx, const struct way_event *ev);
+
+size_t plane_need(const struct plane_config *c);
+struct plane *plane_init(void *block, const struct plane_config *c, plane_report report, void *ctx);
+
+/* 0; -ENOSPC.  A way that is there is replaced; its seen, counts and last_ns stay. */
+int plane_set(struct plane *pl, const struct way_key *key, const struct way *w);
+/* 0; -ENOENT. */
+int plane_del(struct plane *pl, const struct way_key *key);
+/* The way, to be read; NULL.  Valid until the next call. */
+const struct way *plane_get(const struct plane *pl, const struct way_key *key);
+/* Walks all ways: *cursor starts at 0; false at the end. */
+bool plane_list(const struct plane *pl, uint32_t *cursor, struct way_key *ret_key,
+		struct way *ret_w);
+uint32_t plane_count(const struct plane *pl);
+uint64_t plane_counter(const struct plane *pl, enum way_counter c);
+/* Other keys and origins, while it runs. */
+void plane_configure(struct plane *pl, const struct plane_config *c);
+
+/* What became of a packet. */
+struct plane_verdict {
+	enum way_act act;
+	bool found; /* a way named it, or a header made one */
+	bool adopt; /* BACK_IN: give it to the listener of this quad as a finished handshake, with w->attrs */
+	uint32_t ifindex; /* WAY_SEND */
+	const struct way *w; /* NULL where found is false; valid until the next call */
+};
+
+/*
+ * Runs a TCP packet past a hook; it is changed in place (v is kept true to it).  Not found: WAY_HOST, unless an origin is guarded
+ * (BACK_IN: WAY_DROP).  What is malformed and known is dropped and counted.
+ */
+struct plane_verdict plane_run(struct plane *pl, enum plane_hook hook, struct packet *p,
+			       struct view *v, sut_time now);
+
+/* The key of v's packet as a way has it. */
+void way_key_of(const struct packet *p, const struct view *v, struct way_key *ret_key);
+/* The MAC of a header (way.h). */
+uint64_t way_mac(const uint8_t key[16], const struct way_mac_input *in);
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SUT_ROLE_HANDOFF_FRONT_H
+#define SUT_ROLE_HANDOFF_FRONT_H
+/*
+ * front - the role "handoff-front": accepts connections to its origins, reads the first request, and gives the connection away.
+ *
+ * Owns:     a stack that listens on the origins; the hand-offs, from the request to the last ACK; the ladder of each back end
+ *           (adopt, shift, splice), probed and cached; catch-up bytes until the back end has them.
+ * Does not: have a data plane of its own where one is joined at the port "plane" (BPF): then ways are messages, and packets of
+ *           handed-off connections come here only as long as no way forwards them.
+ *
+ * Ports: client (frames: clients, and back ends unless the next one is joined), backend (frames, optional), control (messages:
+ * operators), agents (messages: msg.h, each line with the back end's name in front), plane (messages, optional: way_text.h), world (messages
+ * in: "backend NAME up|down [why]" health, "backend NAME mac AA:.. via AA:.. (own) [if N]", both from the app).
+ */
+#include "role/handoff/msg.h"
+#include "role/handoff/route.h"
+#include "role/role.h"
+#include "stack/stack.h"
+
+#define FRONT_ORIGINS 16u
+
+enum front_port {
+	FRONT_CLIENT,
+	FRONT_BACKEND,
+	FRONT_CONTROL,
+	FRONT_AGENTS,
+	FRONT_PLANE,
+	FRONT_WORLD
+};
+enum front_rung { RUNG_ADOPT, RUNG_SHIFT, RUNG_SPLICE, RUNG_NONE };
+
+struct front_backend {
+	char name[32];
+	uint8_t ip[16];
+	uint16_t
+		port; /* host order; what the stock server listens on (shift with convention, splice, health) */
+	uint8_t rungs; /* bit per enum front_rung that may be used; all: 7 */
+	bool far_host; /* behind a router: packets to it get its own address as destination */
+	bool has_agent;
+};
+
+struct front_config {
+	struct stack_addr origin[FRONT_ORIGINS];
+	unsigned origins;
+	struct front_backend backend[ROUTE_BACKENDS];
+	unsigned backends;
+	struct route_table routes;
+	uint8_t own_ip4[16],
+		own_ip6[16]; /* the front end's own addresses: splices and probes come from them; zero: none */
+	uint16_t port_lo, port_hi; /* of splices and probes */
+	uint32_t max_conns, head_max; /* bytes of a request's head; 16384 */
+	uint32_t mtu;
+	sut_time head_timeout, idle_timeout, linger; /* 10 s; 1 h; 60 s */
+	sut_time confirm_timeout; /* of a rung, before the next one is taken: 1 s */
+	bool bad_close; /* garbage: close instead of 400 */
+	bool header; /* in-band headers; else shift is announced */
+	uint8_t key[2][16]; /* of headers' MACs; derived from the channel's keys */
+	uint8_t key_index;
+	const char *error; /* set by need() where it is 0 */
+};
+
+extern const struct role_ops front_role;
+#endif

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SUT_ROLE_HANDOFF_MSG_H
+#define SUT_ROLE_HANDOFF_MSG_H
+/*
+ * msg - what a front end and the agent of a back end tell each other, as lines of words.
+ *
+ * Owns:     the form of the lines.  They travel over an authenticated channel (the app's) that may lose, repeat and
+ *           reorder them; every one is idempotent, and whoever needs an answer asks again.
+ * Does not: travel: at the roles' message ports each line has the peer's name in front: "web1 adopt id=..." .
+ *
+ * Front end to agent:
+ *     hello                                      asks for `host`
+ *     adopt id=N client=A:P origin=A:P seq=N ack=N end=N mss=N ws=S/R opts=ts,sack,ws ts=TSVAL/TSECR
+ *                                                a connection will come: its first segment has seq; answered by ready or refused
+ *     shift id=N client=A:P origin=A:P seq=N ack=N end=N wscale=N ts=N
+ *                                                a SYN without header will come (seq: its own); answered by ready or refused
+ *     watch id=N client=A:P origin=A:P end=N     the pair was made in-band: reports of it carry this id from now on; answered by state
+ *     mute id=N / forget id=N                    the host's answers are swallowed; all about it goes.  Answered by state
+ *     ask id=N                                   answered by state
+ * Agent to front end:
+ *     host kernel=6.18 boot=N adopt=yes|no shift=yes|no why=TEXT rcvwnd=N wscale=N opts=ts,sack,ws origins=N,N...
+ *     ready id=N
+ *     refused id=N why=WORD                      no-room, no-origin, options, ...: take another rung
+ *     state id=N is=pending|there|closing|gone|unknown acked=0|1 fin=none|in|out|both rst=0|1 ack=N
+ *                                                at each change, and when asked
+ *
+ * id is the front end's; with the channel's peer it names a hand-off.  After a restart of the agent its ids are gone but its ways are
+ * not: it learns them from the data plane, and answers `unknown` to what it does not know.  boot changes when the host's ways are lost.
+ */
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/way.h"
+
+enum hand_msg_kind {
+	HAND_HELLO,
+	HAND_ADOPT,
+	HAND_SHIFT,
+	HAND_WATCH,
+	HAND_MUTE,
+	HAND_FORGET,
+	HAND_ASK,
+	HAND_HOST,
+	HAND_READY,
+	HAND_REFUSED,
+	HAND_STATE,
+};
+
+enum hand_state { HAND_UNKNOWN, HAND_PENDING, HAND_THERE, HAND_CLOSING, HAND_GONE };
+
+#define HAND_WHY_MAX 96u
+#define HAND_MSG_MAX 512u
+
+struct hand_msg {
+	enum hand_msg_kind kind;
+	uint32_t id;
+	uint8_t client[16], origin[16];
+	uint16_t client_port, origin_port; /* host order */
+	uint32_t seq, ack, end;
+	uint16_t mss;
+	uint8_t snd_wscale, rcv_wscale; /* the client's; the front end's */
+	uint8_t options; /* WAY_OPT_* */
+	uint32_t tsval, tsecr; /* the client's last TSval; the front end's TSval at the freeze */
+	/* state */
+	uint8_t state; /* enum hand_state */
+	uint8_t acked, fin_in, fin_out, rst;
+	/* host */
+	uint32_t kernel; /* major << 16 | minor */
+	uint32_t boot, rcvwnd;
+	uint8_t adopt, shift, wscale;
+	uint64_t origins; /* bit per entry of its list; for convention see back.h */
+	char why[HAND_WHY_MAX]; /* words, without newlines and quotes; may be empty */
+};
+
+/* Bytes written to ret_text (HAND_MSG_MAX). */
+size_t hand_msg_write(const struct hand_msg *m, char *ret_text);
+/* 0; -EINVAL: not such a line. */
+int hand_msg_read(const char *text, size_t len, struct hand_msg *ret_m);
+#endif
