@@ -10,6 +10,9 @@
  *
  * Ports: front, host (frames, optional, both or none), control (messages: operators), fronts (messages: msg.h, each line with the
  * front end's name in front), plane (messages, optional: way_text.h).
+ *
+ * What the command line sends to the port control, beside "drain" and "drain off": "status", answered by "ok N hand-offs", then the line `host ...` of
+ * msg.h that front ends are told, and a line for each front end: "front NAME hand-offs=N".
  */
 #include "core/plane.h"
 #include "role/handoff/msg.h"

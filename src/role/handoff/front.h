@@ -12,6 +12,14 @@
  * Ports: client (frames: clients, and back ends unless the next one is joined), backend (frames, optional), control (messages:
  * operators), agents (messages: msg.h, each line with the back end's name in front), plane (messages, optional: way_text.h), world (messages
  * in: "backend NAME up|down [why]" health, "backend NAME mac AA:.. via AA:.. (own) [if N]", both from the app).
+ *
+ * What the command line sends to the port control, one line each, beside "drain" and "drain off" that every role has:
+ *     status                        answered by "ok N back ends", then a line for each: "NAME ADDR:PORT up|down|draining weight=N conns=N rung=R",
+ *                                   and behind it for each rung better than R "adopt: WHY" or "shift: WHY", joined by "; "
+ *     backend NAME drain|undrain    no new hand-offs to it; those that are there go on
+ *     backend NAME weight N         0 to 1000
+ *     backend NAME rung adopt|shift|splice|auto
+ * Where the port plane is not joined nobody else answers ARP and neighbour solicitations for the origins and own_ip4, own_ip6: the role does.
  */
 #include "role/handoff/msg.h"
 #include "role/handoff/route.h"
