@@ -160,6 +160,8 @@ int stack_listen(struct stack *s, const struct stack_addr *local, unsigned backl
 	l->gen++;
 	l->local = at;
 	l->user = user;
+	l->rcvbuf = 0;
+	l->wscale = 0;
 	l->backlog = backlog;
 	l->waiting = 0;
 	l->half_open = 0;

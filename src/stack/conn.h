@@ -258,6 +258,8 @@ struct listener {
 	struct stack_addr local; /* ip zero: any */
 	uint64_t user;
 	uint32_t gen; /* odd while in use */
+	uint32_t rcvbuf; /* of its connections; 0: the configuration's */
+	uint8_t wscale; /* least scale that they are told */
 	uint32_t backlog, waiting, half_open;
 	uint32_t first, last; /* finished handshakes, oldest first */
 	uint32_t next_ready;

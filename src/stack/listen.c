@@ -220,14 +220,24 @@ static uint32_t cookie_ts_off(const struct stack *s, const struct conn *c)
 	return off + (value - plain);
 }
 
+/* What the listener's connections have of it: before their SYN is read. */
+static void take_after(const struct listener *l, struct conn *c)
+{
+	if (l->rcvbuf != 0)
+		c->rcvbuf = l->rcvbuf;
+	c->rcv_wscale = l->wscale;
+}
+
 /* A SYN-ACK for a connection that is not remembered. */
-static void cookie_send(struct stack *s, const struct conn_quad *q, const struct seg *g)
+static void cookie_send(struct stack *s, const struct listener *l, const struct conn_quad *q,
+			const struct seg *g)
 {
 	struct conn c = { .flags = CF_PASSIVE };
 	uint8_t opt[40];
 	struct output_seg o = { .flags = TCP_SYN | TCP_ACK, .options = opt };
 
 	conn_setup(s, &c, q);
+	take_after(l, &c);
 	negotiate_read(s, &c, g, false);
 	if (c.flags & CF_TS)
 		c.ts_off = cookie_ts_off(s, &c);
@@ -283,6 +293,7 @@ static struct conn *half_open(struct stack *s, const struct listener *l, const s
 	if (c == NULL)
 		return NULL;
 	c->flags |= CF_PASSIVE; /* MUST-11 */
+	take_after(l, c);
 	c->parent = (uint32_t)(l - listener_at(s, 0));
 	c->iss = c->snd_una = c->snd_nxt = c->snd_up = iss;
 	c->ts_off = isn_ts_offset(s, q);
@@ -376,7 +387,7 @@ static void listen_syn(struct stack *s, struct listener *l, const struct conn_qu
 
 	if (too_many(s, l)) {
 		if (l->waiting < l->backlog)
-			cookie_send(s, q, g);
+			cookie_send(s, l, q, g);
 		else
 			stack_bump(s, STACK_ACCEPT_FULL);
 		return;

@@ -28,10 +28,10 @@ static uint32_t mss_offered(const struct stack *s, const struct conn *c)
 	return c->mss_limit && c->mss_limit < mss ? c->mss_limit : mss;
 }
 
-/* The smallest scale with which the receive buffer fits the window field (RFC 7323, 2.3). */
+/* The smallest scale with which the receive buffer fits the window field (RFC 7323, 2.3), and no less than what was set before. */
 static uint8_t scale_offered(const struct conn *c)
 {
-	uint8_t n = 0;
+	uint8_t n = c->rcv_wscale;
 
 	while (n < TCP_WSCALE_MAX && c->rcvbuf >> n > 0xffff)
 		n++;

@@ -99,7 +99,8 @@ enum { STACK_OFFLOAD_CSUM = 1, STACK_OFFLOAD_TSO = 2 };
 	X(ICMP_USED,        "icmp_used",            "ICMP errors acted upon") \
 	X(ICMP_IGNORED,     "icmp_ignored",         "ICMP errors about no segment in flight (RFC 5927)") \
 	X(ECHO,             "echoes",               "echo requests answered") \
-	X(EMIT_REFUSED,     "emit_refused",         "packets that the device refused; TCP sends them again")
+	X(EMIT_REFUSED,     "emit_refused",         "packets that the device refused; TCP sends them again") \
+	X(DETACHED,         "detached",             "connections taken out of the stack alive")
 /* clang-format on */
 
 enum stack_counter {
@@ -208,6 +209,13 @@ void stack_usage(const struct stack *s, struct stack_usage *ret_u);
 int stack_listen(struct stack *s, const struct stack_addr *local, unsigned backlog, uint64_t user,
 		 conn_id *ret_l);
 
+/*
+ * What connections of SYNs that come to this listener from now on announce: never more than rcvbuf bytes (2048 at least; two units of the scale may
+ * be added by rounding) before something is read, and a window scale of wscale (at most 14) or, where the buffer asks for it, more.  Between a change of
+ * wscale and the handshakes that it is for must lie two minutes where SYN cookies were sent.  0, -EINVAL, -EBADF: no listener.
+ */
+int stack_listen_limits(struct stack *s, conn_id id, uint32_t rcvbuf, uint8_t wscale);
+
 /* Takes the oldest finished handshake of a listener: 0, -EAGAIN, -EBADF. */
 int stack_accept(struct stack *s, conn_id id, uint64_t user, conn_id *ret_c,
 		 struct stack_addr *ret_peer);
@@ -279,6 +287,44 @@ int stack_close(struct stack *s, conn_id id, sut_time now);
 
 /* ABORT: RST, everything is thrown away; the handle is void. */
 int stack_abort(struct stack *s, conn_id id, sut_time now);
+
+/* --- connections that go on without this stack */
+
+/* A connection that was taken out: its numbers, in host order, as they go on the wire. */
+struct stack_detached {
+	struct stack_addr local, remote;
+	uint32_t iss, snd_nxt; /* all before snd_nxt was acknowledged */
+	uint32_t irs, rcv_nxt; /* rcv_nxt counts the peer's FIN where fin_in is set */
+	uint32_t acked; /* what was acknowledged to the peer: not behind rcv_nxt */
+	uint32_t
+		rcv_adv; /* right edge of the window that the peer was told: whoever goes on must not draw it back */
+	uint32_t snd_wnd; /* what the peer announced last, bytes */
+	uint16_t peer_mss; /* as the peer's SYN had it (or the default) */
+	uint8_t snd_wscale, rcv_wscale; /* of the peer's windows; of ours */
+	bool timestamps, sack, wscale, ecn; /* agreed */
+	bool fin_in;
+	uint32_t tsval; /* our clock, now */
+	uint32_t ts_recent; /* the peer's TSval that we would echo */
+	uint32_t
+		unread; /* bytes in order that nobody has read: they end at rcv_nxt (before the FIN) */
+	uint32_t kept; /* bytes given to keep(): unread and what lay behind gaps */
+};
+
+/* A piece of what had come and was not read.  Must not call the stack. */
+typedef void (*stack_keep)(void *ctx, uint32_t seq, const uint8_t *bytes, uint32_t len);
+
+/*
+ * Takes a connection out of the stack, alive: nothing is sent, not even an ACK that is owed, and the handle is void.  Whoever goes on
+ * with it has the numbers in ret_d, and the bytes that came and were not read by keep() (may be NULL), in order of seq, those behind gaps last:
+ * what was acknowledged of them will not come again.  The next segment of the peer finds no connection here, and is reset: let it
+ * not come here.
+ * 0; -EBADF; -EBUSY: something written is not acknowledged yet; -ENOTCONN: not in ESTABLISHED or CLOSE-WAIT; the connection's error.
+ */
+int stack_detach(struct stack *s, conn_id id, stack_keep keep, void *ctx, sut_time now,
+		 struct stack_detached *ret_d);
+
+/* What handshakes of later SYNs may agree upon, at most: who takes connections over may be able to do less than this stack. */
+void stack_offer(struct stack *s, bool timestamps, bool sack, bool wscale);
 
 /* The application is told. */
 enum conn_event {
