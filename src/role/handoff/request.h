@@ -38,15 +38,16 @@ struct request {
 	uint16_t head_len; /* with the empty line */
 	struct request_text host,
 		path; /* host without port, as written (compare without case); path without query; absolute-form is taken apart */
-	struct request_text header; /* value of the header that was asked for */
-	bool has_header, has_body, upgrade;
+	bool has_body, upgrade;
 	const char *bytes; /* what at counts from */
 };
 
 /*
- * Reads n bytes (the first of the connection).  header: the name of one more header to look for, in lower case, or NULL.
+ * Reads n bytes (the first of the connection).
  * REQUEST_MORE while the head is not whole and n <= max; REQUEST_TOO_LARGE beyond; ret_r is written with REQUEST_OK only.
  */
-enum request_result request_read(const char *bytes, size_t n, size_t max, const char *header,
-				 struct request *ret_r);
+enum request_result request_read(const char *bytes, size_t n, size_t max, struct request *ret_r);
+
+/* The value of the first header with this name (lower case) in a head that was read; false: it has none. */
+bool request_header(const struct request *r, const char *name, struct request_text *ret_value);
 #endif

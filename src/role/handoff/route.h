@@ -24,7 +24,7 @@ enum route_match {
 	ROUTE_PREFIX,
 	ROUTE_WILDCARD /* "*.example.org": any one or more labels; in paths any bytes */
 };
-enum route_pick { PICK_ROUND_ROBIN, PICK_LEAST, PICK_HASH_SOURCE, PICK_HASH_HEADER };
+enum route_pick { PICK_TURN, PICK_LEAST, PICK_HASH_SOURCE, PICK_HASH_HEADER };
 
 struct route_rule {
 	enum route_match host_match, path_match;
@@ -39,24 +39,31 @@ struct route_rule {
 struct route_table {
 	unsigned rules, backends;
 	struct route_rule rule[ROUTE_RULES];
+	uint64_t name_hash
+		[ROUTE_BACKENDS]; /* of their names: who gets a source does not depend on their order */
 	uint32_t weight
 		[ROUTE_BACKENDS]; /* 0: only new hand-offs that nobody else can take.  1 to 1000 */
 	bool has_default;
 	struct route_rule fallback; /* its matches are not looked at */
-	uint8_t hash_key[16];
 	/* state */
 	uint32_t conns[ROUTE_BACKENDS]; /* counted by the front end */
-	uint32_t turn[ROUTE_RULES + 1]; /* smooth weighted round robin: see route.c */
 	int32_t credit[ROUTE_RULES + 1][ROUTE_BACKENDS];
 };
 
 /*
- * "[METHOD,METHOD] [HOST][/PATH] GROUP [by source | by header NAME | round-robin | least]" - one rule as a flag has it.  HOST may begin
- * with "*."; PATH may end with "*" (prefix) or contain one (wildcard); "default" in place of the match is the last resort.
- * GROUP is names of back ends with commas.  0, or -EINVAL with a sentence in ret_err (128 bytes).
+ * One rule as a flag has it, in words:
+ *
+ *     [METHOD,...] MATCH BACKEND,... [by source | by header NAME | by least | by turn]
+ *
+ * MATCH is HOST, /PATH or HOST/PATH, or "*" (whatever comes, HTTP or not), or "default" (the last resort).  HOST may begin with "*."; PATH may
+ * end with "*" (prefix) or hold one elsewhere (wildcard).  names are those of the back ends, in their order.  0, or -EINVAL with a sentence in
+ * ret_err (128 bytes).
  */
 int route_rule_read(struct route_table *t, const char *text, const char *const *names, unsigned n,
 		    char *ret_err);
+
+/* Says who the back ends are: their names, weight 1 each.  First of all. */
+void route_backends(struct route_table *t, const char *const *names, unsigned n);
 
 /*
  * The back end for a request from this source, out of those in `alive` (bit per back end) and not in `tried`; -1 if none.

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "role/handoff/route.h"
+
+static const char *const names[] = { "a", "b", "c" };
+static struct route_table table;
+static uint8_t source[16];
+
+static int fresh(void **state)
+{
+	(void)state;
+	memset(&table, 0, sizeof(table));
+	route_backends(&table, names, 3);
+	return 0;
+}
+
+static void rule(const char *text)
+{
+	char err[128] = "";
+
+	if (route_rule_read(&table, text, names, 3, err))
+		fail_msg("%s: %s", text, err);
+}
+
+static int goes(const char *method, const char *host, const char *path)
+{
+	char head[512];
+	struct request r;
+
+	snprintf(head, sizeof(head), "%s %s HTTP/1.1\r\nHost: %s\r\nX-Key: %s\r\n\r\n", method,
+		 path, host, path);
+	assert_int_equal(request_read(head, strlen(head), sizeof(head), &r), REQUEST_OK);
+	return route_choose(&table, &r, source, 7, 0);
+}
+
+static void first_match_wins(void **state)
+{
+	(void)state;
+	rule("www.example.org/img/* a");
+	rule("*.Example.org b");
+	rule("POST,PUT /up c");
+	rule("*/x*z a");
+	assert_int_equal(goes("GET", "www.example.org", "/img/1.png"), 0);
+	assert_int_equal(goes("GET", "WWW.EXAMPLE.ORG:80", "/img/"), 0);
+	assert_int_equal(goes("GET", "www.example.org.", "/im"), 1);
+	assert_int_equal(goes("GET", "a.b.example.org", "/"), 1);
+	assert_int_equal(goes("GET", "example.org", "/"), -1);
+	assert_int_equal(goes("GET", ".example.org", "/"), -1);
+	assert_int_equal(goes("PUT", "h", "/up"), 2);
+	assert_int_equal(goes("GET", "h", "/up"), -1);
+	assert_int_equal(goes("PUT", "h", "/upp"), -1);
+	assert_int_equal(goes("GET", "h", "/xyz"), 0);
+	assert_int_equal(goes("GET", "h", "/xz"), 0);
+	assert_int_equal(goes("GET", "h", "/xz/zy"), -1);
+	assert_int_equal(route_choose(&table, NULL, source, 7, 0), -1);
+	rule("default b");
+	assert_int_equal(goes("GET", "h", "/up"), 1);
+	assert_int_equal(route_choose(&table, NULL, source, 7, 0), 1);
+}
+
+static void alive_and_tried(void **state)
+{
+	(void)state;
+	rule("* a,b");
+	rule("default c");
+	assert_int_equal(route_choose(&table, NULL, source, 2, 0), 1);
+	assert_int_equal(route_choose(&table, NULL, source, 3, 2), 0);
+	/* A rule that matches has the last word: its back ends are down, and the default is not for it. */
+	assert_int_equal(route_choose(&table, NULL, source, 7, 3), -1);
+	table.weight[0] = 0;
+	assert_int_equal(route_choose(&table, NULL, source, 3, 0), 1);
+	assert_int_equal(route_choose(&table, NULL, source, 3, 0), 1);
+	assert_int_equal(route_choose(&table, NULL, source, 3, 2), 0);
+}
+
+static void by_turn(void **state)
+{
+	char order[8] = "";
+	unsigned i;
+
+	(void)state;
+	rule("* a,b,c by turn");
+	table.weight[0] = 5;
+	for (i = 0; i < 7; i++)
+		order[i] = *names[route_choose(&table, NULL, source, 7, 0)];
+	assert_string_equal(order, "aabacaa");
+}
+
+static void by_least(void **state)
+{
+	(void)state;
+	rule("* a,b,c by least");
+	table.conns[0] = 3;
+	table.conns[1] = 4;
+	table.conns[2] = 4;
+	assert_int_equal(route_choose(&table, NULL, source, 7, 0), 0);
+	table.weight[1] = 2;
+	assert_int_equal(route_choose(&table, NULL, source, 7, 0), 1);
+	assert_int_equal(route_choose(&table, NULL, source, 6, 0), 1);
+	table.conns[0] = table.conns[2] = 2;
+	assert_int_not_equal(route_choose(&table, NULL, source, 5, 0),
+			     route_choose(&table, NULL, source, 5, 0));
+}
+
+/* Shares follow the weights; where a back end goes only its keys move; the order of the list means nothing. */
+static void by_hash(void **state)
+{
+	static const char *const other[] = { "c", "a", "b" };
+	static struct route_table turned;
+	char err[128];
+	unsigned n[3] = { 0 }, moved = 0, i;
+
+	(void)state;
+	rule("* a,b,c by source");
+	table.weight[0] = 2;
+	route_backends(&turned, other, 3);
+	turned.weight[1] = 2;
+	assert_int_equal(route_rule_read(&turned, "* a,b,c by source", other, 3, err), 0);
+	for (i = 0; i < 40000; i++) {
+		int choice, less, same;
+
+		memcpy(source + 12, &i, 4);
+		choice = route_choose(&table, NULL, source, 7, 0);
+		less = route_choose(&table, NULL, source, 3, 0);
+		same = route_choose(&turned, NULL, source, 7, 0);
+		assert_in_range(choice, 0, 2);
+		assert_int_equal(choice, route_choose(&table, NULL, source, 7, 0));
+		assert_string_equal(names[choice], other[same]);
+		n[choice]++;
+		moved += choice != 2 && less != choice;
+	}
+	memset(source, 0, sizeof(source));
+	assert_int_equal(moved, 0);
+	assert_in_range(n[0], 19400, 20600);
+	assert_in_range(n[1], 9500, 10500);
+	assert_in_range(n[2], 9500, 10500);
+}
+
+static void by_header(void **state)
+{
+	unsigned i, n[3] = { 0 };
+
+	(void)state;
+	rule("* a,b,c by header X-Key");
+	for (i = 0; i < 300; i++) {
+		char path[16];
+		int choice;
+
+		snprintf(path, sizeof(path), "/%u", i);
+		choice = goes("GET", "h", path);
+		source[15]++;
+		assert_int_equal(choice, goes("GET", "h", path));
+		n[choice]++;
+	}
+	assert_true(n[0] > 60 && n[1] > 60 && n[2] > 60);
+}
+
+static void rules_refused(void **state)
+{
+	static const char *const row[] = {
+		"",
+		"GET",
+		"*",
+		"* d",
+		"* a,",
+		"* a by",
+		"* a by luck",
+		"* a by header",
+		"* a least",
+		"* a by turn x",
+		"a.*.org a",
+		"*a a",
+		"/a?b a",
+		"default",
+		"* a by header a-name-that-is-far-too-long-to-be-one",
+	};
+	char err[128];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+		err[0] = 0;
+		if (route_rule_read(&table, row[i], names, 3, err) != -EINVAL || !err[0])
+			fail_msg("\"%s\" is taken", row[i]);
+	}
+	assert_int_equal(table.rules, 0);
+	rule("default a");
+	assert_int_equal(route_rule_read(&table, "default b", names, 3, err), -EINVAL);
+	for (i = 0; i < ROUTE_RULES; i++)
+		rule("* a");
+	assert_int_equal(route_rule_read(&table, "* a", names, 3, err), -EINVAL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(first_match_wins, fresh),
+		cmocka_unit_test_setup(alive_and_tried, fresh),
+		cmocka_unit_test_setup(by_turn, fresh),
+		cmocka_unit_test_setup(by_least, fresh),
+		cmocka_unit_test_setup(by_hash, fresh),
+		cmocka_unit_test_setup(by_header, fresh),
+		cmocka_unit_test_setup(rules_refused, fresh),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
