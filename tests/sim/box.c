@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 
 #include "core/record.h"
-#include "proto/checksum.h"
+#include "device.h"
 
 #define ROUNDS 1000 /* calls of expire() at one time */
 #define GUARD 256
@@ -42,21 +42,25 @@ void box_open(struct box *b, const struct role_ops *ops, const void *config, uin
 	b->role = ops->init(b->block, config, &b->env);
 }
 
+struct leaving {
+	struct box *b;
+	unsigned port;
+};
+
+static void wire_frame(void *ctx, struct packet *p)
+{
+	struct leaving *l = ctx;
+
+	l->b->sent(l->b->ctx, l->port, p);
+}
+
 static void flush(struct box *b)
 {
-	static uint8_t bytes[PACKET_MAX];
-
 	for (unsigned i = 0; i < b->out.n; i++) {
-		const struct packet *p = b->out.pkt[i];
-		struct packet whole = { .head = bytes, .head_len = packet_len(p), .off = p->off };
+		struct leaving l = { b, b->out.port[i] };
+		const char *wrong = device_send(b->out.pkt[i], wire_frame, &l);
 
-		assert(packet_len(p) <= PACKET_MAX);
-		memcpy(bytes, p->head, p->head_len);
-		if (p->body_len)
-			memcpy(bytes + p->head_len, p->body, p->body_len);
-		if (whole.off.csum == CSUM_PARTIAL)
-			(void)csum_finish(&whole);
-		b->sent(b->ctx, b->out.port[i], &whole);
+		b->fault = b->fault ? b->fault : wrong;
 	}
 	outbox_clear(&b->out);
 }
@@ -85,15 +89,16 @@ void box_tell(struct box *b, unsigned port, const char *text, sut_time now)
 	box_input(b, port, &ptr, 1, false, now);
 }
 
-bool box_expire(struct box *b, sut_time now)
+void box_expire(struct box *b, sut_time now)
 {
 	for (unsigned i = 0; box_deadline(b) <= now; i++) {
-		if (i == ROUNDS)
-			return false;
+		if (i == ROUNDS) {
+			b->fault = "its deadline stays due";
+			return;
+		}
 		b->ops->expire(b->role, now, &b->out);
 		flush(b);
 	}
-	return true;
 }
 
 sut_time box_deadline(const struct box *b)
@@ -101,12 +106,12 @@ sut_time box_deadline(const struct box *b)
 	return b->ops ? b->ops->deadline(b->role) : SUT_NEVER;
 }
 
-bool box_intact(const struct box *b)
+const char *box_fault(const struct box *b)
 {
 	for (unsigned i = 0; b->ops && i < GUARD; i++)
 		if (b->block[b->need + i] != FILL)
-			return false;
-	return true;
+			return "something was written behind its block";
+	return b->fault;
 }
 
 unsigned box_flows(const struct box *b, sut_time now)

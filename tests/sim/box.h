@@ -26,9 +26,10 @@ struct box {
 	struct role_env env;
 	struct rng rng;
 	struct outbox out;
-	/* Whatever leaves, in order: bytes in one piece, checksum complete. */
+	/* Whatever leaves, in order, as wire frames (device.h); messages as they are. */
 	void (*sent)(void *ctx, unsigned port, struct packet *p);
 	void *ctx;
+	const char *fault; /* the first one */
 };
 
 /* Lays out the role; ports is the bitmap of what is joined.  b->sent and b->ctx are set before. */
@@ -42,14 +43,17 @@ void box_input(struct box *b, unsigned port, struct packet **pkts, unsigned n, b
 /* Gives it a message. */
 void box_tell(struct box *b, unsigned port, const char *text, sut_time now);
 
-/* Fires what is due.  False: its deadline stays due whatever it does. */
-bool box_expire(struct box *b, sut_time now);
+/* Fires what is due. */
+void box_expire(struct box *b, sut_time now);
 
 /* When it wants to be told next; SUT_NEVER, also where there is no box. */
 sut_time box_deadline(const struct box *b);
 
-/* Has it left alone what lies behind its block? */
-bool box_intact(const struct box *b);
+/*
+ * What it has done that no role may, or NULL: written behind its block, a deadline that stays due, a checksum for a device that
+ * cannot complete it.
+ */
+const char *box_fault(const struct box *b);
 
 /* Flows that it knows, by the records that it saves; a damaged one counts as a thousand. */
 unsigned box_flows(const struct box *b, sut_time now);

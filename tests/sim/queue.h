@@ -2,16 +2,12 @@
 #ifndef SUT_SIM_QUEUE_H
 #define SUT_SIM_QUEUE_H
 /*
- * queue - frames on the simulated links, by the time at which they arrive, then by place, then in
- * order of sending.
+ * queue - frames on the simulated links, by the time at which they arrive, then by place (the link), then in order of sending.
  */
 #include <stdint.h>
 
 #include "base/packet.h"
 #include "base/time.h"
-
-/* The places of a world with one box; another world has its own. */
-enum spot { AT_CLIENT, AT_NEAR, AT_FAR, AT_SERVER, PLACES };
 
 struct frame {
 	uint32_t len;

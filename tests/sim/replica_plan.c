@@ -206,7 +206,7 @@ static void draw_conn(struct rng *r, struct pair_plan *p, unsigned i)
 {
 	struct pair_conn_plan *c = &p->conn[i];
 	struct peer_config pair = { 0 };
-	sut_time before = PAIR_FIRST;
+	sut_time before = RUN_FIRST;
 
 	for (unsigned k = 0; k < i; k++)
 		if (p->conn[k].reuses < 0)
@@ -344,7 +344,7 @@ void pair_plan_print(const struct pair_plan *p)
 		const struct pair_conn_plan *c = &p->conn[i];
 
 		printf(" connection %u, starts %.6f%s%s\n", i,
-		       (double)(c->start - (c->reuses < 0 ? PAIR_FIRST : 0)) / 1e9,
+		       (double)(c->start - (c->reuses < 0 ? RUN_FIRST : 0)) / 1e9,
 		       c->reuses < 0 ? "" : " after the end of the one before, on its ports",
 		       c->guest_opens ? ", opened by the guests" : "");
 		print_peer("outside", &c->out);

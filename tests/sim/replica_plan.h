@@ -13,10 +13,10 @@
 #include "role/replica/compare_role.h"
 #include "role/replica/mirror_role.h"
 #include "role/replica/rewrite_role.h"
+#include "run.h"
 
 #define PAIR_CONNS_MAX 5
 #define PAIR_CHECKPOINTS_MAX 3
-#define PAIR_FIRST SUT_MS(1000000) /* the time at which a run begins */
 /* What tells apart whose frame it is. */
 #define PAIR_P_MARK 1
 #define PAIR_S_MARK 2

@@ -36,8 +36,8 @@ static bool met(const struct pair_world *w, const struct pair_when *t, const str
 
 static void tell_trace(const struct pair_world *w, const char *what)
 {
-	if (w->opt.trace)
-		printf("%12.6f *** %s\n", (double)(w->now - PAIR_FIRST) / 1e9, what);
+	if (w->run.opt.trace)
+		printf("%12.6f *** %s\n", run_seconds(&w->run), what);
 }
 
 void pair_packet(struct pair_world *w, struct pair_conn *c, const struct view *v)
@@ -52,19 +52,19 @@ void pair_packet(struct pair_world *w, struct pair_conn *c, const struct view *v
 		return;
 	for (unsigned i = 0; i < PAIR_CHECKPOINTS_MAX; i++)
 		if (met(w, &w->plan->checkpoint[i], c))
-			w->checkpoint_at = w->now;
+			w->checkpoint_at = w->run.now;
 	if (!met(w, &w->plan->death, c))
 		return;
 	tell_trace(w, "the primary dies");
 	w->dead = true;
 	w->checkpoint_at = SUT_NEVER;
-	w->failover_at = w->now + w->plan->detect;
+	w->failover_at = w->run.now + w->plan->detect;
 }
 
 /* What the connections were doing when the primary's death was found out. */
 static void count_fates(struct pair_world *w)
 {
-	struct world_fates *f = &w->res->fates;
+	struct world_fates *f = &w->run.res->fates;
 
 	f->failovers++;
 	for (unsigned i = 0; i < w->plan->conns; i++) {
@@ -91,7 +91,7 @@ static void tell_compare(struct pair_world *w)
 {
 	w->turning = true; /* what both have said goes out now, of either */
 	if (w->compare.ops)
-		box_tell(&w->compare, COMPARE_CONTROL, "failover", w->now);
+		box_tell(&w->compare, COMPARE_CONTROL, "failover", w->run.now);
 	w->turning = false;
 	w->compare_failed_over = true;
 }
@@ -99,18 +99,19 @@ static void tell_compare(struct pair_world *w)
 static void tell_rewriter(struct pair_world *w)
 {
 	w->failed_over = true;
-	box_tell(&w->rewrite, REPLICA_CONTROL, "failover", w->now);
+	box_tell(&w->rewrite, REPLICA_CONTROL, "failover", w->run.now);
 }
 
 /* When all has arrived that was sent to the rewriter before the death was found out. */
 static sut_time drained(const struct pair_world *w)
 {
-	return later(w->link[LANE_MIRROR].last_out, w->link[LANE_P_COPY].last_out) + SUT_MS(1);
+	return later(net_drained(&w->net, LANE_MIRROR), net_drained(&w->net, LANE_P_COPY)) +
+	       SUT_MS(1);
 }
 
 static void failover(struct pair_world *w)
 {
-	if (w->plan->drains && !w->draining && drained(w) > w->now) {
+	if (w->plan->drains && !w->draining && drained(w) > w->run.now) {
 		w->draining = true;
 		w->failover_at = drained(w);
 		return;
@@ -143,27 +144,24 @@ static void checkpoint(struct pair_world *w)
 {
 	tell_trace(w, "checkpoint");
 	w->checkpoint_at = SUT_NEVER;
-	w->res->fates.checkpoints++;
+	w->run.res->fates.checkpoints++;
 	for (unsigned i = 0; i < w->plan->conns; i++)
 		copy_peer(&w->conn[i]);
-	for (uint32_t i = 0; i < w->queue.n; i++) {
-		unsigned lane = w->queue.heap[i].place;
-
-		if (lane == LANE_S_IN || lane == LANE_S_OUT || lane == LANE_COMPARE)
-			w->queue.heap[i].frame->len = 0;
-	}
+	net_lose(&w->net, LANE_S_IN);
+	net_lose(&w->net, LANE_S_OUT);
+	net_lose(&w->net, LANE_COMPARE);
 	if (w->compare.ops && w->plan->tells_as_qemu)
-		box_tell(&w->compare, COMPARE_NOTIFY, "COLO_CHECKPOINT", w->now);
+		box_tell(&w->compare, COMPARE_NOTIFY, "COLO_CHECKPOINT", w->run.now);
 	else if (w->compare.ops)
-		box_tell(&w->compare, COMPARE_CONTROL, "checkpoint", w->now);
-	box_tell(&w->rewrite, REPLICA_CONTROL, "checkpoint", w->now);
+		box_tell(&w->compare, COMPARE_CONTROL, "checkpoint", w->run.now);
+	box_tell(&w->rewrite, REPLICA_CONTROL, "checkpoint", w->run.now);
 }
 
 void pair_asked(struct pair_world *w)
 {
-	w->res->fates.asked++;
+	w->run.res->fates.asked++;
 	if (!w->dead && w->checkpoint_at == SUT_NEVER)
-		w->checkpoint_at = w->now + ASKED_TIME;
+		w->checkpoint_at = w->run.now + ASKED_TIME;
 }
 
 sut_time pair_turns_at(const struct pair_world *w)
@@ -173,8 +171,8 @@ sut_time pair_turns_at(const struct pair_world *w)
 
 void pair_turns(struct pair_world *w)
 {
-	if (w->checkpoint_at <= w->now)
+	if (w->checkpoint_at <= w->run.now)
 		checkpoint(w);
-	if (w->failover_at <= w->now)
+	if (w->failover_at <= w->run.now)
 		failover(w);
 }

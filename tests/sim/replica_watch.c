@@ -22,16 +22,16 @@ static void check_frame(struct pair_conn *c, const char *where, const struct pac
 			const struct view *v)
 {
 	if (!csum_ip_ok(p, v))
-		pair_broken(c->world, "%s: IPv4 header checksum", where);
+		run_broken(&c->world->run, "%s: IPv4 header checksum", where);
 	if (!csum_tcp_ok(p, v))
-		pair_broken(c->world, "%s: TCP checksum", where);
+		run_broken(&c->world->run, "%s: TCP checksum", where);
 	if (packet_len(p) > FRAME_MOST)
-		pair_broken(c->world, "%s: a frame of %u bytes", where, packet_len(p));
+		run_broken(&c->world->run, "%s: a frame of %u bytes", where, packet_len(p));
 }
 
 bool pair_gave_up(const struct pair_world *w)
 {
-	const struct counters *n = &w->res->counters;
+	const struct counters *n = &w->run.res->counters;
 
 	if (!w->plan->compare && (n->dropped[R_QUOTA] || n->dropped[R_STORE_FULL]))
 		return true;
@@ -77,8 +77,8 @@ static void check_tsval(struct pair_conn *c, const struct packet *p, const struc
 	    !(o.present & OPT_TS))
 		return;
 	if ((int32_t)(o.tsval - c->ts_last) < 0)
-		pair_broken(c->world, "TSval %u goes back behind %u after the failover", o.tsval,
-			    c->ts_last);
+		run_broken(&c->world->run, "TSval %u goes back behind %u after the failover",
+			   o.tsval, c->ts_last);
 	else
 		c->ts_last = o.tsval;
 }
@@ -91,27 +91,27 @@ static void check_numbers(struct pair_conn *c, const struct packet *p, const str
 	int64_t ack = (int32_t)(v->ack - s->peer_isn - 1);
 
 	if (at < -1 || at + v->payload_len + !!(v->flags & TCP_FIN) > s->max) {
-		pair_broken(c->world, "secondary: bytes %lld to %lld, it has sent %u",
-			    (long long)at, (long long)at + v->payload_len, s->max);
+		run_broken(&c->world->run, "secondary: bytes %lld to %lld, it has sent %u",
+			   (long long)at, (long long)at + v->payload_len, s->max);
 		return;
 	}
 	for (uint32_t i = 0; i < v->payload_len; i++)
 		if (p->head[v->payload + i] !=
 		    peer_byte(s->cfg.content, s->cfg.kind == PEER_CLIENT, (uint32_t)at + i)) {
-			pair_broken(c->world, "secondary: byte %lld is another one's",
-				    (long long)at + i);
+			run_broken(&c->world->run, "secondary: byte %lld is another one's",
+				   (long long)at + i);
 			return;
 		}
 	if (ack > s->told)
-		pair_broken(c->world, "secondary: acknowledges %lld of %u", (long long)ack,
-			    s->told);
+		run_broken(&c->world->run, "secondary: acknowledges %lld of %u", (long long)ack,
+			   s->told);
 }
 
 void pair_watch_far(struct pair_conn *c, const struct packet *p, const struct view *v)
 {
 	struct pair_world *w = c->world;
 
-	if (w->opt.fates)
+	if (w->run.opt.fates)
 		return;
 	check_frame(c, "rewriter's output", p, v);
 	/* A SYN-ACK in its own numbers begins a clock of its own. */
@@ -133,15 +133,15 @@ static void check_joint(struct pair_conn *c, const struct view *v)
 	int64_t ack = (int32_t)(v->ack - s->peer_isn - 1);
 
 	if ((v->flags & TCP_SYN) && s->state < PEER_SYN_SENT)
-		pair_broken(c->world, "released a SYN that the secondary has not sent");
+		run_broken(&c->world->run, "released a SYN that the secondary has not sent");
 	if ((v->flags & TCP_SYN) || s->state < PEER_SYN_RECEIVED)
 		return;
 	if ((v->payload_len || (v->flags & TCP_FIN)) && end > s->max)
-		pair_broken(c->world, "released up to byte %lld, the secondary has sent %u",
-			    (long long)end, s->max);
+		run_broken(&c->world->run, "released up to byte %lld, the secondary has sent %u",
+			   (long long)end, s->max);
 	if ((v->flags & (TCP_ACK | TCP_RST)) == TCP_ACK && ack > s->told)
-		pair_broken(c->world, "acknowledged up to byte %lld, the secondary %u",
-			    (long long)ack, s->told);
+		run_broken(&c->world->run, "acknowledged up to byte %lld, the secondary %u",
+			   (long long)ack, s->told);
 }
 
 /* Before the failover the primary alone is heard, behind it the secondary. */
@@ -150,14 +150,14 @@ static void check_speaker(struct pair_conn *c, const struct packet *p)
 	bool primary = p->head[11] == 0x02 + PAIR_P_MARK;
 
 	if (primary && c->world->compare_failed_over)
-		pair_broken(c->world, "the dead primary is heard");
+		run_broken(&c->world->run, "the dead primary is heard");
 	if (!primary && !c->world->turning && !c->world->compare_failed_over)
-		pair_broken(c->world, "the secondary is heard beside the primary");
+		run_broken(&c->world->run, "the secondary is heard beside the primary");
 }
 
 void pair_watch_down(struct pair_conn *c, const struct packet *p, const struct view *v)
 {
-	if (c->world->opt.fates)
+	if (c->world->run.opt.fates)
 		return;
 	check_frame(c, "to the client", p, v);
 	check_speaker(c, p);

@@ -1,97 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 #include "replica_world.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/hash.h"
-#include "proto/print.h"
+#include "replica_lanes.h"
 #include "role/replica/compare_flow.h"
 #include "role/replica/pair.h"
 
 /*
  * Theory of operation
  *
- *              UP            P_IN
- *     client ─────► gateway ──────► P ── P_OUT ──► [compare]      (or the gateway, where there is none)
- *        ▲             │                   └ P_COPY ► [rewrite]
- *        │             └ MIRROR ► [rewrite] ── S_IN ──► S
- *        │                            │   ◄─ S_OUT ─────┘
- *        └──── DOWN ── [compare] ◄────┘ COMPARE
- *
- * Once the rewriter knows that P is dead, the clients' frames go to its port network, if it has one.
+ * Who stands where, and the lanes: replica_lanes.h.
  *
  * Virtual time jumps from event to event.  At one time: turns (checkpoint, failover), connections
- * that start and peers' timers, the roles' timers, frames by lane.  Arrivals at a role are rounded
- * up, so that bursts happen.  The hash is kept per lane: the order within one is what the split of
- * a burst must not change.
+ * that start and peers' timers, the roles' timers, frames by lane.
  */
 
 #define COMPARE_PORTS                                                                \
 	(1u << COMPARE_PRIMARY_IN | 1u << COMPARE_SECONDARY_IN | 1u << COMPARE_OUT | \
 	 1u << COMPARE_NOTIFY | 1u << COMPARE_CONTROL)
-#define BOX_TICK ((sut_time)50000)
 #define GIVE_UP SUT_MS(600000) /* connections that have not ended by then never will */
 /* A flow whose ends are done is forgotten by then; a FIN that P alone has sent is not seen. */
 #define LINGER SUT_MS(200000)
 #define DRAIN_LIMIT SUT_MS(4 * 3600000) /* all others are by then */
-
-void pair_broken(struct pair_world *w, const char *fmt, ...)
-{
-	va_list ap;
-
-	if (w->res->broken[0])
-		return;
-	va_start(ap, fmt);
-	vsnprintf(w->res->broken, sizeof w->res->broken, fmt, ap);
-	va_end(ap);
-	if (w->opt.trace)
-		printf("%12.6f BROKEN %s\n", (double)(w->now - PAIR_FIRST) / 1e9, w->res->broken);
-}
-
-/* One frame at one end of a lane: for the hash and the trace. */
-static void observe(struct pair_world *w, enum pair_lane lane, bool leaves, const struct packet *p)
-{
-	uint64_t h = hash_fold(w->hash[lane] ^ w->now,
-			       0x9e3779b97f4a7c15u ^ (uint64_t)leaves << 32 ^ packet_len(p));
-	char line[PRINT_MAX];
-	uint64_t word;
-	uint32_t i = 0;
-
-	for (; i + 8 <= p->head_len; i += 8) {
-		memcpy(&word, p->head + i, 8);
-		h = hash_fold(h ^ word, 0xd1b54a32d192ed03u);
-	}
-	for (; i < p->head_len; i++)
-		h = (h ^ p->head[i]) * 0x100000001b3u;
-	w->hash[lane] = h;
-	w->res->frames++;
-	if (!w->opt.trace)
-		return;
-	print_packet(p, line, sizeof line);
-	printf("%12.6f %s %-9s %c %s\n", (double)(w->now - PAIR_FIRST) / 1e9, leaves ? "to" : "at",
-	       pair_lane_name(lane), pair_lane_dir(lane), line);
-}
-
-static bool ends_at_role(enum pair_lane lane)
-{
-	return lane != LANE_UP && lane != LANE_DOWN && lane != LANE_P_IN && lane != LANE_S_IN;
-}
-
-static void put(struct pair_world *w, enum pair_lane lane, const struct packet *p)
-{
-	struct link_fate f = link_offer(&w->link[lane], p->head_len, w->now);
-
-	for (unsigned i = 0; i < f.copies; i++) {
-		sut_time at = f.at[i];
-
-		if (ends_at_role(lane))
-			at = (at + BOX_TICK - 1) / BOX_TICK * BOX_TICK;
-		queue_put(&w->queue, at, lane, p->head, p->head_len);
-	}
-}
 
 /* The latest connection of a client's port that has begun; where none has, the first one. */
 static struct pair_conn *conn_of_port(struct pair_world *w, uint16_t port)
@@ -127,8 +60,7 @@ static void outside_sends(void *ctx, const uint8_t *frame, uint32_t len)
 	struct pair_conn *c = ctx;
 	struct packet p = { .head = (uint8_t *)frame, .head_len = len };
 
-	observe(c->world, LANE_UP, true, &p);
-	put(c->world, LANE_UP, &p);
+	net_put(&c->world->net, LANE_UP, &p);
 }
 
 static void primary_sends(void *ctx, const uint8_t *frame, uint32_t len)
@@ -143,10 +75,9 @@ static void primary_sends(void *ctx, const uint8_t *frame, uint32_t len)
 	pair_packet(w, conn_of(w, &p, &v), &v);
 	if (w->dead)
 		return;
-	observe(w, LANE_P_OUT, true, &p);
-	put(w, LANE_P_OUT, &p);
+	net_put(&w->net, LANE_P_OUT, &p);
 	if (w->plan->copies)
-		put(w, LANE_P_COPY, &p);
+		net_put(&w->net, LANE_P_COPY, &p);
 }
 
 static void secondary_sends(void *ctx, const uint8_t *frame, uint32_t len)
@@ -154,8 +85,7 @@ static void secondary_sends(void *ctx, const uint8_t *frame, uint32_t len)
 	struct pair_conn *c = ctx;
 	struct packet p = { .head = (uint8_t *)frame, .head_len = len };
 
-	observe(c->world, LANE_S_OUT, true, &p);
-	put(c->world, LANE_S_OUT, &p);
+	net_put(&c->world->net, LANE_S_OUT, &p);
 }
 
 /* To the clients. */
@@ -168,18 +98,18 @@ static void down(struct pair_world *w, const struct packet *p)
 	if (c)
 		pair_watch_down(c, p, &v);
 	else
-		pair_broken(w, "a frame of no connection goes to the clients");
-	observe(w, LANE_DOWN, true, p);
-	put(w, LANE_DOWN, p);
+		run_broken(&w->run, "a frame of no connection goes to the clients");
+	net_put(&w->net, LANE_DOWN, p);
 }
 
 static void check_reply(struct pair_world *w, const char *who, const struct packet *p)
 {
-	if (w->opt.trace)
-		printf("%12.6f     %s says %.*s\n", (double)(w->now - PAIR_FIRST) / 1e9, who,
-		       (int)p->head_len, (const char *)p->head);
+	if (w->run.opt.trace)
+		printf("%12.6f     %s says %.*s\n", run_seconds(&w->run), who, (int)p->head_len,
+		       (const char *)p->head);
 	if (p->head_len < 2 || memcmp(p->head, "ok", 2) != 0)
-		pair_broken(w, "%s answers \"%.*s\"", who, (int)p->head_len, (const char *)p->head);
+		run_broken(&w->run, "%s answers \"%.*s\"", who, (int)p->head_len,
+			   (const char *)p->head);
 }
 
 static void rewriter_sent(void *ctx, unsigned port, struct packet *p)
@@ -193,20 +123,21 @@ static void rewriter_sent(void *ctx, unsigned port, struct packet *p)
 		return;
 	}
 	if (port == REPLICA_SECONDARY) {
-		observe(w, LANE_S_IN, true, p);
-		put(w, LANE_S_IN, p);
+		net_put(&w->net, LANE_S_IN, p);
 		return;
 	}
 	c = conn_of(w, p, &v);
 	if (c)
 		pair_watch_far(c, p, &v);
-	observe(w, LANE_COMPARE, true, p);
-	if (w->compare.ops && port != REPLICA_NETWORK)
-		put(w, LANE_COMPARE, p);
-	else if (w->failed_over)
+	if (w->compare.ops && port != REPLICA_NETWORK) {
+		net_put(&w->net, LANE_COMPARE, p);
+		return;
+	}
+	net_note(&w->net, LANE_COMPARE, false, p);
+	if (w->failed_over)
 		down(w, p);
 	else if (port == REPLICA_NETWORK)
-		pair_broken(w, "the rewriter spoke to the network before the failover");
+		run_broken(&w->run, "the rewriter spoke to the network before the failover");
 }
 
 static void compare_sent(void *ctx, unsigned port, struct packet *p)
@@ -220,20 +151,20 @@ static void compare_sent(void *ctx, unsigned port, struct packet *p)
 	else if (p->head_len == 13 && !memcmp(p->head, "DO_CHECKPOINT", 13))
 		pair_asked(w);
 	else
-		pair_broken(w, "compare notifies \"%.*s\"", (int)p->head_len,
-			    (const char *)p->head);
+		run_broken(&w->run, "compare notifies \"%.*s\"", (int)p->head_len,
+			   (const char *)p->head);
 }
 
 /* A frame of the clients goes to the pair; what is dead hears nothing. */
 static void to_primary(struct pair_world *w, const struct packet *p)
 {
 	if (!w->dead)
-		put(w, LANE_P_IN, p);
+		net_put(&w->net, LANE_P_IN, p);
 }
 
 static void to_secondary(struct pair_world *w, const struct packet *p)
 {
-	put(w, w->failed_over && w->plan->network_port ? LANE_NETWORK : LANE_MIRROR, p);
+	net_put(&w->net, w->failed_over && w->plan->network_port ? LANE_NETWORK : LANE_MIRROR, p);
 }
 
 static void mirror_sent(void *ctx, unsigned port, struct packet *p)
@@ -249,7 +180,7 @@ static void mirror_sent(void *ctx, unsigned port, struct packet *p)
 }
 
 /* The client's frames at the gateway. */
-static void at_gateway(struct pair_world *w, struct packet *p)
+static void clients_say(struct pair_world *w, struct packet *p)
 {
 	struct pair_conn *c;
 	struct view v;
@@ -257,24 +188,26 @@ static void at_gateway(struct pair_world *w, struct packet *p)
 	c = conn_of(w, p, &v);
 	pair_packet(w, c, &v);
 	if (w->mirror.ops) {
-		box_input(&w->mirror, MIRROR_CLIENT, &p, 1, false, w->now);
+		box_input(&w->mirror, MIRROR_CLIENT, &p, 1, false, w->run.now);
 	} else {
 		to_primary(w, p);
 		to_secondary(w, p);
 	}
 }
 
-static void at_peer(struct pair_world *w, enum pair_lane lane, const struct packet *p)
+static void at_peer(void *ctx, struct net_end at, struct packet **pkts, unsigned n)
 {
+	struct pair_world *w = ctx;
 	struct pair_conn *c;
 	struct view v;
 	struct peer *peer;
 
-	c = conn_of(w, p, &v);
-	if (!c || (lane == LANE_P_IN && w->dead))
+	(void)n; /* one at a time */
+	c = conn_of(w, pkts[0], &v);
+	if (!c || (at.node == PAIR_PRIMARY && w->dead))
 		return;
-	peer = lane == LANE_DOWN ? &c->out : lane == LANE_P_IN ? &c->p : &c->s;
-	peer_input(peer, p, &v, w->now);
+	peer = at.node == PAIR_OUTSIDE ? &c->out : at.node == PAIR_PRIMARY ? &c->p : &c->s;
+	peer_input(peer, pkts[0], &v, w->run.now);
 }
 
 /* What comes from the primary: its last words may die with it, and a dead one is not heard. */
@@ -285,72 +218,45 @@ static bool primary_is_heard(const struct pair_world *w)
 	return w->compare.ops || !w->compare_failed_over;
 }
 
-static void at_role(struct pair_world *w, enum pair_lane lane, struct packet **pkts, unsigned n)
+static void at_compare(void *ctx, struct net_end at, struct packet **pkts, unsigned n)
 {
-	static const uint8_t port[LANES] = {
-		[LANE_MIRROR] = REPLICA_PRIMARY,     [LANE_NETWORK] = REPLICA_NETWORK,
-		[LANE_P_COPY] = REPLICA_PRIMARY_OUT, [LANE_S_OUT] = REPLICA_SECONDARY,
-		[LANE_P_OUT] = COMPARE_PRIMARY_IN,   [LANE_COMPARE] = COMPARE_SECONDARY_IN,
-	};
-	bool compare = lane == LANE_P_OUT || lane == LANE_COMPARE;
+	struct pair_world *w = ctx;
 
-	if (lane == LANE_P_OUT && !primary_is_heard(w))
+	if (at.port == COMPARE_PRIMARY_IN && !primary_is_heard(w))
 		return;
-	if (compare && !w->compare.ops && w->mirror.ops) {
-		box_input(&w->mirror, MIRROR_PRIMARY, pkts, n, w->opt.split, w->now);
+	box_input(&w->compare, at.port, pkts, n, w->run.opt.split, w->run.now);
+}
+
+static void at_gateway(void *ctx, struct net_end at, struct packet **pkts, unsigned n)
+{
+	struct pair_world *w = ctx;
+
+	if (at.port == MIRROR_CLIENT) {
+		clients_say(w, pkts[0]); /* one at a time */
+	} else if (!primary_is_heard(w)) {
 		return;
-	}
-	if (compare && !w->compare.ops) {
+	} else if (w->mirror.ops) {
+		box_input(&w->mirror, MIRROR_PRIMARY, pkts, n, w->run.opt.split, w->run.now);
+	} else {
 		for (unsigned i = 0; i < n; i++)
 			down(w, pkts[i]);
-		return;
 	}
-	for (unsigned i = 0; i < n && !compare && lane != LANE_S_OUT; i++) {
+}
+
+static void at_rewriter(void *ctx, struct net_end at, struct packet **pkts, unsigned n)
+{
+	struct pair_world *w = ctx;
+	bool by_secondary = at.port == REPLICA_SECONDARY || at.port == REPLICA_SECONDARY_OUT;
+
+	for (unsigned i = 0; i < n && !by_secondary; i++) {
 		struct pair_conn *c;
 		struct view v;
 
 		c = conn_of(w, pkts[i], &v);
 		if (c)
-			pair_watch_seen(c, pkts[i], &v, lane == LANE_P_COPY);
+			pair_watch_seen(c, pkts[i], &v, at.port == REPLICA_PRIMARY_OUT);
 	}
-	box_input(compare ? &w->compare : &w->rewrite,
-		  lane == LANE_S_OUT && w->plan->s_at_out_port ? REPLICA_SECONDARY_OUT : port[lane],
-		  pkts, n, w->opt.split, w->now);
-}
-
-static void arrive(struct pair_world *w, enum pair_lane lane, struct packet **pkts, unsigned n)
-{
-	for (unsigned i = 0; i < n; i++)
-		observe(w, lane, false, pkts[i]);
-	if (ends_at_role(lane))
-		at_role(w, lane, pkts, n);
-	else if (lane == LANE_UP)
-		at_gateway(w, pkts[0]);
-	else
-		at_peer(w, lane, pkts[0]);
-}
-
-/* What is next: at a role all that arrives at one time, else one frame. */
-static void deliver_next(struct pair_world *w, enum pair_lane lane)
-{
-	struct packet pkt[BOX_BURST], *ptr[BOX_BURST];
-	struct frame *frames[BOX_BURST];
-	unsigned n = 0, most = ends_at_role(lane) ? BOX_BURST : 1, full = 0;
-	const struct arrival *a;
-
-	while (n < most && (a = queue_next(&w->queue)) && a->at <= w->now && a->place == lane)
-		frames[n++] = queue_take(&w->queue).frame;
-	for (unsigned i = 0; i < n; i++) {
-		if (frames[i]->len == 0)
-			continue;
-		pkt[full] = (struct packet){ .head = frames[i]->bytes, .head_len = frames[i]->len };
-		ptr[full] = &pkt[full];
-		full++;
-	}
-	if (full)
-		arrive(w, lane, ptr, full);
-	for (unsigned i = 0; i < n; i++)
-		free(frames[i]);
+	box_input(&w->rewrite, at.port, pkts, n, w->run.opt.split, w->run.now);
 }
 
 static void check_faults(struct pair_world *w)
@@ -361,20 +267,16 @@ static void check_faults(struct pair_world *w)
 		static const char *const who[] = { "outside", "primary", "secondary" };
 
 		for (unsigned k = 0; k < 3; k++)
-			if (peer[k]->fault[0] && !pair_gave_up(w) && !w->opt.fates)
-				pair_broken(w, "connection %u, %s: %s", i, who[k], peer[k]->fault);
+			if (peer[k]->fault[0] && !pair_gave_up(w) && !w->run.opt.fates)
+				run_broken(&w->run, "connection %u, %s: %s", i, who[k],
+					   peer[k]->fault);
 	}
 }
 
 static void deliver(struct pair_world *w)
 {
-	const struct arrival *a;
-
-	while ((a = queue_next(&w->queue)) && a->at <= w->now && !w->res->broken[0] &&
-	       pair_turns_at(w) > w->now) {
-		deliver_next(w, (enum pair_lane)a->place);
+	while (!run_is_broken(&w->run) && pair_turns_at(w) > w->run.now && net_deliver(&w->net))
 		check_faults(w);
-	}
 }
 
 static void expire(struct peer *p, sut_time now)
@@ -387,37 +289,31 @@ static void conn_timers(struct pair_world *w, struct pair_conn *c)
 {
 	bool guests = c->plan->guest_opens;
 
-	if (c->start <= w->now) {
+	if (c->start <= w->run.now) {
 		c->start = SUT_NEVER;
 		c->begun = true;
 		if (!guests)
-			peer_open(&c->out, w->now);
+			peer_open(&c->out, w->run.now);
 		else if (!w->dead)
-			peer_open(&c->p, w->now);
+			peer_open(&c->p, w->run.now);
 	}
-	if (guests && c->s_start <= w->now) {
+	if (guests && c->s_start <= w->run.now) {
 		c->s_start = SUT_NEVER;
 		c->begun = true;
-		peer_open(&c->s, w->now);
+		peer_open(&c->s, w->run.now);
 	}
-	expire(&c->out, w->now);
+	expire(&c->out, w->run.now);
 	if (!w->dead)
-		expire(&c->p, w->now);
-	expire(&c->s, w->now);
+		expire(&c->p, w->run.now);
+	expire(&c->s, w->run.now);
 }
 
 static void timers(struct pair_world *w)
 {
 	for (unsigned i = 0; i < w->plan->conns; i++)
 		conn_timers(w, &w->conn[i]);
-	if (!box_expire(&w->rewrite, w->now) ||
-	    (w->compare.ops && !box_expire(&w->compare, w->now)))
-		pair_broken(w, "deadline() stays due");
-}
-
-static sut_time sooner(sut_time a, sut_time b)
-{
-	return a < b ? a : b;
+	box_expire(&w->rewrite, w->run.now);
+	box_expire(&w->compare, w->run.now);
 }
 
 static sut_time next_event(const struct pair_world *w)
@@ -425,8 +321,7 @@ static sut_time next_event(const struct pair_world *w)
 	sut_time at = sooner(box_deadline(&w->rewrite), box_deadline(&w->compare));
 
 	at = sooner(at, pair_turns_at(w));
-	if (queue_next(&w->queue))
-		at = sooner(at, queue_next(&w->queue)->at);
+	at = sooner(at, net_deadline(&w->net));
 	for (unsigned i = 0; i < w->plan->conns; i++) {
 		const struct pair_conn *c = &w->conn[i];
 
@@ -457,7 +352,7 @@ static void conn_over(struct pair_world *w, struct pair_conn *c)
 	c->over = true;
 	if (next == w->conn + w->plan->conns || next->plan->reuses != (int)(c - w->conn))
 		return;
-	next->start = w->now + next->plan->start;
+	next->start = w->run.now + next->plan->start;
 	next->s_start = next->start + next->plan->lag;
 }
 
@@ -473,16 +368,23 @@ static bool all_over(struct pair_world *w)
 	return all;
 }
 
+static void check_box(struct pair_world *w, const struct box *b, const char *who)
+{
+	if (box_fault(b))
+		run_broken(&w->run, "%s: %s", who, box_fault(b));
+}
+
 static void step(struct pair_world *w, sut_time at)
 {
-	if (at > w->now)
-		w->now = at;
+	if (at > w->run.now)
+		w->run.now = at;
 	pair_turns(w);
 	timers(w);
 	check_faults(w);
 	deliver(w);
-	if (!box_intact(&w->mirror) || !box_intact(&w->rewrite) || !box_intact(&w->compare))
-		pair_broken(w, "a role wrote behind its block");
+	check_box(w, &w->mirror, "mirror");
+	check_box(w, &w->rewrite, "rewriter");
+	check_box(w, &w->compare, "compare");
 }
 
 /*
@@ -509,12 +411,12 @@ static bool judge(struct pair_world *w, const struct pair_conn *c)
 		return true;
 	if (o->state == PEER_DONE && s->state == PEER_DONE && (w->dead || p->state == PEER_DONE))
 		return true;
-	pair_broken(w,
-		    "connection %u: outside %s with %u of %u, primary %s with %u of %u, secondary "
-		    "%s with %u of %u",
-		    (unsigned)(c - w->conn), peer_state_name(o->state), o->got, o->cfg.in_len + 1,
-		    w->dead ? "dead" : peer_state_name(p->state), p->got, p->cfg.in_len + 1,
-		    peer_state_name(s->state), s->got, s->cfg.in_len + 1);
+	run_broken(&w->run,
+		   "connection %u: outside %s with %u of %u, primary %s with %u of %u, secondary "
+		   "%s with %u of %u",
+		   (unsigned)(c - w->conn), peer_state_name(o->state), o->got, o->cfg.in_len + 1,
+		   w->dead ? "dead" : peer_state_name(p->state), p->got, p->cfg.in_len + 1,
+		   peer_state_name(s->state), s->got, s->cfg.in_len + 1);
 	return false;
 }
 
@@ -522,14 +424,14 @@ static void run_until(struct pair_world *w, sut_time limit)
 {
 	sut_time at;
 
-	while (!w->res->broken[0] && (at = next_event(w)) != SUT_NEVER && at < limit)
+	while (!run_is_broken(&w->run) && (at = next_event(w)) != SUT_NEVER && at < limit)
 		step(w, at);
 }
 
 /* All is said: what the roles still know has to go in time. */
 static void judge_roles(struct pair_world *w)
 {
-	bool clean = !pair_gave_up(w) && !w->res->fates.checkpoints;
+	bool clean = !pair_gave_up(w) && !w->run.res->fates.checkpoints;
 	unsigned left;
 
 	for (unsigned i = 0; i < w->plan->conns; i++) {
@@ -538,60 +440,60 @@ static void judge_roles(struct pair_world *w)
 		peer_forget(&w->conn[i].p);
 		peer_forget(&w->conn[i].s);
 	}
-	run_until(w, w->now + (clean ? LINGER : DRAIN_LIMIT));
-	left = box_flows(&w->rewrite, w->now);
+	run_until(w, w->run.now + (clean ? LINGER : DRAIN_LIMIT));
+	left = box_flows(&w->rewrite, w->run.now);
 	if (left)
-		pair_broken(w, "%u flows are left after everything has ended", left);
-	run_until(w, w->now + DRAIN_LIMIT);
-	left = box_flows(&w->rewrite, w->now) + box_flows(&w->compare, w->now);
+		run_broken(&w->run, "%u flows are left after everything has ended", left);
+	run_until(w, w->run.now + DRAIN_LIMIT);
+	left = box_flows(&w->rewrite, w->run.now) + box_flows(&w->compare, w->run.now);
 	if (left)
-		pair_broken(w, "%u flows are left for ever", left);
+		run_broken(&w->run, "%u flows are left for ever", left);
 	if (held_free(((struct rewrite *)w->rewrite.role)->held) != w->plan->rewrite.hold_cells)
-		pair_broken(w, "the rewriter still holds frames");
+		run_broken(&w->run, "the rewriter still holds frames");
 	if (w->compare.ops &&
 	    held_free(((struct compare *)w->compare.role)->held) != w->compare_free)
-		pair_broken(w, "compare still holds frames");
+		run_broken(&w->run, "compare still holds frames");
 }
 
 static void run(struct pair_world *w)
 {
 	sut_time at;
 
-	while (!w->res->broken[0] && !all_over(w)) {
+	while (!run_is_broken(&w->run) && !all_over(w)) {
 		at = next_event(w);
-		if (at == SUT_NEVER || at > PAIR_FIRST + GIVE_UP)
+		if (at == SUT_NEVER || at > RUN_FIRST + GIVE_UP)
 			break;
 		step(w, at);
 	}
-	w->res->ended = w->now - PAIR_FIRST;
-	w->res->fates.given_up += pair_gave_up(w);
+	w->run.res->ended = w->run.now - RUN_FIRST;
+	w->run.res->fates.given_up += pair_gave_up(w);
 	for (unsigned i = 0; i < w->plan->conns; i++) {
-		if ((!w->res->broken[0] || w->opt.fates) && !judge(w, &w->conn[i]))
-			w->res->fates.lost++;
-		w->res->fates.paws += w->conn[i].out.paws;
-		w->res->fates.challenges += w->conn[i].out.challenges;
+		if ((!run_is_broken(&w->run) || w->run.opt.fates) && !judge(w, &w->conn[i]))
+			w->run.res->fates.lost++;
+		w->run.res->fates.paws += w->conn[i].out.paws;
+		w->run.res->fates.challenges += w->conn[i].out.challenges;
 	}
-	if (!w->res->broken[0])
+	if (!run_is_broken(&w->run))
 		judge_roles(w);
-}
-
-static uint32_t rewriter_ports(const struct pair_plan *p)
-{
-	return 1u << REPLICA_PRIMARY | 1u << REPLICA_SECONDARY | 1u << REPLICA_CONTROL |
-	       (uint32_t)p->copies << REPLICA_PRIMARY_OUT |
-	       (uint32_t)p->compare_port << REPLICA_COMPARE |
-	       (uint32_t)p->out_port << REPLICA_SECONDARY_OUT |
-	       (uint32_t)p->network_port << REPLICA_NETWORK;
 }
 
 static void open_world(struct pair_world *w)
 {
 	const struct pair_plan *p = w->plan;
+	const struct pair_manners manners = {
+		.burst = BOX_BURST,
+		.input = { [PAIR_OUTSIDE] = at_peer,
+			   [PAIR_GATEWAY] = at_gateway,
+			   [PAIR_PRIMARY] = at_peer,
+			   [PAIR_SECONDARY] = at_peer,
+			   [PAIR_REWRITE] = at_rewriter,
+			   [PAIR_COMPARE] = at_compare },
+		.ctx = w,
+	};
 
-	w->now = PAIR_FIRST;
 	w->checkpoint_at = w->failover_at = SUT_NEVER;
-	for (unsigned i = 0; i < LANES; i++)
-		link_init(&w->link[i], &p->lane[i]);
+	net_open(&w->net, &w->run, 0);
+	pair_lanes_open(&w->net, p, &manners);
 	for (unsigned i = 0; i < p->conns; i++) {
 		struct pair_conn *c = &w->conn[i];
 
@@ -610,14 +512,14 @@ static void open_world(struct pair_world *w)
 	w->compare.sent = compare_sent;
 	w->mirror.sent = mirror_sent;
 	w->mirror.ctx = w->rewrite.ctx = w->compare.ctx = w;
-	box_open(&w->rewrite, &replica_rewrite_ops, &p->rewrite, rewriter_ports(p),
-		 p->seed ^ 0xaaaa, &w->res->counters);
+	box_open(&w->rewrite, &replica_rewrite_ops, &p->rewrite, pair_rewriter_ports(p),
+		 p->seed ^ 0xaaaa, &w->run.res->counters);
 	if (p->mirrors)
 		box_open(&w->mirror, &replica_mirror_ops, &p->mirror, 7, p->seed,
-			 &w->res->counters);
+			 &w->run.res->counters);
 	if (p->compare) {
 		box_open(&w->compare, &replica_compare_ops, &p->comparing, COMPARE_PORTS,
-			 p->seed ^ 0x5555, &w->res->counters);
+			 p->seed ^ 0x5555, &w->run.res->counters);
 		w->compare_free = held_free(((struct compare *)w->compare.role)->held);
 	}
 }
@@ -629,15 +531,12 @@ void pair_world_run(const struct pair_plan *p, const struct world_options *o,
 
 	if (!w)
 		abort();
-	memset(ret_r, 0, sizeof *ret_r);
+	run_begin(&w->run, o, ret_r);
 	w->plan = p;
-	w->opt = *o;
-	w->res = ret_r;
 	open_world(w);
 	run(w);
-	for (unsigned i = 0; i < LANES; i++)
-		ret_r->hash = hash_fold(ret_r->hash ^ w->hash[i], 0x9e3779b97f4a7c15u + i);
-	queue_clear(&w->queue);
+	ret_r->hash = net_hash(&w->net);
+	net_close(&w->net);
 	box_close(&w->mirror);
 	box_close(&w->rewrite);
 	box_close(&w->compare);

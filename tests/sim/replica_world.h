@@ -11,9 +11,9 @@
 #include <stdint.h>
 
 #include "box.h"
-#include "queue.h"
+#include "net.h"
 #include "replica_plan.h"
-#include "world.h"
+#include "run.h"
 
 struct pair_world;
 
@@ -31,12 +31,8 @@ struct pair_conn {
 
 struct pair_world {
 	const struct pair_plan *plan;
-	struct world_options opt;
-	struct world_result *res;
-	sut_time now;
-	struct queue queue;
-	struct link link[LANES];
-	uint64_t hash[LANES];
+	struct run run;
+	struct net net;
 	struct pair_conn conn[PAIR_CONNS_MAX];
 	struct box mirror, rewrite, compare;
 	uint32_t packets; /* at the gateway */
@@ -52,9 +48,6 @@ struct pair_world {
 /* Runs p: with seed and options the same, so is all of *ret_r. */
 void pair_world_run(const struct pair_plan *p, const struct world_options *o,
 		    struct world_result *ret_r);
-
-/* replica_world.c: notes the first invariant that is broken. */
-void pair_broken(struct pair_world *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* replica_turns.c: a packet of c (NULL: of none) is at the gateway, or leaves the primary. */
 void pair_packet(struct pair_world *w, struct pair_conn *c, const struct view *v);

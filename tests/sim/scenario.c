@@ -157,7 +157,7 @@ static void draw_ports(struct rng *r, struct scenario *s, unsigned i, sut_time *
 static void draw_conns(struct rng *r, struct scenario *s)
 {
 	struct peer_config server[2];
-	sut_time start = FIRST + (sut_time)rng_below(r, 10000) * 1000;
+	sut_time start = RUN_FIRST + (sut_time)rng_below(r, 10000) * 1000;
 
 	draw_server(r, &server[0]);
 	draw_server(r, &server[1]);
@@ -275,7 +275,7 @@ void scenario_print(const struct scenario *s)
 		       (unsigned long long)s->link[i].rate_bps);
 	for (unsigned i = 0; i < s->conns; i++) {
 		printf(" connection %u, starts %.6f%s\n", i,
-		       (double)(s->conn[i].start - (s->conn[i].reuses < 0 ? FIRST : 0)) / 1e9,
+		       (double)(s->conn[i].start - (s->conn[i].reuses < 0 ? RUN_FIRST : 0)) / 1e9,
 		       s->conn[i].reuses < 0 ? "" : " after the end of the one before: same ports");
 		print_peer("client", &s->conn[i].client);
 		print_peer("server", &s->conn[i].server);

@@ -9,10 +9,10 @@
 #include "peer.h"
 #include "role/accel/near.h"
 #include "role/wire/wire.h"
+#include "run.h"
 
 #define CONNS_MAX 6
 #define LINKS 4 /* client to box, box to client, box to server, server to box */
-#define FIRST SUT_MS(1000000) /* the time at which a run begins */
 
 struct sim_role {
 	const char *name;

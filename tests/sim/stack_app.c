@@ -37,8 +37,8 @@ static void app_log(const struct app *a, const char *what, long n)
 {
 	if (n > 0)
 		a->w->idle_frames = 0;
-	if (a->w->opt.trace)
-		printf("%12.6f %s %u: %s %ld (wrote %u, read %u)\n", stack_seconds(a->w),
+	if (a->w->run.opt.trace)
+		printf("%12.6f %s %u: %s %ld (wrote %u, read %u)\n", run_seconds(&a->w->run),
 		       stack_host_name(a->side), a->conn, what, n, a->wrote, a->read);
 }
 
@@ -69,7 +69,7 @@ static void app_end(struct app *a, int error)
 static int app_close(struct app *a)
 {
 	stack_script_call(a->w, a->side, a->conn, "close");
-	return app_done(a, "close", stack_close(a->w->host[a->side], a->id, a->w->now));
+	return app_done(a, "close", stack_close(a->w->host[a->side], a->id, a->w->run.now));
 }
 
 static void app_failed(struct app *a, int error)
@@ -81,7 +81,7 @@ static void app_failed(struct app *a, int error)
 static void app_abort(struct app *a)
 {
 	stack_script_call(a->w, a->side, a->conn, "abort");
-	app_done(a, "abort", stack_abort(a->w->host[a->side], a->id, a->w->now));
+	app_done(a, "abort", stack_abort(a->w->host[a->side], a->id, a->w->run.now));
 }
 
 static bool app_aborts(struct app *a)
@@ -119,12 +119,12 @@ static int app_give(struct app *a, uint32_t n)
 
 	stack_script_call(a->w, a->side, a->conn, "%s %u", call[way], n);
 	if (way == WRITE_REF) {
-		r = stack_write_ref(s, a->id, a->stream + a->wrote, n, a->conn, a->w->now);
+		r = stack_write_ref(s, a->id, a->stream + a->wrote, n, a->conn, a->w->run.now);
 		a->w->refs += r > 0;
 	} else if (way == WRITE_FILL) {
-		r = stack_write_fill(s, a->id, n, app_fill, a, a->w->now);
+		r = stack_write_fill(s, a->id, n, app_fill, a, a->w->run.now);
 	} else {
-		r = stack_write(s, a->id, a->stream + a->wrote, n, a->w->now);
+		r = stack_write(s, a->id, a->stream + a->wrote, n, a->w->run.now);
 	}
 	return app_counted(a, "write", r);
 }
@@ -134,7 +134,7 @@ static void app_shutdown(struct app *a)
 	int r;
 
 	stack_script_call(a->w, a->side, a->conn, "shutdown");
-	r = app_done(a, "shutdown", stack_shutdown(a->w->host[a->side], a->id, a->w->now));
+	r = app_done(a, "shutdown", stack_shutdown(a->w->host[a->side], a->id, a->w->run.now));
 	a->shut = true;
 	if (r < 0)
 		app_failed(a, -r);
@@ -157,7 +157,7 @@ static void app_write(struct app *a)
 		} else {
 			a->wrote += (uint32_t)r;
 			if (p->write_gap)
-				a->write_at = a->w->now + p->write_gap;
+				a->write_at = a->w->run.now + p->write_gap;
 		}
 	}
 	if (!a->over && !a->shut && a->wrote == p->out_len && (p->early_close || a->eof) && a->open)
@@ -171,14 +171,14 @@ static void app_verify(struct app *a, const uint8_t *bytes, uint32_t n)
 	const uint8_t *right = other(a)->stream + a->read;
 
 	if (a->read + n > other(a)->wrote) {
-		stack_broken(a->w, "connection %u: %u read of %u written", a->conn, a->read + n,
-			     other(a)->wrote);
+		run_broken(&a->w->run, "connection %u: %u read of %u written", a->conn, a->read + n,
+			   other(a)->wrote);
 		return;
 	}
 	for (uint32_t i = 0; i < n; i++)
 		if (bytes[i] != right[i] && !a->w->p->corrupt_ppm) {
-			stack_broken(a->w, "connection %u: %s read a wrong byte at %u", a->conn,
-				     stack_host_name(a->side), a->read + i);
+			run_broken(&a->w->run, "connection %u: %s read a wrong byte at %u", a->conn,
+				   stack_host_name(a->side), a->read + i);
 			return;
 		}
 	a->read += n;
@@ -188,8 +188,8 @@ static void app_eof(struct app *a)
 {
 	a->eof = true;
 	if (!other(a)->shut || a->read != other(a)->wrote)
-		stack_broken(a->w, "connection %u: an end after %u of %u bytes", a->conn, a->read,
-			     other(a)->wrote);
+		run_broken(&a->w->run, "connection %u: an end after %u of %u bytes", a->conn,
+			   a->read, other(a)->wrote);
 }
 
 static void app_read(struct app *a)
@@ -201,9 +201,9 @@ static void app_read(struct app *a)
 		int r;
 
 		stack_script_call(a->w, a->side, a->conn, "read %u", p->read_chunk);
-		r = app_counted(
-			a, "read",
-			stack_read(a->w->host[a->side], a->id, bytes, p->read_chunk, a->w->now));
+		r = app_counted(a, "read",
+				stack_read(a->w->host[a->side], a->id, bytes, p->read_chunk,
+					   a->w->run.now));
 		if (r == -EAGAIN) {
 			a->readable = false;
 		} else if (r < 0) {
@@ -213,7 +213,7 @@ static void app_read(struct app *a)
 		} else {
 			app_verify(a, bytes, (uint32_t)r);
 			if (p->read_gap)
-				a->read_at = a->w->now + p->read_gap;
+				a->read_at = a->w->run.now + p->read_gap;
 		}
 	}
 }
@@ -226,7 +226,8 @@ static uint32_t app_take(void *ctx, uint64_t user, const uint8_t *bytes, uint32_
 
 	(void)user;
 	if (a->over || a->eof)
-		stack_broken(a->w, "connection %u: bytes are taken for one that is over", a->conn);
+		run_broken(&a->w->run, "connection %u: bytes are taken for one that is over",
+			   a->conn);
 	app_verify(a, bytes, n);
 	app_log(a, "take", n);
 	stack_script_took(a->w, a->side, a->conn, n, len);
@@ -251,7 +252,7 @@ static void app_run(struct app *a)
 static void app_set(struct app *a, enum conn_option o, const char *name, int64_t value)
 {
 	stack_script_call(a->w, a->side, a->conn, "set %s %lld", name, (long long)value);
-	app_done(a, name, stack_set(a->w->host[a->side], a->id, o, value, a->w->now));
+	app_done(a, name, stack_set(a->w->host[a->side], a->id, o, value, a->w->run.now));
 }
 
 static void app_options(struct app *a)
@@ -286,8 +287,8 @@ static int app_connect(struct app *a)
 	stack_plan_ends(w->p, a->conn, end);
 	stack_script_call(w, a->side, a->conn, "connect");
 	r = app_done(a, "connect",
-		     stack_connect(w->host[a->side], &end[a->side], &end[!a->side], a->conn, w->now,
-				   &a->id));
+		     stack_connect(w->host[a->side], &end[a->side], &end[!a->side], a->conn,
+				   w->run.now, &a->id));
 	if (r < 0)
 		return r;
 	app_options(a);
@@ -303,7 +304,7 @@ static void conn_start(struct stack_world *w, unsigned i)
 	int r = app_connect(c);
 
 	if (r == -EADDRINUSE && p->reuses && w->retries[i]++ < RETRIES) {
-		w->start[i] = w->now + RETRY;
+		w->start[i] = w->run.now + RETRY;
 		return;
 	}
 	w->started[i] = true;
@@ -345,18 +346,18 @@ static void take_accepted(struct stack_world *w, unsigned side)
 		if (r < 0)
 			return;
 		if (i >= w->p->conns) {
-			stack_broken(w, "a connection of port %u", peer.port);
+			run_broken(&w->run, "a connection of port %u", peer.port);
 			return;
 		}
 		a = &w->app[i][side];
 		if (a->id && a->over && cookie_again(w)) {
 			stack_script_call(w, SERVER, i, "abort");
-			stack_script_answer(w, SERVER, i, stack_abort(w->host[SERVER], id, w->now),
-					    false);
+			stack_script_answer(w, SERVER, i,
+					    stack_abort(w->host[SERVER], id, w->run.now), false);
 			continue;
 		}
 		if (a->id)
-			stack_broken(w, "connection %u is accepted twice", i);
+			run_broken(&w->run, "connection %u is accepted twice", i);
 		a->id = id;
 		a->open = a->can_write = a->readable = true;
 		app_log(a, "accept", 0);
@@ -401,7 +402,7 @@ void stack_apps_events(struct stack_world *w, unsigned side)
 		struct app *a;
 
 		if (rounds++ == 10000) {
-			stack_broken(w, "events without an end");
+			run_broken(&w->run, "events without an end");
 			return;
 		}
 		if (side != CLIENT && r.id == w->listener[side]) {
@@ -430,11 +431,11 @@ void stack_apps_took(struct stack_world *w, unsigned side)
 
 static void app_expire(struct app *a)
 {
-	bool due = a->write_at <= a->w->now || a->read_at <= a->w->now;
+	bool due = a->write_at <= a->w->run.now || a->read_at <= a->w->run.now;
 
-	if (a->write_at <= a->w->now)
+	if (a->write_at <= a->w->run.now)
 		a->write_at = SUT_NEVER;
-	if (a->read_at <= a->w->now)
+	if (a->read_at <= a->w->run.now)
 		a->read_at = SUT_NEVER;
 	if (due)
 		app_run(a);
@@ -443,17 +444,12 @@ static void app_expire(struct app *a)
 void stack_apps_expire(struct stack_world *w)
 {
 	for (unsigned i = 0; i < w->p->conns; i++) {
-		if (!w->started[i] && w->start[i] <= w->now)
+		if (!w->started[i] && w->start[i] <= w->run.now)
 			conn_start(w, i);
 		for (unsigned j = 0; j < w->hosts; j++)
 			if (stack_host_lives(w, j))
 				app_expire(&w->app[i][j]);
 	}
-}
-
-static sut_time sooner(sut_time a, sut_time b)
-{
-	return a < b ? a : b;
 }
 
 sut_time stack_apps_deadline(const struct stack_world *w)

@@ -21,8 +21,8 @@ static void judge_memory(struct stack_world *w, unsigned side)
 	stack_usage(w->host[side], &u);
 	if (u.cells > c->cells || u.records > (c->records ? c->records : c->cells) ||
 	    u.conns > c->max_conns)
-		stack_broken(w, "%s has %u cells, %u records, %u connections",
-			     stack_host_name(side), u.cells, u.records, u.conns);
+		run_broken(&w->run, "%s has %u cells, %u records, %u connections",
+			   stack_host_name(side), u.cells, u.records, u.conns);
 }
 
 void stack_judge_step(struct stack_world *w)
@@ -32,18 +32,18 @@ void stack_judge_step(struct stack_world *w)
 
 		if (!stack_host_lives(w, i))
 			continue;
-		what = stack_check(w->host[i], w->now);
+		what = stack_check(w->host[i], w->run.now);
 
 		if (what)
-			stack_broken(w, "%s: %s", stack_host_name(i), what);
+			run_broken(&w->run, "%s: %s", stack_host_name(i), what);
 		judge_memory(w, i);
 	}
 	if (w->idle_frames > w->fates->idle_frames)
 		w->fates->idle_frames = w->idle_frames;
 	if (w->idle_frames > IDLE_FRAMES)
-		stack_broken(w, "%u frames in a row brought nobody anywhere", w->idle_frames);
-	if (!box_intact(&w->box))
-		stack_broken(w, "the role wrote behind its block");
+		run_broken(&w->run, "%u frames in a row brought nobody anywhere", w->idle_frames);
+	if (box_fault(&w->box))
+		run_broken(&w->run, "the role: %s", box_fault(&w->box));
 }
 
 void stack_judge_ack(struct stack_world *w, unsigned side, const struct packet *p,
@@ -55,12 +55,13 @@ void stack_judge_ack(struct stack_world *w, unsigned side, const struct packet *
 
 	if (i >= w->p->conns || !(v->flags & TCP_ACK) || w->p->corrupt_ppm || w->forged)
 		return;
-	if (!w->app[i][side].id || stack_info(w->host[side], w->app[i][side].id, w->now, &info) < 0)
+	if (!w->app[i][side].id ||
+	    stack_info(w->host[side], w->app[i][side].id, w->run.now, &info) < 0)
 		return;
 	if (info.state >= ST_ESTABLISHED && info.state != ST_TIME_WAIT && !(v->flags & TCP_RST) &&
 	    (int32_t)(v->ack - info.snd_nxt) > 0)
-		stack_broken(w, "connection %u: an ACK of %u bytes more than were sent", i,
-			     v->ack - info.snd_nxt);
+		run_broken(&w->run, "connection %u: an ACK of %u bytes more than were sent", i,
+			   v->ack - info.snd_nxt);
 }
 
 /* --- at the end */
@@ -116,8 +117,8 @@ static void judge_pair(struct stack_world *w, unsigned i)
 	if (w->pair->dead && c->over && !c->error)
 		return;
 	if (!well && !stack_pair_gave_up(w))
-		stack_broken(
-			w,
+		run_broken(
+			&w->run,
 			"connection %u: client %s (%s) wrote %u read %u, primary %s (%s) wrote %u "
 			"read %u, secondary %s (%s) wrote %u read %u",
 			i, state(c), strerror(c->error), c->wrote, c->read,
@@ -138,23 +139,23 @@ static void judge_conn(struct stack_world *w, unsigned i)
 	if (lost_cookie(w, i))
 		return;
 	if (!well && !may_fail(w, i))
-		stack_broken(
-			w,
+		run_broken(
+			&w->run,
 			"connection %u: client %s (%s) wrote %u read %u, server %s (%s) wrote %u "
 			"read %u",
 			i, state(c), strerror(c->error), c->wrote, c->read, state(s),
 			strerror(s->error), s->wrote, s->read);
 	if (unheard(c, s) || unheard(s, c) || (!c->over && !c->id))
-		stack_broken(w,
-			     "connection %u hangs: client wrote %u read %u%s%s, server wrote %u "
-			     "read %u%s%s",
-			     i, c->wrote, c->read, c->eof ? " eof" : "", c->shut ? " shut" : "",
-			     s->wrote, s->read, s->eof ? " eof" : "", s->shut ? " shut" : "");
+		run_broken(&w->run,
+			   "connection %u hangs: client wrote %u read %u%s%s, server wrote %u "
+			   "read %u%s%s",
+			   i, c->wrote, c->read, c->eof ? " eof" : "", c->shut ? " shut" : "",
+			   s->wrote, s->read, s->eof ? " eof" : "", s->shut ? " shut" : "");
 }
 
 void stack_judge_conns(struct stack_world *w)
 {
-	for (unsigned i = 0; i < w->p->conns && !w->res->broken[0]; i++)
+	for (unsigned i = 0; i < w->p->conns && !run_is_broken(&w->run); i++)
 		if (w->pair)
 			judge_pair(w, i);
 		else
@@ -170,15 +171,15 @@ void stack_judge_rest(struct stack_world *w)
 			continue;
 		stack_usage(w->host[i], &u);
 		if (u.conns || u.half_open || u.time_wait || u.cells || u.records || u.ofo_bytes)
-			stack_broken(w,
-				     "%s keeps %u connections (%u half-open, %u in TIME-WAIT), %u "
-				     "cells, %u records",
-				     stack_host_name(i), u.conns, u.half_open, u.time_wait, u.cells,
-				     u.records);
+			run_broken(&w->run,
+				   "%s keeps %u connections (%u half-open, %u in TIME-WAIT), %u "
+				   "cells, %u records",
+				   stack_host_name(i), u.conns, u.half_open, u.time_wait, u.cells,
+				   u.records);
 	}
 	if (w->refs != w->released && !(w->pair && w->pair->dead))
-		stack_broken(w, "%u pieces were lent, %u given back", (unsigned)w->refs,
-			     (unsigned)w->released);
-	if (box_flows(&w->box, w->now))
-		stack_broken(w, "the role keeps %u flows", box_flows(&w->box, w->now));
+		run_broken(&w->run, "%u pieces were lent, %u given back", (unsigned)w->refs,
+			   (unsigned)w->released);
+	if (box_flows(&w->box, w->run.now))
+		run_broken(&w->run, "the role keeps %u flows", box_flows(&w->box, w->run.now));
 }

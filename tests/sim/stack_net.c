@@ -4,213 +4,39 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/hash.h"
-#include "core/gso.h"
+#include "device.h"
+#include "line.h"
 #include "proto/checksum.h"
 #include "proto/ip.h"
-#include "proto/print.h"
 #include "stack_world.h"
 
 /*
  * Theory of operation
  *
- * Frames and links of a world with two hosts.  A host's packet is cut and completed as a device does it, and goes onto its
- * link, where it may be lost, doubled, reordered, damaged, have its window made smaller, or be too long: then an ICMP message
- * tells its sender, or nothing does.  All frames of one place and time are given to a host before it flushes.
+ * What leaves a host goes through a device, which cuts and completes it, onto a link of the line, or of the pair.  All frames of one
+ * place and time are given to a host before it flushes.
  */
 
-void stack_net_observe(struct stack_world *w, unsigned at, char dir, const char *name,
-		       const struct packet *p)
+/* --- out of hosts and the role */
+
+/* One wire frame leaves a host. */
+static void wire_out(void *ctx, struct packet *p)
 {
-	uint64_t h = hash_fold(w->hash[at] ^ w->now,
-			       0x9e3779b97f4a7c15u ^ (uint64_t)dir << 32 ^ packet_len(p));
-	char line[PRINT_MAX];
-	uint64_t word;
-	uint32_t i = 0;
-
-	for (; i + 8 <= p->head_len; i += 8) {
-		memcpy(&word, p->head + i, 8);
-		h = hash_fold(h ^ word, 0xd1b54a32d192ed03u);
-	}
-	for (; i < p->head_len; i++)
-		h = (h ^ p->head[i]) * 0x100000001b3u;
-	w->hash[at] = h;
-	w->res->frames++;
-	if (!w->opt.trace)
-		return;
-	print_packet(p, line, sizeof line);
-	printf("%12.6f %-6s %c %s\n", stack_seconds(w), name, dir, line);
-}
-
-static void observe(struct stack_world *w, enum spot at, char dir, const struct packet *p)
-{
-	static const char *const name[] = { "client", "near", "far", "server" };
-
-	stack_net_observe(w, at, dir, name[at], p);
-}
-
-static const struct spell *spell_of(const struct stack_world *w, unsigned link)
-{
-	for (unsigned i = 0; i < w->p->spells; i++) {
-		const struct spell *s = &w->p->spell[i];
-
-		if (s->link == link && s->from <= w->now && w->now < s->until)
-			return s;
-	}
-	return NULL;
-}
-
-/* Turns one bit behind the Ethernet header. */
-static void damage(struct stack_world *w, uint8_t *bytes, uint32_t len)
-{
-	uint32_t bit = rng_below(&w->rng, (len - 14) * 8);
-
-	bytes[14 + bit / 8] ^= (uint8_t)(1u << bit % 8);
-}
-
-/* The window field becomes smaller than its sender wrote it, the checksum stays right. */
-static void squeeze(struct stack_world *w, uint8_t *bytes, uint32_t len)
-{
-	struct packet p = { .head = bytes, .head_len = len };
-	struct csum_delta d = { 0 };
-	struct tcp_hdr *t;
-	uint16_t was, now;
+	struct host_ctx *h = ctx;
+	struct stack_world *w = h->w;
 	struct view v;
 
-	if (view_parse(&p, &v) != R_NONE || !v.tcp || v.flags & (TCP_SYN | TCP_RST))
+	if (view_parse(p, &v) != R_NONE || (!v.tcp && v.proto != IP_ICMP && v.proto != IP_ICMP6)) {
+		run_broken(&w->run, "malformed output");
 		return;
-	t = view_tcp(&p, &v);
-	was = be16_get(t->window);
-	now = (uint16_t)(rng_chance(&w->rng, 10) ? 0 : was >> rng_range(&w->rng, 1, 6));
-	t->window = be16_of(now);
-	csum_swap16(&d, was, now);
-	csum_apply((uint8_t *)&t->csum, &p.off, d);
-}
-
-/* The sender of a frame that is too long for link n is told, a link's delay later. */
-static void tell_too_big(struct stack_world *w, unsigned n, const uint8_t *frame, uint32_t len)
-{
-	uint8_t b[14 + 40 + 8 + 512] = { 0 };
-	struct packet p = { .head = b };
-	uint32_t quote = len - 14 < 512 ? len - 14 : 512;
-	bool ip6 = frame[14] >> 4 == 6;
-	uint8_t *ip = b + 14, *icmp = ip + (ip6 ? 40 : 20);
-	struct view v;
-
-	memcpy(b, frame + 6, 6);
-	memcpy(b + 6, frame, 6);
-	memcpy(b + 12, frame + 12, 2);
-	if (ip6) {
-		ip[0] = 0x60;
-		store_be16(ip + 4, (uint16_t)(8 + quote));
-		ip[6] = IP_ICMP6;
-		ip[7] = 64;
-		memcpy(ip + 8, frame + 14 + 24, 16);
-		memcpy(ip + 24, frame + 14 + 8, 16);
-		icmp[0] = 2;
-		store_be32(icmp + 4, w->p->link_mtu[n]);
-	} else {
-		ip[0] = 0x45;
-		store_be16(ip + 2, (uint16_t)(28 + quote));
-		ip[8] = 64;
-		ip[9] = IP_ICMP;
-		memcpy(ip + 12, frame + 14 + 16, 4);
-		memcpy(ip + 16, frame + 14 + 12, 4);
-		icmp[0] = 3;
-		icmp[1] = 4;
-		store_be16(icmp + 6, (uint16_t)w->p->link_mtu[n]);
 	}
-	memcpy(icmp + 8, frame + 14, quote);
-	p.head_len = (uint32_t)(icmp - b) + 8 + quote;
-	if (view_parse(&p, &v) != R_NONE)
-		abort();
-	csum_ip_fill(&p, &v);
-	csum_icmp_fill(&p, &v);
-	queue_put(&w->queue,
-		  (w->now + w->p->link[n].delay + STACK_TICK - 1) / STACK_TICK * STACK_TICK,
-		  n == 0 ? AT_CLIENT : AT_SERVER, b, p.head_len);
-}
-
-/* Is it too long for link n?  Its sender may hear of that. */
-static bool too_long(struct stack_world *w, unsigned n, const uint8_t *bytes, uint32_t len)
-{
-	if (!w->p->link_mtu[n] || len - 14 <= w->p->link_mtu[n])
-		return false;
-	if (!w->p->black_hole[n])
-		tell_too_big(w, n, bytes, len);
-	return true;
-}
-
-static void put_on_link(struct stack_world *w, unsigned n, enum spot to, uint8_t *bytes,
-			uint32_t len)
-{
-	const struct spell *s = spell_of(w, n);
-	struct link_fate f;
-
-	if ((s && s->blackout) || too_long(w, n, bytes, len))
-		return;
-	f = link_offer(&w->link[n], len, w->now);
-	if (rng_below(&w->rng, 1000000) < w->p->squeeze_ppm)
-		squeeze(w, bytes, len);
-	if (rng_below(&w->rng, 1000000) < w->p->corrupt_ppm)
-		damage(w, bytes, len);
-	for (unsigned i = 0; i < f.copies; i++)
-		queue_put(&w->queue,
-			  (f.at[i] + (s ? s->delay : 0) + STACK_TICK - 1) / STACK_TICK * STACK_TICK,
-			  to, bytes, len);
-}
-
-/* One wire frame leaves a host or the role. */
-static void frame_out(struct stack_world *w, enum spot at, uint8_t *bytes, uint32_t len)
-{
-	static const char dir[PLACES] = { '>', '<', '>', '<' };
-	static const uint8_t link[PLACES] = { 0, 1, 2, 3 };
-	static const uint8_t through[PLACES] = { AT_NEAR, AT_CLIENT, AT_SERVER, AT_FAR };
-	struct packet p = { .head = bytes, .head_len = len };
-	unsigned to = through[at];
-
-	observe(w, at, dir[at], &p);
-	if (!w->box.ops)
-		to = at == AT_CLIENT ? AT_SERVER : AT_CLIENT;
-	put_on_link(w, link[at], to, bytes, len);
-}
-
-static void wire_out(struct stack_world *w, unsigned side, uint8_t *bytes, uint32_t len)
-{
-	struct packet p = { .head = bytes, .head_len = len };
-
+	if (v.tcp && (!csum_tcp_ok(p, &v) || !csum_ip_ok(p, &v)))
+		run_broken(&w->run, "wrong checksum sent");
 	if (w->pair)
-		stack_pair_sent(w, side, &p);
+		stack_pair_sent(w, h->side, p);
 	else
-		frame_out(w, side == CLIENT ? AT_CLIENT : AT_SERVER, bytes, len);
-}
-
-/* Does what a device does with a packet: cuts super-packets, completes checksums.  bytes begin with the Ethernet header. */
-static void device_out(struct stack_world *w, unsigned side, struct packet *whole)
-{
-	static uint8_t seg[PACKET_MAX];
-	struct gso g = { .count = 1 };
-	struct view v;
-
-	if (view_parse(whole, &v) != R_NONE ||
-	    (!v.tcp && v.proto != IP_ICMP && v.proto != IP_ICMP6)) {
-		stack_broken(w, "malformed output");
-		return;
-	}
-	if (whole->off.gso_type)
-		gso_plan(whole, &v, &g);
-	if (g.count == 1) {
-		if (whole->off.csum == CSUM_PARTIAL && !csum_finish(whole))
-			stack_broken(w, "partial checksum outside of the frame");
-		if (v.tcp && (!csum_tcp_ok(whole, &v) || !csum_ip_ok(whole, &v)))
-			stack_broken(w, "wrong checksum sent");
-		wire_out(w, side, whole->head, whole->head_len);
-		return;
-	}
-	for (uint32_t i = 0; i < g.count; i++) {
-		gso_cut(whole, &v, &g, i, seg);
-		wire_out(w, side, seg, gso_segment_len(&g, i));
-	}
+		net_send(&w->net,
+			 (struct net_end){ h->side == CLIENT ? LINE_CLIENT : LINE_SERVER, 0 }, p);
 }
 
 int stack_net_emit(void *ctx, const struct stack_out *o)
@@ -218,40 +44,32 @@ int stack_net_emit(void *ctx, const struct stack_out *o)
 	static uint8_t bytes[PACKET_MAX];
 	struct host_ctx *h = ctx;
 	struct stack_world *w = h->w;
-	struct packet p = { .head = bytes, .head_len = 14 + o->head_len, .off = o->off };
+	uint8_t eth[12] = {
+		[5] = (uint8_t)(2 - stack_half(h->side)), [11] = (uint8_t)(h->side + 1)
+	};
 	unsigned limit = w->mtu[h->side];
+	const char *wrong;
+	struct packet p;
 
-	memset(bytes, 0, 12);
-	bytes[5] = (uint8_t)(2 - stack_half(h->side));
-	bytes[11] = (uint8_t)(h->side + 1);
-	store_be16(bytes + 12, o->head[0] >> 4 == 6 ? ETH_IP6 : ETH_IP4);
-	memcpy(bytes + 14, o->head, o->head_len);
-	for (unsigned i = 0; i < o->n; i++) {
-		memcpy(bytes + p.head_len, o->slice[i].bytes, o->slice[i].len);
-		p.head_len += o->slice[i].len;
-	}
-	if (p.head_len != 14 + o->head_len + o->payload_len)
-		stack_broken(w, "slices of %u bytes in a packet of %u",
-			     p.head_len - 14 - o->head_len, o->payload_len);
-	if (p.off.csum == CSUM_PARTIAL)
-		p.off.csum_start = (uint16_t)(p.off.csum_start + 14);
-	if (p.off.hdr_len)
-		p.off.hdr_len = (uint16_t)(p.off.hdr_len + 14);
+	wrong = device_gather(o, eth, bytes, &p);
+	if (wrong)
+		run_broken(&w->run, "%s", wrong);
 	if (!o->off.gso_type && p.head_len - 14 > limit)
-		stack_broken(w, "a packet of %u bytes where the MTU is %u", p.head_len - 14, limit);
+		run_broken(&w->run, "a packet of %u bytes where the MTU is %u", p.head_len - 14,
+			   limit);
 	w->idle_frames++;
 	stack_script_out(w, h->side, &p);
-	device_out(w, h->side, &p);
+	wrong = device_send(&p, wire_out, h);
+	if (wrong)
+		run_broken(&w->run, "%s", wrong);
 	return 0;
 }
 
 void stack_net_box_sent(void *ctx, unsigned port, struct packet *p)
 {
 	struct stack_world *w = ctx;
-	uint8_t bytes[PACKET_MAX];
 
-	memcpy(bytes, p->head, p->head_len);
-	frame_out(w, port == ACCEL_CLIENT ? AT_NEAR : AT_FAR, bytes, p->head_len);
+	net_send(&w->net, (struct net_end){ LINE_BOX, (uint8_t)port }, p);
 }
 
 /* --- hosts and the role get frames */
@@ -260,14 +78,12 @@ static void host_input(struct stack_world *w, unsigned side, const struct packet
 {
 	struct view v;
 
-	if (!w->pair)
-		observe(w, side == CLIENT ? AT_CLIENT : AT_SERVER, side == CLIENT ? '<' : '>', p);
 	if (view_parse(p, &v) != R_NONE || !v.ip)
 		return;
 	if (v.tcp)
 		stack_judge_ack(w, side, p, &v);
 	stack_script_in(w, side, p);
-	stack_input(w->host[side], p, &v, w->now);
+	stack_input(w->host[side], p, &v, w->run.now);
 }
 
 /* What follows a batch of packets. */
@@ -278,62 +94,65 @@ static void host_answers(struct stack_world *w, unsigned side)
 	stack_host_flush(w, side);
 }
 
-void stack_net_host_input(struct stack_world *w, unsigned side, const struct packet *p)
+void stack_net_host_input(struct stack_world *w, unsigned side, struct packet **pkts, unsigned n)
 {
-	host_input(w, side, p);
-	host_answers(w, side);
-}
-
-static void deliver_host(struct stack_world *w, unsigned side)
-{
-	unsigned place = side == CLIENT ? AT_CLIENT : AT_SERVER;
-	const struct arrival *a;
-
-	while ((a = queue_next(&w->queue)) && a->at <= w->now && a->place == place) {
-		struct frame *f = queue_take(&w->queue).frame;
-		struct packet p = { .head = f->bytes, .head_len = f->len };
-
-		host_input(w, side, &p);
-		free(f);
-	}
-	host_answers(w, side);
-}
-
-static void deliver_box(struct stack_world *w, unsigned place)
-{
-	struct frame *frames[BOX_BURST];
-	struct packet pkt[BOX_BURST], *ptr[BOX_BURST];
-	const struct arrival *a;
-	unsigned n = 0;
-
-	while (n < BOX_BURST && (a = queue_next(&w->queue)) && a->at <= w->now &&
-	       a->place == place) {
-		frames[n] = queue_take(&w->queue).frame;
-		pkt[n] = (struct packet){ .head = frames[n]->bytes, .head_len = frames[n]->len };
-		ptr[n] = &pkt[n];
-		observe(w, place, place == AT_NEAR ? '>' : '<', &pkt[n]);
-		n++;
-	}
-	box_input(&w->box, place == AT_NEAR ? ACCEL_CLIENT : ACCEL_SERVER, ptr, n, w->opt.split,
-		  w->now);
 	for (unsigned i = 0; i < n; i++)
-		free(frames[i]);
+		host_input(w, side, pkts[i]);
+	host_answers(w, side);
 }
 
-void stack_net_deliver(struct stack_world *w)
+static void at_host(void *ctx, struct net_end at, struct packet **pkts, unsigned n)
 {
-	const struct arrival *a;
+	stack_net_host_input(ctx, at.node == LINE_CLIENT ? CLIENT : SERVER, pkts, n);
+}
 
+static void at_box(void *ctx, struct net_end at, struct packet **pkts, unsigned n)
+{
+	struct stack_world *w = ctx;
+
+	box_input(&w->box, at.port, pkts, n, w->run.opt.split, w->run.now);
+}
+
+/* What a plan says of link i of a line. */
+static struct net_link_config line_link(const struct stack_world *w, unsigned i)
+{
+	const struct stack_plan *p = w->p;
+	struct net_link_config c = { .link = p->link[i],
+				     .tick = NET_TICK,
+				     .burst = w->p->role->ops && i % 3 == 0 ? BOX_BURST : NET_BURST,
+				     .corrupt_ppm = p->corrupt_ppm,
+				     .squeeze_ppm = p->squeeze_ppm,
+				     .mtu = p->link_mtu[i],
+				     .black_hole = p->black_hole[i] };
+
+	for (unsigned k = 0; k < p->spells; k++) {
+		const struct spell *s = &p->spell[k];
+
+		if (s->link == i)
+			c.spell[c.spells++] = (struct net_spell){ s->from, s->until, s->blackout,
+								  s->delay };
+	}
+	return c;
+}
+
+void stack_net_open(struct stack_world *w)
+{
+	const struct net_node client = { "client", NULL, at_host, w },
+			      server = { "server", NULL, at_host, w },
+			      box = { "box", line_ports, at_box, w };
+	struct net_link_config cfg[LINKS];
+
+	net_open(&w->net, &w->run, w->p->seed ^ 0x5555);
 	if (w->pair) {
-		stack_pair_deliver(w);
+		stack_pair_open(w);
 		return;
 	}
-	while ((a = queue_next(&w->queue)) && a->at <= w->now && !w->res->broken[0]) {
-		if (a->place == AT_NEAR || a->place == AT_FAR)
-			deliver_box(w, a->place);
-		else
-			deliver_host(w, a->place == AT_CLIENT ? CLIENT : SERVER);
-	}
+	net_node(&w->net, LINE_CLIENT, &client);
+	net_node(&w->net, LINE_BOX, &box);
+	net_node(&w->net, LINE_SERVER, &server);
+	for (unsigned i = 0; i < LINKS; i++)
+		cfg[i] = line_link(w, i);
+	line_join(&w->net, w->p->role->ops != NULL, cfg);
 }
 
 /* --- segments of nobody's */
@@ -407,13 +226,17 @@ void stack_net_forge(struct stack_world *w, const struct trouble *t)
 	stack_plan_ends(w->p, t->conn, end);
 	i = stack_conn_of_port(w, end[CLIENT].port);
 	if (i < w->p->conns && w->app[i][t->side].id)
-		stack_info(w->host[t->side], w->app[i][t->side].id, w->now, &info);
+		stack_info(w->host[t->side], w->app[i][t->side].id, w->run.now, &info);
 	/* A SYN that comes for one's own SYN opens the connection to the attacker; he who knows the time wins. */
 	if (info.state == ST_SYN_SENT && t->what != FORGED_RST && t->what != FORGED_ACK)
 		return;
 	forged_ends(w, t, &e);
 	forged_segment(t, &info, &seg);
 	p.head_len = frame_build(&e, &seg, 0, frame);
+	net_note(&w->net,
+		 net_link_to(&w->net,
+			     (struct net_end){ t->side == CLIENT ? LINE_CLIENT : LINE_SERVER, 0 }),
+		 true, &p);
 	w->forged = w->forging = true;
 	host_input(w, t->side, &p);
 	w->forging = false;

@@ -2,23 +2,18 @@
 #include "stack_pair.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "replica_lanes.h"
 #include "stack_world.h"
 
 /*
  * Theory of operation
  *
- *              UP            P_IN
- *     client ─────► gateway ──────► primary ── P_OUT ──► gateway ── DOWN ──► client
- *                      │                  └ P_COPY ► [rewrite]
- *                      └ MIRROR ► [rewrite] ── S_IN ──► secondary
- *                                     │   ◄─ S_OUT ─────────┘
- *                                     └ after the failover ── DOWN ──► client
+ * The lanes are those of replica_lanes.h.
  *
  * Both servers have the same address, the same configuration and the same application; each has its own dice, so numbers, clocks
- * and pace are each one's own.  The lanes, the joints and the primary's death are those of the replicated pairs of simulated peers
+ * and pace are each one's own.  The joints and the primary's death are those of the replicated pairs of simulated peers
  * (replica_plan.h), without compare: the failover waits until what is on its way to the rewriter has arrived.
  */
 
@@ -95,10 +90,10 @@ static void count_packet(struct stack_world *w, const struct packet *p)
 				  : q->since_fin[i] == d->packet;
 	if (!now)
 		return;
-	if (w->opt.trace)
-		printf("%12.6f *** the primary dies\n", stack_seconds(w));
+	if (w->run.opt.trace)
+		printf("%12.6f *** the primary dies\n", run_seconds(&w->run));
 	q->dead = true;
-	q->failover_at = w->now + q->plan.detect;
+	q->failover_at = w->run.now + q->plan.detect;
 }
 
 static sut_time later(sut_time a, sut_time b)
@@ -109,20 +104,21 @@ static sut_time later(sut_time a, sut_time b)
 static void failover(struct stack_world *w)
 {
 	struct stack_pair *q = w->pair;
-	sut_time drained = later(q->link[LANE_MIRROR].last_out, q->link[LANE_P_COPY].last_out) +
+	sut_time drained = later(net_drained(&w->net, LANE_MIRROR),
+				 net_drained(&w->net, LANE_P_COPY)) +
 			   SUT_MS(1);
 
-	if (!q->draining && drained > w->now) {
+	if (!q->draining && drained > w->run.now) {
 		q->draining = true;
 		q->failover_at = drained;
 		return;
 	}
-	if (w->opt.trace)
-		printf("%12.6f *** failover\n", stack_seconds(w));
+	if (w->run.opt.trace)
+		printf("%12.6f *** failover\n", run_seconds(&w->run));
 	q->failover_at = SUT_NEVER;
 	q->failed_over = true;
-	w->res->fates.failovers++;
-	box_tell(&q->rewrite, REPLICA_CONTROL, "failover", w->now);
+	w->run.res->fates.failovers++;
+	box_tell(&q->rewrite, REPLICA_CONTROL, "failover", w->run.now);
 }
 
 sut_time stack_pair_deadline(const struct stack_world *w)
@@ -134,17 +130,18 @@ sut_time stack_pair_deadline(const struct stack_world *w)
 
 void stack_pair_expire(struct stack_world *w)
 {
-	if (w->pair->failover_at <= w->now)
+	if (w->pair->failover_at <= w->run.now)
 		failover(w);
-	if (!box_expire(&w->pair->rewrite, w->now))
-		stack_broken(w, "the rewriter's deadline stays due");
-	if (!box_intact(&w->pair->rewrite) || !box_intact(&w->pair->mirror))
-		stack_broken(w, "a role wrote behind its block");
+	box_expire(&w->pair->rewrite, w->run.now);
+	if (box_fault(&w->pair->rewrite) || box_fault(&w->pair->mirror))
+		run_broken(&w->run, "a role: %s",
+			   box_fault(box_fault(&w->pair->rewrite) ? &w->pair->rewrite
+								  : &w->pair->mirror));
 }
 
 bool stack_pair_gave_up(const struct stack_world *w)
 {
-	const struct counters *n = &w->res->counters;
+	const struct counters *n = &w->run.res->counters;
 
 	return n->dropped[R_QUOTA] || n->dropped[R_STORE_FULL] ||
 	       (!w->pair->plan.copies && (n->passed[R_NOT_CLIENT] || n->passed[R_SYN_TFO]));
@@ -152,45 +149,35 @@ bool stack_pair_gave_up(const struct stack_world *w)
 
 /* --- lanes */
 
-static void put(struct stack_world *w, enum pair_lane lane, const struct packet *p)
-{
-	struct link_fate f = link_offer(&w->pair->link[lane], p->head_len, w->now);
-
-	stack_net_observe(w, lane, 'o', pair_lane_name(lane), p);
-	for (unsigned i = 0; i < f.copies; i++)
-		queue_put(&w->queue, (f.at[i] + STACK_TICK - 1) / STACK_TICK * STACK_TICK, lane,
-			  p->head, p->head_len);
-}
-
 void stack_pair_sent(struct stack_world *w, unsigned side, const struct packet *p)
 {
 	struct stack_pair *q = w->pair;
 
 	if (side == CLIENT) {
-		put(w, LANE_UP, p);
+		net_put(&w->net, LANE_UP, p);
 	} else if (side == SECONDARY) {
-		put(w, LANE_S_OUT, p);
+		net_put(&w->net, LANE_S_OUT, p);
 	} else if (!q->dead) {
 		count_packet(w, p);
 		if (q->dead)
 			return;
-		put(w, LANE_P_OUT, p);
+		net_put(&w->net, LANE_P_OUT, p);
 		if (q->plan.copies)
-			put(w, LANE_P_COPY, p);
+			net_put(&w->net, LANE_P_COPY, p);
 	}
 }
 
 static void to_primary(struct stack_world *w, const struct packet *p)
 {
 	if (!w->pair->dead)
-		put(w, LANE_P_IN, p);
+		net_put(&w->net, LANE_P_IN, p);
 }
 
 static void to_secondary(struct stack_world *w, const struct packet *p)
 {
 	bool network = w->pair->failed_over && w->pair->plan.network_port;
 
-	put(w, network ? LANE_NETWORK : LANE_MIRROR, p);
+	net_put(&w->net, network ? LANE_NETWORK : LANE_MIRROR, p);
 }
 
 static void mirror_sent(void *ctx, unsigned port, struct packet *p)
@@ -198,7 +185,7 @@ static void mirror_sent(void *ctx, unsigned port, struct packet *p)
 	struct stack_world *w = ctx;
 
 	if (port == MIRROR_CLIENT)
-		put(w, LANE_DOWN, p);
+		net_put(&w->net, LANE_DOWN, p);
 	else if (port == MIRROR_PRIMARY)
 		to_primary(w, p);
 	else
@@ -211,14 +198,14 @@ static void rewriter_sent(void *ctx, unsigned port, struct packet *p)
 
 	if (port == REPLICA_CONTROL) {
 		if (p->head_len < 2 || memcmp(p->head, "ok", 2) != 0)
-			stack_broken(w, "the rewriter answers \"%.*s\"", (int)p->head_len,
-				     (const char *)p->head);
+			run_broken(&w->run, "the rewriter answers \"%.*s\"", (int)p->head_len,
+				   (const char *)p->head);
 	} else if (port == REPLICA_SECONDARY) {
-		put(w, LANE_S_IN, p);
+		net_put(&w->net, LANE_S_IN, p);
 	} else if (w->pair->failed_over) {
-		put(w, LANE_DOWN, p);
+		net_put(&w->net, LANE_DOWN, p);
 	} else if (port == REPLICA_NETWORK) {
-		stack_broken(w, "the rewriter spoke to the network before the failover");
+		run_broken(&w->run, "the rewriter spoke to the network before the failover");
 	}
 }
 
@@ -230,100 +217,75 @@ static void primary_says(struct stack_world *w, struct packet *p)
 	if ((q->dead && q->plan.loses_in_flight) || q->failed_over)
 		return;
 	if (q->mirror.ops)
-		box_input(&q->mirror, MIRROR_PRIMARY, &p, 1, false, w->now);
+		box_input(&q->mirror, MIRROR_PRIMARY, &p, 1, false, w->run.now);
 	else
-		put(w, LANE_DOWN, p);
+		net_put(&w->net, LANE_DOWN, p);
 }
 
-static void at_gateway(struct stack_world *w, struct packet *p)
+static void clients_say(struct stack_world *w, struct packet *p)
 {
 	count_packet(w, p);
 	if (w->pair->mirror.ops) {
-		box_input(&w->pair->mirror, MIRROR_CLIENT, &p, 1, false, w->now);
+		box_input(&w->pair->mirror, MIRROR_CLIENT, &p, 1, false, w->run.now);
 	} else {
 		to_primary(w, p);
 		to_secondary(w, p);
 	}
 }
 
-static void arrive(struct stack_world *w, enum pair_lane lane, struct packet *p)
+static void at_gateway(void *ctx, struct net_end at, struct packet **pkts, unsigned n)
 {
-	static const uint8_t port[LANES] = {
-		[LANE_MIRROR] = REPLICA_PRIMARY,
-		[LANE_NETWORK] = REPLICA_NETWORK,
-		[LANE_P_COPY] = REPLICA_PRIMARY_OUT,
-	};
-	struct stack_pair *q = w->pair;
-
-	switch ((unsigned)lane) {
-	case LANE_UP:
-		at_gateway(w, p);
-		break;
-	case LANE_P_IN:
-		if (!q->dead)
-			stack_net_host_input(w, SERVER, p);
-		break;
-	case LANE_S_IN:
-		stack_net_host_input(w, SECONDARY, p);
-		break;
-	case LANE_DOWN:
-		stack_net_host_input(w, CLIENT, p);
-		break;
-	case LANE_P_OUT:
-		primary_says(w, p);
-		break;
-	case LANE_S_OUT:
-		box_input(&q->rewrite,
-			  q->plan.s_at_out_port ? REPLICA_SECONDARY_OUT : REPLICA_SECONDARY, &p, 1,
-			  false, w->now);
-		break;
-	default:
-		box_input(&q->rewrite, port[lane], &p, 1, false, w->now);
-		break;
-	}
+	for (unsigned i = 0; i < n; i++)
+		if (at.port == MIRROR_CLIENT)
+			clients_say(ctx, pkts[i]);
+		else
+			primary_says(ctx, pkts[i]);
 }
 
-void stack_pair_deliver(struct stack_world *w)
+static void at_host(void *ctx, struct net_end at, struct packet **pkts, unsigned n)
 {
-	const struct arrival *a;
+	struct stack_world *w = ctx;
+	unsigned side = at.node == PAIR_OUTSIDE	  ? CLIENT
+			: at.node == PAIR_PRIMARY ? SERVER
+						  : SECONDARY;
 
-	while ((a = queue_next(&w->queue)) && a->at <= w->now && !w->res->broken[0]) {
-		enum pair_lane lane = (enum pair_lane)a->place;
-		struct frame *f = queue_take(&w->queue).frame;
-		struct packet p = { .head = f->bytes, .head_len = f->len };
+	if (stack_host_lives(w, side))
+		stack_net_host_input(w, side, pkts, n);
+}
 
-		stack_net_observe(w, lane, 'i', pair_lane_name(lane), &p);
-		arrive(w, lane, &p);
-		free(f);
-	}
+static void at_rewriter(void *ctx, struct net_end at, struct packet **pkts, unsigned n)
+{
+	struct stack_world *w = ctx;
+
+	box_input(&w->pair->rewrite, at.port, pkts, n, w->run.opt.split, w->run.now);
 }
 
 /* --- life */
 
-static uint32_t rewriter_ports(const struct pair_plan *p)
-{
-	return 1u << REPLICA_PRIMARY | 1u << REPLICA_SECONDARY | 1u << REPLICA_CONTROL |
-	       (uint32_t)p->copies << REPLICA_PRIMARY_OUT |
-	       (uint32_t)p->compare_port << REPLICA_COMPARE |
-	       (uint32_t)p->out_port << REPLICA_SECONDARY_OUT |
-	       (uint32_t)p->network_port << REPLICA_NETWORK;
-}
-
 void stack_pair_open(struct stack_world *w)
 {
+	const struct pair_manners manners = {
+		.hosts_at_ticks = true,
+		.burst = 1,
+		.input = { [PAIR_OUTSIDE] = at_host,
+			   [PAIR_GATEWAY] = at_gateway,
+			   [PAIR_PRIMARY] = at_host,
+			   [PAIR_SECONDARY] = at_host,
+			   [PAIR_REWRITE] = at_rewriter },
+		.ctx = w,
+	};
 	struct stack_pair *q = w->pair;
 
 	q->failover_at = SUT_NEVER;
-	for (unsigned i = 0; i < LANES; i++)
-		link_init(&q->link[i], &q->plan.lane[i]);
+	pair_lanes_open(&w->net, &q->plan, &manners);
 	q->rewrite.sent = rewriter_sent;
 	q->mirror.sent = mirror_sent;
 	q->rewrite.ctx = q->mirror.ctx = w;
-	box_open(&q->rewrite, &replica_rewrite_ops, &q->plan.rewrite, rewriter_ports(&q->plan),
-		 w->p->seed ^ 0xaaaa, &w->res->counters);
+	box_open(&q->rewrite, &replica_rewrite_ops, &q->plan.rewrite, pair_rewriter_ports(&q->plan),
+		 w->p->seed ^ 0xaaaa, &w->run.res->counters);
 	if (q->plan.mirrors)
 		box_open(&q->mirror, &replica_mirror_ops, &q->plan.mirror, 7, w->p->seed,
-			 &w->res->counters);
+			 &w->run.res->counters);
 }
 
 void stack_pair_close(struct stack_world *w)

@@ -18,7 +18,6 @@ struct stack_world;
 
 struct stack_pair {
 	struct pair_plan plan;
-	struct link link[LANES];
 	struct box mirror, rewrite;
 	uint32_t packets, of_conn[STACK_CONNS], since_fin[STACK_CONNS]; /* at the gateway */
 	bool dead, failed_over, draining;
@@ -29,8 +28,6 @@ void stack_pair_open(struct stack_world *w);
 void stack_pair_close(struct stack_world *w);
 /* A frame leaves a host. */
 void stack_pair_sent(struct stack_world *w, unsigned side, const struct packet *p);
-/* All that has arrived by now goes on. */
-void stack_pair_deliver(struct stack_world *w);
 /* When the rewriter, or the failover, is due; then what is due happens. */
 sut_time stack_pair_deadline(const struct stack_world *w);
 void stack_pair_expire(struct stack_world *w);

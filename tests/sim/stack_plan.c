@@ -41,7 +41,7 @@ static void draw_spells(struct rng *r, struct stack_plan *p)
 	for (unsigned i = 0; i < p->spells; i++) {
 		struct spell *s = &p->spell[i];
 
-		s->from = FIRST + (sut_time)rng_range(r, 0, 4000000) * 1000;
+		s->from = RUN_FIRST + (sut_time)rng_range(r, 0, 4000000) * 1000;
 		s->until = s->from +
 			   (sut_time)rng_range(r, 1000, rng_chance(r, 90) ? 3000000 : 40000000) *
 				   1000;
@@ -213,7 +213,7 @@ static void draw_trouble(struct rng *r, const struct stack_plan *p, struct troub
 	uint32_t kind = rng_below(r, 100);
 	const struct option_range *o = &option_ranges[rng_below(r, OPTION_RANGES)];
 
-	t->at = FIRST + (sut_time)rng_below(r, rng_chance(r, 70) ? 1000000 : 10000000) * 1000;
+	t->at = RUN_FIRST + (sut_time)rng_below(r, rng_chance(r, 70) ? 1000000 : 10000000) * 1000;
 	t->conn = (uint8_t)rng_below(r, p->conns);
 	t->side = (uint8_t)rng_below(r, 2);
 	t->dice = (uint32_t)rng_next(r);
@@ -293,7 +293,7 @@ static void draw_role(struct rng *r, struct stack_plan *p)
 void stack_plan_draw(uint64_t seed, const struct sim_role *role, struct stack_plan *ret_p)
 {
 	struct rng r = { .s = seed ^ 0x737461636b000000u };
-	sut_time start = FIRST;
+	sut_time start = RUN_FIRST;
 
 	memset(ret_p, 0, sizeof(*ret_p));
 	ret_p->seed = seed;
@@ -353,7 +353,7 @@ static void print_troubles(const struct stack_plan *p)
 	for (unsigned i = 0; i < p->troubles; i++) {
 		const struct trouble *t = &p->trouble[i];
 
-		printf("  at %.6f s ", (double)(t->at - FIRST) / 1e9);
+		printf("  at %.6f s ", (double)(t->at - RUN_FIRST) / 1e9);
 		if (t->kind == TROUBLE_FORGED)
 			printf("to the %s of %u a forged %s (%u)\n", t->side ? "server" : "client",
 			       t->conn, forged[t->what], t->dice);
@@ -380,8 +380,8 @@ void stack_plan_print(const struct stack_plan *p)
 	print_troubles(p);
 	for (unsigned i = 0; i < p->spells; i++)
 		printf("  spell: link %u %.3f to %.3f s: %s %.3f ms\n", p->spell[i].link,
-		       (double)(p->spell[i].from - FIRST) / 1e9,
-		       (double)(p->spell[i].until - FIRST) / 1e9,
+		       (double)(p->spell[i].from - RUN_FIRST) / 1e9,
+		       (double)(p->spell[i].until - RUN_FIRST) / 1e9,
 		       p->spell[i].blackout ? "blackout" : "delay",
 		       (double)p->spell[i].delay / 1e6);
 	for (unsigned i = 0; i < 2; i++) {
@@ -403,7 +403,8 @@ void stack_plan_print(const struct stack_plan *p)
 			       "reads %u "
 			       "every %.3f ms, after %u%s%s%s%s%s",
 			       i, j ? "server" : "client", p->conn[i].ip,
-			       (double)(p->conn[i].start - (p->conn[i].reuses ? 0 : FIRST)) / 1e9,
+			       (double)(p->conn[i].start - (p->conn[i].reuses ? 0 : RUN_FIRST)) /
+				       1e9,
 			       a->out_len, a->write_chunk, a->way, (double)a->write_gap / 1e6,
 			       a->read_chunk, (double)a->read_gap / 1e6, a->wait_for,
 			       a->early_close ? ", closes early" : "",

@@ -40,7 +40,7 @@ static void print_settings(const struct stack_config *c, const struct stack_worl
 {
 	printf("set seed %" PRIu64 "\nset start %" PRIu64
 	       "us\nset flush-calls yes\nset events none\n",
-	       w->p->seed ^ (0xaaaa + side), (uint64_t)(FIRST / 1000));
+	       w->p->seed ^ (0xaaaa + side), (uint64_t)(RUN_FIRST / 1000));
 	printf("set mtu %u\nset max-conns %u\nset max-half-open %u\nset cells %u\nset records %u\n",
 	       c->mtu, c->max_conns, c->max_half_open, c->cells, c->records);
 	printf("set sndbuf %u\nset rcvbuf %u\nset max-ofo %u\nset gso-max %u\n", c->sndbuf,
@@ -97,7 +97,7 @@ static bool silent(const struct stack_world *w, unsigned side)
 
 static void print_time(const struct stack_world *w)
 {
-	printf("%" PRIu64 "us ", (uint64_t)((w->now - FIRST) / 1000));
+	printf("%" PRIu64 "us ", (uint64_t)((w->run.now - RUN_FIRST) / 1000));
 }
 
 /* --- calls */

@@ -184,7 +184,7 @@ static void keep_possible(struct stack_plan *p)
 
 		if (c->reuses && (i == 0 || c[-1].both || c[-1].ip != c->ip)) {
 			c->reuses = false;
-			c->start = i ? c[-1].start : FIRST;
+			c->start = i ? c[-1].start : RUN_FIRST;
 		}
 	}
 	for (unsigned i = 0; i < p->conns; i++)

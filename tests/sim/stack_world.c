@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "stack_world.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/hash.h"
+#include "line.h"
 
 /*
  * Theory of operation
  *
- *     client host --link 0--> near [role] far --link 2--> server host
- *                 <--link 1--                 <--link 3--
+ * The hosts stand at the ends of a line (line.h), a role in its middle, or those of a replicated pair (stack_pair.h) between them.
  *
  * Virtual time jumps from event to event.  At one time: hosts' timers, troubles, connections that start and applications' own
  * timers, the flush of both hosts, the role's timers, frames by place.
@@ -24,21 +22,6 @@
 #define GIVE_UP SUT_MS(3600000)
 #define DRAIN_LIMIT (GIVE_UP + SUT_MS(4 * 3600000))
 
-void stack_broken(struct stack_world *w, const char *fmt, ...)
-{
-	va_list ap;
-
-	if (w->res->broken[0])
-		return;
-	va_start(ap, fmt);
-	vsnprintf(w->res->broken, sizeof w->res->broken, fmt, ap);
-	va_end(ap);
-	if (w->opt.trace)
-		printf("%12.6f BROKEN %s\n", stack_seconds(w), w->res->broken);
-	if (w->script.w)
-		printf("# broken: %s\n", w->res->broken);
-}
-
 const char *stack_host_name(unsigned side)
 {
 	static const char *const name[] = { "client", "server", "secondary" };
@@ -49,11 +32,6 @@ const char *stack_host_name(unsigned side)
 bool stack_host_lives(const struct stack_world *w, unsigned side)
 {
 	return !(w->pair && side == SERVER && w->pair->dead);
-}
-
-double stack_seconds(const struct stack_world *w)
-{
-	return (double)(w->now - FIRST) / 1e9;
 }
 
 unsigned stack_conn_of_port(const struct stack_world *w, uint16_t port)
@@ -84,10 +62,11 @@ static void make_trouble(struct stack_world *w, const struct trouble *t)
 			break;
 		stack_script_call(w, t->side, t->conn, "set %s %lld", stack_trouble_option(t->what),
 				  (long long)t->value);
-		r = stack_set(w->host[t->side], a->id, (enum conn_option)t->what, t->value, w->now);
+		r = stack_set(w->host[t->side], a->id, (enum conn_option)t->what, t->value,
+			      w->run.now);
 		stack_script_answer(w, t->side, t->conn, r, false);
-		if (w->opt.trace)
-			printf("%12.6f %s %u: set %s %lld: %d\n", stack_seconds(w),
+		if (w->run.opt.trace)
+			printf("%12.6f %s %u: set %s %lld: %d\n", run_seconds(&w->run),
 			       stack_host_name(t->side), t->conn, stack_trouble_option(t->what),
 			       (long long)t->value, r);
 		break;
@@ -102,7 +81,7 @@ static void make_trouble(struct stack_world *w, const struct trouble *t)
 		if (w->script.w)
 			printf("# the clocks jump here: a script's do not, and its timers are "
 			       "never late\n");
-		w->now += (sut_time)t->value;
+		w->run.now += (sut_time)t->value;
 		w->jumped += (sut_time)t->value;
 		break;
 	}
@@ -110,16 +89,11 @@ static void make_trouble(struct stack_world *w, const struct trouble *t)
 
 static void troubles(struct stack_world *w)
 {
-	while (w->troubles < w->p->troubles && w->p->trouble[w->troubles].at <= w->now)
+	while (w->troubles < w->p->troubles && w->p->trouble[w->troubles].at <= w->run.now)
 		make_trouble(w, &w->p->trouble[w->troubles++]);
 }
 
 /* --- the run */
-
-static sut_time sooner(sut_time a, sut_time b)
-{
-	return a < b ? a : b;
-}
 
 static sut_time next_event(const struct stack_world *w)
 {
@@ -130,9 +104,7 @@ static sut_time next_event(const struct stack_world *w)
 			at = sooner(at, stack_deadline(w->host[i]));
 	at = sooner(at, box_deadline(&w->box));
 	at = sooner(at, stack_apps_deadline(w));
-	if (queue_next(&w->queue))
-		at = sooner(at, queue_next(&w->queue)->at);
-	return at;
+	return sooner(at, net_deadline(&w->net));
 }
 
 /* As next_event(), but troubles happen only while something else does. */
@@ -147,12 +119,12 @@ static sut_time next_or_trouble(const struct stack_world *w)
 
 static void host_expire(struct stack_world *w, unsigned side)
 {
-	for (unsigned i = 0; stack_deadline(w->host[side]) <= w->now; i++) {
+	for (unsigned i = 0; stack_deadline(w->host[side]) <= w->run.now; i++) {
 		if (i == 1000) {
-			stack_broken(w, "a host's deadline stays due");
+			run_broken(&w->run, "a host's deadline stays due");
 			return;
 		}
-		stack_expire(w->host[side], w->now);
+		stack_expire(w->host[side], w->run.now);
 		stack_apps_events(w, side);
 	}
 }
@@ -165,7 +137,7 @@ void stack_host_flush(struct stack_world *w, unsigned side)
 	do {
 		seen = w->calls;
 		stack_script_flush(w, side);
-		stack_flush(w->host[side], w->now);
+		stack_flush(w->host[side], w->run.now);
 		stack_apps_events(w, side);
 	} while (w->calls != seen && rounds++ < 1000);
 }
@@ -178,14 +150,14 @@ static void follow_up(struct stack_world *w)
 			continue;
 		w->ended[i] = true;
 		if (w->p->conn[i + 1].reuses)
-			w->start[i + 1] = w->now + w->p->conn[i + 1].start;
+			w->start[i + 1] = w->run.now + w->p->conn[i + 1].start;
 	}
 }
 
 static void step(struct stack_world *w, sut_time at)
 {
-	if (at > w->now)
-		w->now = at;
+	if (at > w->run.now)
+		w->run.now = at;
 	if (w->pair)
 		stack_pair_expire(w);
 	for (unsigned i = 0; i < w->hosts; i++)
@@ -196,9 +168,9 @@ static void step(struct stack_world *w, sut_time at)
 	for (unsigned i = 0; i < w->hosts; i++)
 		if (stack_host_lives(w, i))
 			stack_host_flush(w, i);
-	if (!box_expire(&w->box, w->now))
-		stack_broken(w, "the role's deadline stays due");
-	stack_net_deliver(w);
+	box_expire(&w->box, w->run.now);
+	while (!run_is_broken(&w->run) && net_deliver(&w->net))
+		;
 	follow_up(w);
 	stack_judge_step(w);
 }
@@ -207,26 +179,27 @@ static void run(struct stack_world *w)
 {
 	sut_time at;
 
-	while (!w->res->broken[0] && !stack_apps_all_over(w)) {
+	while (!run_is_broken(&w->run) && !stack_apps_all_over(w)) {
 		at = next_or_trouble(w);
-		if (at == SUT_NEVER || at > FIRST + GIVE_UP + w->jumped)
+		if (at == SUT_NEVER || at > RUN_FIRST + GIVE_UP + w->jumped)
 			break;
 		step(w, at);
 	}
-	w->res->ended = w->now - FIRST;
+	w->run.res->ended = w->run.now - RUN_FIRST;
 	stack_judge_conns(w);
 	for (unsigned i = 0; i < w->p->conns; i++)
 		for (unsigned j = 0; j < w->hosts; j++)
 			if (stack_host_lives(w, j) && !w->app[i][j].over && w->app[i][j].id) {
 				stack_script_call(w, j, i, "abort");
 				stack_script_answer(
-					w, j, i, stack_abort(w->host[j], w->app[i][j].id, w->now),
+					w, j, i,
+					stack_abort(w->host[j], w->app[i][j].id, w->run.now),
 					false);
 			}
-	while (!w->res->broken[0] && (at = next_event(w)) != SUT_NEVER &&
-	       at < FIRST + DRAIN_LIMIT + w->jumped)
+	while (!run_is_broken(&w->run) && (at = next_event(w)) != SUT_NEVER &&
+	       at < RUN_FIRST + DRAIN_LIMIT + w->jumped)
 		step(w, at);
-	if (!w->res->broken[0])
+	if (!run_is_broken(&w->run))
 		stack_judge_rest(w);
 }
 
@@ -245,7 +218,7 @@ static void host_release(void *ctx, uint64_t cookie)
 
 	h->w->released++;
 	if (cookie >= h->w->p->conns)
-		stack_broken(h->w, "something was released that was never lent");
+		run_broken(&h->w->run, "something was released that was never lent");
 }
 
 static void host_trace(void *ctx, sut_time now, conn_id id, const char *from, const char *to,
@@ -253,8 +226,8 @@ static void host_trace(void *ctx, sut_time now, conn_id id, const char *from, co
 {
 	struct host_ctx *h = ctx;
 
-	if (h->w->opt.trace)
-		printf("%12.6f %s: %s -> %s (%s) %llx\n", (double)(now - FIRST) / 1e9,
+	if (h->w->run.opt.trace)
+		printf("%12.6f %s: %s -> %s (%s) %llx\n", (double)(now - RUN_FIRST) / 1e9,
 		       stack_host_name(h->side), from, to, why, (unsigned long long)id);
 }
 
@@ -282,35 +255,30 @@ static void open_host(struct stack_world *w, unsigned side)
 	w->host_rng[side].s = w->p->seed ^ (0xaaaa + side);
 	for (unsigned i = 0; i < sizeof env.secret; i++)
 		env.secret[i] = (uint8_t)rng_next(&w->host_rng[side]);
-	w->host[side] = stack_init(block, &w->p->host[stack_half(side)], &env, w->now);
+	w->host[side] = stack_init(block, &w->p->host[stack_half(side)], &env, w->run.now);
 }
 
 static void open_world(struct stack_world *w)
 {
 	struct stack_addr any = { .port = STACK_PORT };
 
-	w->now = FIRST;
-	w->rng.s = w->p->seed ^ 0x5555;
-	for (unsigned i = 0; i < LINKS; i++)
-		link_init(&w->link[i], &w->p->link[i]);
+	stack_net_open(w);
 	stack_apps_init(w);
 	open_host(w, CLIENT);
 	open_host(w, SERVER);
 	if (w->pair)
 		open_host(w, SECONDARY);
-	stack_script_begin(w, w->opt.script);
+	stack_script_begin(w, w->run.opt.script);
 	stack_script_call(w, SERVER, STACK_CONNS, "listen %u backlog 16", STACK_PORT);
 	for (unsigned i = SERVER; i < w->hosts; i++)
 		if (stack_listen(w->host[i], &any, 16, 0, &w->listener[i]) < 0)
 			abort();
 	stack_script_answer(w, SERVER, STACK_CONNS, 0, false);
-	if (w->pair)
-		stack_pair_open(w);
 	if (w->p->role->ops) {
 		w->box.sent = stack_net_box_sent;
 		w->box.ctx = w;
 		box_open(&w->box, w->p->role->ops, &w->p->config, 3, w->p->seed ^ 0x3333,
-			 &w->res->counters);
+			 &w->run.res->counters);
 	}
 }
 
@@ -322,7 +290,7 @@ static void close_world(struct stack_world *w)
 		free(w->host[i]);
 	}
 	stack_apps_free(w);
-	queue_clear(&w->queue);
+	net_close(&w->net);
 	box_close(&w->box);
 	if (w->pair)
 		stack_pair_close(w);
@@ -336,11 +304,9 @@ void stack_world_run(const struct stack_plan *p, const struct world_options *o,
 
 	if (!w)
 		abort();
-	memset(ret_r, 0, sizeof *ret_r);
+	run_begin(&w->run, o, ret_r);
 	memset(ret_f, 0, sizeof *ret_f);
 	w->p = p;
-	w->opt = *o;
-	w->res = ret_r;
 	w->fates = ret_f;
 	w->hosts = 2;
 	if (p->role->pair) {
@@ -355,8 +321,7 @@ void stack_world_run(const struct stack_plan *p, const struct world_options *o,
 	}
 	open_world(w);
 	run(w);
-	for (unsigned i = 0; i < LANES; i++)
-		ret_r->hash = hash_fold(ret_r->hash ^ w->hash[i], 0x9e3779b97f4a7c15u + i);
+	ret_r->hash = net_hash(&w->net);
 	close_world(w);
 	free(w);
 }

@@ -4,20 +4,19 @@
 /*
  * stack_world - runs two hosts with our own TCP, links and a role between them, and judges what their applications see.
  *
- * The struct is for the files stack_*.c alone: stack_world.c has the hosts and the run, stack_net.c frames and links,
+ * The struct is for the files stack_*.c alone: stack_world.c has the hosts and the run, stack_net.c what its frames go through,
  * stack_app.c applications, stack_judge.c what must hold, stack_script.c the run of one host as a packet script.
  */
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "box.h"
-#include "queue.h"
+#include "net.h"
+#include "run.h"
 #include "stack_pair.h"
 #include "stack_plan.h"
 #include "stack_script.h"
-#include "world.h"
 
-#define STACK_TICK ((sut_time)50000) /* frames arrive at its multiples */
 #define STACK_PORT 80 /* the server listens there */
 #define STACK_CLIENT_PORT 40000
 #define STACK_SERVER_PORT 50000 /* of those that open at the same time */
@@ -39,14 +38,10 @@ struct app {
 
 struct stack_world {
 	const struct stack_plan *p;
-	struct world_options opt;
-	struct world_result *res;
+	struct run run;
 	struct stack_fates *fates;
-	sut_time now;
-	struct queue queue;
-	struct link link[LINKS];
-	struct rng rng, host_rng[HOSTS];
-	uint64_t hash[LANES];
+	struct net net;
+	struct rng host_rng[HOSTS];
 	unsigned hosts; /* 2, or 3 with a replicated server */
 	struct stack *host[HOSTS];
 	uint32_t mtu[HOSTS]; /* of the hosts' devices, now */
@@ -74,9 +69,6 @@ struct stack_world {
 void stack_world_run(const struct stack_plan *p, const struct world_options *o,
 		     struct world_result *ret_r, struct stack_fates *ret_f);
 
-/* stack_world.c: notes the first invariant that is broken. */
-void stack_broken(struct stack_world *w, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
 const char *stack_host_name(unsigned side);
 /* Which half of a plan is this host's? */
 static inline unsigned stack_half(unsigned side)
@@ -86,7 +78,6 @@ static inline unsigned stack_half(unsigned side)
 
 /* A primary may be dead. */
 bool stack_host_lives(const struct stack_world *w, unsigned side);
-double stack_seconds(const struct stack_world *w);
 /* The latest connection with this port of the client's that was opened; conns if none was. */
 unsigned stack_conn_of_port(const struct stack_world *w, uint16_t port);
 struct stack_addr stack_address(const struct stack_world *w, unsigned side, unsigned ip,
@@ -99,15 +90,12 @@ void stack_host_flush(struct stack_world *w, unsigned side);
 
 /* A packet leaves a host: what a device does with it, and the link. */
 int stack_net_emit(void *ctx, const struct stack_out *o);
-/* A frame reaches a host, and is answered. */
-void stack_net_host_input(struct stack_world *w, unsigned side, const struct packet *p);
-/* For the hash and the trace: a frame at a place. */
-void stack_net_observe(struct stack_world *w, unsigned at, char dir, const char *name,
-		       const struct packet *p);
+/* Nodes and links. */
+void stack_net_open(struct stack_world *w);
 /* A frame leaves the role. */
 void stack_net_box_sent(void *ctx, unsigned port, struct packet *p);
-/* All that has arrived by now goes where it was sent to. */
-void stack_net_deliver(struct stack_world *w);
+/* Frames have reached a host, which answers them. */
+void stack_net_host_input(struct stack_world *w, unsigned side, struct packet **pkts, unsigned n);
 /* A segment that somebody else made up, straight to a host. */
 void stack_net_forge(struct stack_world *w, const struct trouble *t);
 

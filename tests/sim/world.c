@@ -1,49 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 #include "world.h"
 
-#include <assert.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "base/hash.h"
-#include "core/env.h"
-#include "core/gso.h"
-#include "core/outbox.h"
-#include "core/record.h"
-#include "proto/checksum.h"
+#include "box.h"
+#include "line.h"
 #include "proto/icmp.h"
 #include "proto/ip.h"
-#include "proto/print.h"
-#include "queue.h"
-#include "rng.h"
 #include "watch.h"
 
 /*
  * Theory of operation
  *
- *     client --link 0--> near [role] far --link 2--> server
- *            <--link 1--                 <--link 3--
+ * Clients and servers stand at the ends of a line (line.h), the role in its middle.
  *
  * Virtual time jumps from event to event.  At one time: connections that start, then peers' timers
  * by connection, the role's timers, frames by place.  Arrivals at the box are rounded up to
- * BOX_TICK, so that bursts of several packets happen; `split` gives the role the same burst one
+ * NET_TICK, so that bursts of several packets happen; `split` gives the role the same burst one
  * packet at a time, and must change nothing.
- *
- * The hash is kept per place, for a burst's answers may interleave differently with what passes
- * through to the other side; the order within each place may not.
  *
  * Everything is judged while it happens; at the end, whether each connection ended as it should,
  * and, once the timers have run out, whether the role still holds flows.
  */
 
-#define BOX_TICK ((sut_time)50000)
 #define GIVE_UP SUT_MS(3600000) /* connections that have not ended by then never will */
 #define DRAIN_LIMIT SUT_MS(4 * 3600000)
-#define ROUNDS 1000 /* calls of expire() at one time */
-#define GUARD 256 /* bytes behind the role's block that it must not touch */
-#define BURST 64
 
 struct conn {
 	struct peer client, server;
@@ -55,83 +36,18 @@ struct conn {
 
 struct world {
 	const struct scenario *s;
-	struct world_options opt;
-	struct world_result *res;
-	sut_time now;
-	struct queue queue;
-	struct link link[LINKS];
-	struct rng cut, role_rng;
+	struct run run;
+	struct net net;
 	struct conn conn[CONNS_MAX];
-	uint64_t hash[PLACES];
-	struct role_env env;
-	uint8_t *block;
-	size_t need;
-	void *role;
-	struct outbox out;
+	struct box box;
 };
-
-static void broken(struct world *w, const char *fmt, ...)
-{
-	va_list ap;
-
-	if (w->res->broken[0])
-		return;
-	va_start(ap, fmt);
-	vsnprintf(w->res->broken, sizeof w->res->broken, fmt, ap);
-	va_end(ap);
-	if (w->opt.trace)
-		printf("%12.6f BROKEN %s\n", (double)(w->now - FIRST) / 1e9, w->res->broken);
-}
-
-/* One frame at one place: for the hash and the trace.  dir is '>' towards the server. */
-static void observe(struct world *w, enum spot at, char dir, const struct packet *p)
-{
-	static const char *const name[] = { "client", "near", "far", "server" };
-	uint64_t h = hash_fold(w->hash[at] ^ w->now,
-			       0x9e3779b97f4a7c15u ^ (uint64_t)dir << 32 ^ packet_len(p));
-	char line[PRINT_MAX];
-	uint64_t word;
-	uint32_t i = 0;
-
-	for (; i + 8 <= p->head_len; i += 8) {
-		memcpy(&word, p->head + i, 8);
-		h = hash_fold(h ^ word, 0xd1b54a32d192ed03u);
-	}
-	for (; i < p->head_len; i++)
-		h = (h ^ p->head[i]) * 0x100000001b3u;
-	w->hash[at] = h;
-	w->res->frames++;
-	if (!w->opt.trace)
-		return;
-	print_packet(p, line, sizeof line);
-	printf("%12.6f %-6s %c %s\n", (double)(w->now - FIRST) / 1e9, name[at], dir, line);
-}
-
-/* Offers a frame to link n, which ends at `to`. */
-static void put_on_link(struct world *w, unsigned n, enum spot to, const uint8_t *bytes,
-			uint32_t len)
-{
-	struct link_fate f = link_offer(&w->link[n], len, w->now);
-	bool box = to == AT_NEAR || to == AT_FAR;
-
-	if (rng_chance(&w->cut, w->s->cut_pct))
-		len -= rng_range(&w->cut, 1, len - 15 < 60 ? len - 15 : 60);
-	for (unsigned i = 0; i < f.copies; i++) {
-		sut_time at = f.at[i];
-
-		if (box)
-			at = (at + BOX_TICK - 1) / BOX_TICK * BOX_TICK;
-		queue_put(&w->queue, at, to, bytes, len);
-	}
-}
 
 static void client_sends(void *ctx, const uint8_t *frame, uint32_t len)
 {
 	struct conn *c = ctx;
 	struct packet p = { .head = (uint8_t *)frame, .head_len = len };
 
-	observe(c->world, AT_CLIENT, '>', &p);
-	put_on_link(c->world, 0, AT_NEAR, frame, len);
+	net_send(&c->world->net, (struct net_end){ LINE_CLIENT, 0 }, &p);
 }
 
 static void server_sends(void *ctx, const uint8_t *frame, uint32_t len)
@@ -139,8 +55,7 @@ static void server_sends(void *ctx, const uint8_t *frame, uint32_t len)
 	struct conn *c = ctx;
 	struct packet p = { .head = (uint8_t *)frame, .head_len = len };
 
-	observe(c->world, AT_SERVER, '<', &p);
-	put_on_link(c->world, 3, AT_FAR, frame, len);
+	net_send(&c->world->net, (struct net_end){ LINE_SERVER, 0 }, &p);
 }
 
 /* The running connection of a client's port, the latest one: NULL if there is none. */
@@ -161,76 +76,26 @@ static struct conn *conn_of_view(struct world *w, const struct packet *p, const 
 }
 
 /* One wire frame that left the box. */
-static void box_sent_frame(struct world *w, bool to_client, struct packet *p)
+static void box_sent(void *ctx, unsigned port, struct packet *p)
 {
-	enum spot at = to_client ? AT_NEAR : AT_FAR;
+	struct world *w = ctx;
+	bool to_client = port == ACCEL_CLIENT;
 	char text[200];
 	const char *what;
 	struct conn *c;
 	struct view v;
 
-	observe(w, at, to_client ? '<' : '>', p);
 	if (view_parse(p, &v) == R_NONE && v.tcp) {
 		c = conn_of_view(w, p, &v, !to_client);
 		what = c ? watch_out(&c->watch, to_client, p, &v, text, sizeof text)
 			 : "a frame of no connection";
 		if (what)
-			broken(w, "%s output: %s %s", to_client ? "near" : "far", what,
-			       c ? text : "");
+			run_broken(&w->run, "%s output: %s %s", to_client ? "near" : "far", what,
+				   c ? text : "");
 	} else if (!w->s->cut_pct && !v.proto) {
-		broken(w, "malformed output");
+		run_broken(&w->run, "malformed output");
 	}
-	put_on_link(w, to_client ? 1 : 2, to_client ? AT_CLIENT : AT_SERVER, p->head, p->head_len);
-}
-
-/* Does what a device does with a packet: cuts super-packets, completes checksums. */
-static void box_sent(struct world *w, unsigned port, const struct packet *p)
-{
-	static uint8_t bytes[PACKET_MAX];
-	static uint8_t seg[PACKET_MAX];
-	struct packet whole = { .head = bytes, .head_len = packet_len(p), .off = p->off };
-	struct gso g = { .headers = packet_len(p), .count = 1 };
-	struct view v;
-
-	assert(packet_len(p) <= PACKET_MAX);
-	memcpy(bytes, p->head, p->head_len);
-	if (p->body_len)
-		memcpy(bytes + p->head_len, p->body, p->body_len);
-	if (whole.off.gso_type && view_parse(&whole, &v) == R_NONE)
-		gso_plan(&whole, &v, &g);
-	if (g.count == 1) {
-		if (whole.off.csum == CSUM_PARTIAL && !csum_finish(&whole))
-			broken(w, "partial checksum outside of the frame");
-		box_sent_frame(w, port == ACCEL_CLIENT, &whole);
-		return;
-	}
-	for (uint32_t i = 0; i < g.count; i++) {
-		struct packet one = { .head = seg, .head_len = gso_segment_len(&g, i) };
-
-		gso_cut(&whole, &v, &g, i, seg);
-		box_sent_frame(w, port == ACCEL_CLIENT, &one);
-	}
-}
-
-static void flush(struct world *w)
-{
-	for (unsigned i = 0; i < w->out.n; i++)
-		box_sent(w, w->out.port[i], w->out.pkt[i]);
-	outbox_clear(&w->out);
-}
-
-static void role_expire(struct world *w)
-{
-	const struct role_ops *ops = w->s->role->ops;
-
-	for (unsigned i = 0; ops->deadline(w->role) <= w->now; i++) {
-		if (i == ROUNDS) {
-			broken(w, "deadline() stays due");
-			return;
-		}
-		ops->expire(w->role, w->now, &w->out);
-		flush(w);
-	}
+	net_send(&w->net, (struct net_end){ LINE_BOX, (uint8_t)port }, p);
 }
 
 static void watch_arrival(struct world *w, bool from_client, const struct packet *p)
@@ -245,45 +110,20 @@ static void watch_arrival(struct world *w, bool from_client, const struct packet
 		watch_in(&c->watch, from_client, &v);
 }
 
-/* The box gets n frames at one port. */
-static void box_input(struct world *w, unsigned port, struct frame **frames, unsigned n)
+/* All that has arrived at one port of the box. */
+static void at_box(void *ctx, struct net_end at, struct packet **pkts, unsigned n)
 {
-	struct packet pkt[BURST], *ptr[BURST];
-	unsigned step = w->opt.split ? 1 : n;
-	struct burst in = { .n = (uint16_t)step, .port = (uint16_t)port, .now = w->now };
+	struct world *w = ctx;
 
-	for (unsigned i = 0; i < n; i++) {
-		pkt[i] = (struct packet){ .head = frames[i]->bytes, .head_len = frames[i]->len };
-		ptr[i] = &pkt[i];
-		observe(w, port == ACCEL_CLIENT ? AT_NEAR : AT_FAR,
-			port == ACCEL_CLIENT ? '>' : '<', &pkt[i]);
-		watch_arrival(w, port == ACCEL_CLIENT, &pkt[i]);
-	}
-	for (unsigned at = 0; at < n; at += step) {
-		in.pkts = ptr + at;
-		w->s->role->ops->input(w->role, &in, &w->out);
-		flush(w);
-	}
-}
-
-/* All that arrived at the box at this place and time, in one burst. */
-static void deliver_box(struct world *w, enum spot place)
-{
-	struct frame *frames[BURST];
-	const struct arrival *a;
-	unsigned n = 0;
-
-	while (n < BURST && (a = queue_next(&w->queue)) && a->at <= w->now && a->place == place)
-		frames[n++] = queue_take(&w->queue).frame;
-	box_input(w, place == AT_NEAR ? ACCEL_CLIENT : ACCEL_SERVER, frames, n);
 	for (unsigned i = 0; i < n; i++)
-		free(frames[i]);
+		watch_arrival(w, at.port == ACCEL_CLIENT, pkts[i]);
+	box_input(&w->box, at.port, pkts, n, w->run.opt.split, w->run.now);
 }
 
 static void check_peer(struct world *w, const struct conn *c, const struct peer *p)
 {
 	if (p->fault[0])
-		broken(w, "connection %u: %s", (unsigned)(c - w->conn), p->fault);
+		run_broken(&w->run, "connection %u: %s", (unsigned)(c - w->conn), p->fault);
 }
 
 static void deliver_icmp(struct world *w, const struct packet *p, const struct view *v)
@@ -320,46 +160,34 @@ static void check_window(struct world *w, const struct peer *reader, const struc
 	uint64_t read = (uint64_t)v->window << reader->peer_wscale;
 
 	/* What was forgotten to make room passes as it is. */
-	if (w->res->counters.event[EV_FLOWS_EVICTED] || v->flags & (TCP_SYN | TCP_RST) ||
+	if (w->run.res->counters.event[EV_FLOWS_EVICTED] || v->flags & (TCP_SYN | TCP_RST) ||
 	    reader->state != PEER_OPEN || writer->state < PEER_SYN_RECEIVED ||
 	    writer->state > PEER_DONE)
 		return;
 	if (read != as_shown(shown, reader->peer_wscale) &&
 	    read != as_shown(in_syn, reader->peer_wscale))
-		broken(w, "a window of %u was shown, of %u read", (unsigned)shown, (unsigned)read);
+		run_broken(&w->run, "a window of %u was shown, of %u read", (unsigned)shown,
+			   (unsigned)read);
 }
 
-static void deliver_peer(struct world *w, bool client)
+static void at_peer(void *ctx, struct net_end at, struct packet **pkts, unsigned n)
 {
-	struct frame *f = queue_take(&w->queue).frame;
-	struct packet p = { .head = f->bytes, .head_len = f->len };
+	struct world *w = ctx;
+	bool client = at.node == LINE_CLIENT;
 	struct conn *c;
 	struct view v;
 
-	observe(w, client ? AT_CLIENT : AT_SERVER, client ? '<' : '>', &p);
-	if (view_parse(&p, &v) == R_NONE) {
-		c = v.tcp ? conn_of_view(w, &p, &v, !client) : NULL;
-		if (c) {
-			check_window(w, client ? &c->client : &c->server,
-				     client ? &c->server : &c->client, &v);
-			peer_input(client ? &c->client : &c->server, &p, &v, w->now);
-			check_peer(w, c, client ? &c->client : &c->server);
-		} else if (client && (v.proto == IP_ICMP || v.proto == IP_ICMP6)) {
-			deliver_icmp(w, &p, &v);
-		}
-	}
-	free(f);
-}
-
-static void deliver(struct world *w)
-{
-	const struct arrival *a;
-
-	while ((a = queue_next(&w->queue)) && a->at <= w->now && !w->res->broken[0]) {
-		if (a->place == AT_NEAR || a->place == AT_FAR)
-			deliver_box(w, a->place);
-		else
-			deliver_peer(w, a->place == AT_CLIENT);
+	(void)n; /* one at a time */
+	if (view_parse(pkts[0], &v) != R_NONE)
+		return;
+	c = v.tcp ? conn_of_view(w, pkts[0], &v, !client) : NULL;
+	if (c) {
+		check_window(w, client ? &c->client : &c->server, client ? &c->server : &c->client,
+			     &v);
+		peer_input(client ? &c->client : &c->server, pkts[0], &v, w->run.now);
+		check_peer(w, c, client ? &c->client : &c->server);
+	} else if (client && (v.proto == IP_ICMP || v.proto == IP_ICMP6)) {
+		deliver_icmp(w, pkts[0], &v);
 	}
 }
 
@@ -367,7 +195,7 @@ static void conn_start(struct world *w, struct conn *c)
 {
 	c->started = true;
 	c->start = SUT_NEVER;
-	peer_open(&c->client, w->now);
+	peer_open(&c->client, w->run.now);
 }
 
 /*
@@ -382,7 +210,7 @@ static void conn_over(struct world *w, struct conn *c)
 	c->over = true;
 	if (i + 1 == (int)w->s->conns || w->s->conn[i + 1].reuses != i)
 		return;
-	w->conn[i + 1].start = w->now + w->s->conn[i + 1].start;
+	w->conn[i + 1].start = w->run.now + w->s->conn[i + 1].start;
 	peer_forget(&c->server);
 }
 
@@ -400,12 +228,12 @@ static void peers_expire(struct world *w)
 	for (unsigned i = 0; i < w->s->conns; i++) {
 		struct conn *c = &w->conn[i];
 
-		if (c->start <= w->now)
+		if (c->start <= w->run.now)
 			conn_start(w, c);
-		if (peer_deadline(&c->client) <= w->now)
-			peer_expire(&c->client, w->now);
-		if (peer_deadline(&c->server) <= w->now)
-			peer_expire(&c->server, w->now);
+		if (peer_deadline(&c->client) <= w->run.now)
+			peer_expire(&c->client, w->run.now);
+		if (peer_deadline(&c->server) <= w->run.now)
+			peer_expire(&c->server, w->run.now);
 		check_peer(w, c, &c->client);
 		check_peer(w, c, &c->server);
 	}
@@ -418,17 +246,10 @@ static void look_for_ends(struct world *w)
 			conn_over(w, &w->conn[i]);
 }
 
-static sut_time sooner(sut_time a, sut_time b)
-{
-	return a < b ? a : b;
-}
-
 static sut_time next_event(const struct world *w)
 {
-	sut_time at = w->s->role->ops->deadline(w->role);
+	sut_time at = sooner(box_deadline(&w->box), net_deadline(&w->net));
 
-	if (queue_next(&w->queue))
-		at = sooner(at, queue_next(&w->queue)->at);
 	for (unsigned i = 0; i < w->s->conns; i++) {
 		at = sooner(at, w->conn[i].start);
 		at = sooner(at, peer_deadline(&w->conn[i].client));
@@ -447,15 +268,15 @@ static bool all_over(const struct world *w)
 
 static void step(struct world *w, sut_time at)
 {
-	if (at > w->now)
-		w->now = at;
+	if (at > w->run.now)
+		w->run.now = at;
 	peers_expire(w);
-	role_expire(w);
-	deliver(w);
+	box_expire(&w->box, w->run.now);
+	while (!run_is_broken(&w->run) && net_deliver(&w->net))
+		;
 	look_for_ends(w);
-	for (unsigned i = 0; i < GUARD; i++)
-		if (w->block[w->need + i] != 0xa5)
-			broken(w, "the role wrote behind its block");
+	if (box_fault(&w->box))
+		run_broken(&w->run, "the role: %s", box_fault(&w->box));
 }
 
 /*
@@ -485,88 +306,62 @@ static void judge_conn(struct world *w, const struct conn *c)
 		      c->client.got == 0);
 	}
 	if (!ok && !(w->s->lossy && cl == PEER_TIMED_OUT))
-		broken(w, "connection %u: client %s with %u of %u, server %s with %u of %u",
-		       (unsigned)(c - w->conn), peer_state_name(cl), c->client.got,
-		       c->client.cfg.in_len + 1, peer_state_name(sv), c->server.got,
-		       c->server.cfg.in_len + 1);
-}
-
-/* Flows that the role still knows. */
-static unsigned flows_left(struct world *w)
-{
-	uint32_t cursor = 0;
-	unsigned n = 0;
-	struct record_reader rd;
-	struct record r;
-
-	while (w->s->role->ops->save(w->role, &cursor, w->now, &r)) {
-		if (record_open(&r, &rd))
-			broken(w, "save() gave a damaged record");
-		n += rd.kind == REC_ACCEL_FLOW || rd.kind == REC_REPLICA_FLOW;
-	}
-	return n;
+		run_broken(&w->run,
+			   "connection %u: client %s with %u of %u, server %s with %u of %u",
+			   (unsigned)(c - w->conn), peer_state_name(cl), c->client.got,
+			   c->client.cfg.in_len + 1, peer_state_name(sv), c->server.got,
+			   c->server.cfg.in_len + 1);
 }
 
 static void run(struct world *w)
 {
 	sut_time at;
 
-	while (!w->res->broken[0] && !all_over(w)) {
+	while (!run_is_broken(&w->run) && !all_over(w)) {
 		at = next_event(w);
-		if (at == SUT_NEVER || at > FIRST + GIVE_UP)
+		if (at == SUT_NEVER || at > RUN_FIRST + GIVE_UP)
 			break;
 		step(w, at);
 	}
-	w->res->ended = w->now - FIRST;
-	for (unsigned i = 0; i < w->s->conns && !w->res->broken[0]; i++)
+	w->run.res->ended = w->run.now - RUN_FIRST;
+	for (unsigned i = 0; i < w->s->conns && !run_is_broken(&w->run); i++)
 		judge_conn(w, &w->conn[i]);
-	while (!w->res->broken[0] && (at = next_event(w)) != SUT_NEVER && at < FIRST + DRAIN_LIMIT)
+	while (!run_is_broken(&w->run) && (at = next_event(w)) != SUT_NEVER &&
+	       at < RUN_FIRST + DRAIN_LIMIT)
 		step(w, at);
-	if (!w->res->broken[0] && flows_left(w))
-		broken(w, "%u flows are left after everything has ended", flows_left(w));
-	if (!w->res->broken[0] && w->s->role->held && w->s->role->held(w->role))
-		broken(w, "%u cells are held after everything has ended",
-		       w->s->role->held(w->role));
-	if (!w->res->broken[0] && w->s->role->pending && w->s->role->pending(w->role))
-		broken(w, "budgets count %u after everything has ended",
-		       w->s->role->pending(w->role));
+	if (!run_is_broken(&w->run) && box_flows(&w->box, w->run.now))
+		run_broken(&w->run, "%u flows are left after everything has ended",
+			   box_flows(&w->box, w->run.now));
+	if (!run_is_broken(&w->run) && w->s->role->held && w->s->role->held(w->box.role))
+		run_broken(&w->run, "%u cells are held after everything has ended",
+			   w->s->role->held(w->box.role));
+	if (!run_is_broken(&w->run) && w->s->role->pending && w->s->role->pending(w->box.role))
+		run_broken(&w->run, "budgets count %u after everything has ended",
+			   w->s->role->pending(w->box.role));
 }
 
-static uint64_t role_random(void *ctx)
+static void open_net(struct world *w)
 {
-	return rng_next(ctx);
-}
+	struct net_node client = { "client", NULL, at_peer, w },
+			server = { "server", NULL, at_peer, w },
+			box = { "box", line_ports, at_box, w };
+	struct net_link_config cfg[LINKS];
 
-static void open_role(struct world *w)
-{
-	const struct role_ops *ops = w->s->role->ops;
-	size_t size;
-
-	w->need = ops->need(&w->s->config);
-	assert(w->need);
-	size = (w->need + GUARD + 63) / 64 * 64;
-	w->block = aligned_alloc(64, size);
-	if (!w->block)
-		abort();
-	memset(w->block, 0, w->need);
-	memset(w->block + w->need, 0xa5, size - w->need);
-	w->env = (struct role_env){
-		.random = role_random,
-		.random_ctx = &w->role_rng,
-		.counters = &w->res->counters,
-	};
-	for (unsigned i = 0; i < sizeof w->env.secret; i++)
-		w->env.secret[i] = (uint8_t)rng_next(&w->role_rng);
-	w->role = ops->init(w->block, &w->s->config, &w->env);
+	net_open(&w->net, &w->run, w->s->seed ^ 0x5555);
+	net_node(&w->net, LINE_CLIENT, &client);
+	net_node(&w->net, LINE_BOX, &box);
+	net_node(&w->net, LINE_SERVER, &server);
+	for (unsigned i = 0; i < LINKS; i++)
+		cfg[i] = (struct net_link_config){ .link = w->s->link[i],
+						   .tick = i % 3 ? 0 : NET_TICK,
+						   .burst = i % 3 ? 1 : BOX_BURST,
+						   .cut_pct = w->s->cut_pct };
+	line_join(&w->net, true, cfg);
 }
 
 static void open_world(struct world *w)
 {
-	w->now = FIRST;
-	w->cut.s = w->s->seed ^ 0x5555;
-	w->role_rng.s = w->s->seed ^ 0xaaaa;
-	for (unsigned i = 0; i < LINKS; i++)
-		link_init(&w->link[i], &w->s->link[i]);
+	open_net(w);
 	for (unsigned i = 0; i < w->s->conns; i++) {
 		const struct conn_plan *plan = &w->s->conn[i];
 		struct conn *c = &w->conn[i];
@@ -577,7 +372,10 @@ static void open_world(struct world *w)
 		peer_init(&c->server, &plan->server, server_sends, c);
 		watch_init(&c->watch, plan->client.isn, plan->server.isn);
 	}
-	open_role(w);
+	w->box.sent = box_sent;
+	w->box.ctx = w;
+	box_open(&w->box, w->s->role->ops, &w->s->config, 1u << ACCEL_CLIENT | 1u << ACCEL_SERVER,
+		 w->s->seed ^ 0xaaaa, &w->run.res->counters);
 }
 
 void world_run(const struct scenario *s, const struct world_options *o, struct world_result *ret_r)
@@ -586,15 +384,12 @@ void world_run(const struct scenario *s, const struct world_options *o, struct w
 
 	if (!w)
 		abort();
-	memset(ret_r, 0, sizeof *ret_r);
+	run_begin(&w->run, o, ret_r);
 	w->s = s;
-	w->opt = *o;
-	w->res = ret_r;
 	open_world(w);
 	run(w);
-	for (unsigned i = 0; i < PLACES; i++)
-		ret_r->hash = hash_fold(ret_r->hash ^ w->hash[i], 0x9e3779b97f4a7c15u + i);
-	queue_clear(&w->queue);
-	free(w->block);
+	ret_r->hash = net_hash(&w->net);
+	net_close(&w->net);
+	box_close(&w->box);
 	free(w);
 }
