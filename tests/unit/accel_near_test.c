@@ -12,8 +12,8 @@
 #include <cmocka.h>
 
 #include "core/env.h"
-#include "core/flow_row.h"
 #include "core/make.h"
+#include "core/flow_row.h"
 #include "core/record.h"
 #include "proto/checksum.h"
 #include "proto/icmp.h"
@@ -191,11 +191,13 @@ static void records_carry_flows_to_another_box(void **state)
 	struct bench *b = *state;
 	uint32_t promise[3], cursor = 0;
 	struct record records[8];
+	struct flow_row row;
 	unsigned n = 0;
 
 	for (uint16_t i = 0; i < 3; i++)
 		promise[i] = open_flow(b, (uint16_t)(40000 + i));
 	check_translates(b, 40001, promise[1]);
+	b->now += SUT_MS(90000);
 	while (n < 8 && accel_near_ops.save(b->role, &cursor, b->now, &records[n]))
 		n++;
 	assert_int_equal(n, 4); /* three flows and one server */
@@ -204,6 +206,10 @@ static void records_carry_flows_to_another_box(void **state)
 	start(b);
 	for (unsigned i = 0; i < n; i++)
 		assert_int_equal(accel_near_ops.restore(b->role, &records[i], b->now), 0);
+	b->now += SUT_MS(1000);
+	cursor = 0;
+	while (accel_near_ops.list(b->role, &cursor, b->now, &row))
+		assert_in_range(row.age_ns, SUT_MS(91000), SUT_MS(91999));
 	for (uint16_t i = 0; i < 3; i++)
 		check_translates(b, (uint16_t)(40000 + i), promise[i]);
 	assert_int_equal(accel_near_ops.restore(b->role, &records[0], b->now), -EEXIST);

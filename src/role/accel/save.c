@@ -13,7 +13,7 @@
 #include "core/flow_row.h"
 #include "core/record_flow.h"
 
-#define FLOW_VERSION 2
+#define FLOW_VERSION 3 /* 2, which had no age, is still taken */
 #define SERVER_KEPT_AGAIN SUT_MS(1000) /* a busy server teaches with every connection */
 
 /* The fields of struct cold that a joined flow still uses, in one order for both ways. */
@@ -69,7 +69,13 @@ static void take_cold(struct record_reader *rd, struct cold *c)
 	c->released_tsval = c->client_tsval;
 }
 
-static void save_flow(struct near *n, uint32_t f, struct record *r)
+/* When the connection was opened, as far as is known. */
+static sut_time opened_at(const struct cold *c)
+{
+	return c->promised_at ? c->promised_at : c->since;
+}
+
+static void save_flow(struct near *n, uint32_t f, sut_time now, struct record *r)
 {
 	const struct flow_rec *a = rec_of(n, f, NEAR), *b = rec_of(n, f, FAR);
 	const struct cold *c = &n->cold[f];
@@ -85,6 +91,7 @@ static void save_flow(struct near *n, uint32_t f, struct record *r)
 	record_put_track(r, &c->track);
 	record_put_lane(r, &c->client);
 	record_put_lane(r, &c->server);
+	record_put64(r, (uint64_t)(now - opened_at(c)));
 	record_end(r);
 }
 
@@ -100,7 +107,7 @@ size_t near_save(const void *role, uint32_t *cursor, sut_time now, struct record
 
 		if (flows_live(n->flows, f) &&
 		    (n->cold[f].state == FS_OPEN || n->cold[f].state == FS_CLOSED)) {
-			save_flow(n, f, ret_record);
+			save_flow(n, f, now, ret_record);
 			(*cursor)++;
 			return ret_record->len;
 		}
@@ -132,7 +139,7 @@ void journal_flow(struct near *n, uint32_t f)
 
 	if (!n->env.journal)
 		return;
-	save_flow(n, f, &r);
+	save_flow(n, f, n->now, &r);
 	n->env.journal(n->env.journal_ctx, &r);
 	n->cold[f].journalled = 1;
 }
@@ -205,10 +212,11 @@ static int restore_flow(struct near *n, struct record_reader *rd)
 	struct flow_key key, back;
 	struct cold c = { .next = FLOW_NONE, .prev = FLOW_NONE };
 	uint32_t edge[4], f;
+	uint64_t age;
 	uint8_t state;
 	int err;
 
-	if (rd->version != FLOW_VERSION)
+	if (rd->version != FLOW_VERSION && rd->version != 2)
 		return -EPROTO;
 	record_take_key(rd, &key);
 	state = c.state = record_take8(rd);
@@ -218,6 +226,7 @@ static int restore_flow(struct near *n, struct record_reader *rd)
 	record_take_track(rd, &c.track);
 	record_take_lane(rd, &c.client);
 	record_take_lane(rd, &c.server);
+	age = rd->version == 2 ? 0 : record_take64(rd);
 	c.track.edges_known = 0; /* the ends may have gone on since */
 	if (rd->failed || rd->left || !plausible(&c))
 		return -EINVAL;
@@ -234,6 +243,7 @@ static int restore_flow(struct near *n, struct record_reader *rd)
 	rec_of(n, f, FAR)->end.v = edge[2];
 	rec_of(n, f, FAR)->acked.v = edge[3];
 	set_state(n, f, (enum flow_state)state, "restored");
+	n->cold[f].promised_at = n->now > age ? n->now - age : 1;
 	pass_set_records(n, f);
 	return 0;
 }
@@ -333,7 +343,7 @@ bool near_list(const void *role, uint32_t *cursor, sut_time now, struct flow_row
 		.held_bytes = c->hold.bytes,
 		.bytes = { rec_of(n, f, NEAR)->end.v - c->isn.v - 1,
 			   rec_of(n, f, FAR)->end.v - c->promise.v - 1 },
-		.age_ns = now - (c->promised_at ? c->promised_at : c->since),
+		.age_ns = now - opened_at(c),
 	};
 	ret_row->uncounted = c->mode == ACCEL_VERIFY; /* nobody follows it */
 	if (ret_row->uncounted)
