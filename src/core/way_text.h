@@ -4,14 +4,26 @@
 /*
  * way_text - ways and reports as lines of words: the messages between a role of handoff and a data plane.
  *
- *     set SRC > DST act=send if=3 mac=aa:bb:cc:dd:ee:ff from=.. seq=+N ... id=N     make or replace
+ * To the data plane:
+ *     set SRC > DST act=send flags=shift,window id=N if=3 mac=aa:bb:cc:dd:ee:ff ...  make or replace
  *     del SRC > DST                                                                  take away
- *     look SRC > DST                                                                 answered by:
- *     seen SRC > DST idle=MS packets=N bytes=N seen=fin,rst,...  | none SRC > DST
- *     event NAME SRC > DST id=N a=N b=N                                              a report
+ *     look SRC > DST                                                                 answered by seen, or by none
+ *     list                                                                           answered by a have for each way, then end
  *     destroy SRC > DST                                                              ends the host's socket of this quad (TIME-WAIT)
+ * From it:
+ *     seen SRC > DST idle=MS packets=N bytes=N seen=any,fin fin=N
+ *     none SRC > DST
+ *     have SRC > DST act=.. (as set)
+ *     end
+ *     event NAME SRC > DST id=N a=N b=N                                              a report (way.h)
  *
- * SRC and DST are ADDRESS:PORT, IPv6 in brackets.  Words that are not said are 0.  Every line that is written reads back the same.
+ * SRC and DST are ADDRESS:PORT, IPv6 in brackets.  In set and have, words that are not said are 0, and only act is always said:
+ *     act=drop|user|host|send   flags=src,dst,shift,window,clamp,expect,adopt,learn,unlearnt,watch,open,mute (in this order)
+ *     if=  mac= (dmac)  from= (smac)  src=A:P  dst=A:P (new ones)  seq= ack= tsval= tsecr= (additions, modulo 2^32)  scale=FROM/TO
+ *     origin=  expect=  end=  clamp=LO/HI  front=SEQ/TSVAL  fws= (front_wscale)  mate=SRC>DST
+ *     attrs: ts=RCV_TSVAL/RCV_TSECR  mss=  ws=SND/RCV  opts=ts,sack,ws,ecn
+ * What the data plane itself keeps (seen, fin_end, last_ns, packets, bytes) does not travel in a set.
+ * Every line that is written reads back the same; there is one blank between words, numbers are decimal, names are lower case.
  */
 #include <stddef.h>
 
@@ -21,24 +33,27 @@ enum way_line_kind {
 	WAY_LINE_SET,
 	WAY_LINE_DEL,
 	WAY_LINE_LOOK,
+	WAY_LINE_LIST,
 	WAY_LINE_SEEN,
+	WAY_LINE_HAVE,
 	WAY_LINE_NONE,
+	WAY_LINE_END,
 	WAY_LINE_EVENT,
 	WAY_LINE_DESTROY
 };
 
-#define WAY_LINE_MAX 640u
+#define WAY_LINE_MAX 1024u
 
 struct way_line {
 	enum way_line_kind kind;
 	struct way_key key;
-	struct way way; /* SET; SEEN: seen, packets, bytes */
+	struct way way; /* SET, HAVE; SEEN: seen, fin_end, packets, bytes */
 	struct way_event event; /* EVENT */
 	way_u32 idle_ms; /* SEEN */
 };
 
 /* Bytes written to ret_text (WAY_LINE_MAX), without a 0 at the end counted. */
 size_t way_line_write(const struct way_line *l, char *ret_text);
-/* 0; -EINVAL: not such a line (nothing is written). */
+/* 0; -EINVAL: not such a line (nothing is written).  Whatever the line does not say is 0, padding too. */
 int way_line_read(const char *text, size_t len, struct way_line *ret_l);
 #endif

@@ -18,11 +18,15 @@
  *     mute id=N / forget id=N                    the host's answers are swallowed; all about it goes.  Answered by state
  *     ask id=N                                   answered by state
  * Agent to front end:
- *     host kernel=6.18 boot=N adopt=yes|no shift=yes|no why=TEXT rcvwnd=N wscale=N opts=ts,sack,ws origins=N,N...
+ *     host opts=ts,sack,ws kernel=6.18 boot=N adopt=yes|no shift=yes|no why="TEXT" rcvwnd=N wscale=N origins=N,N...
  *     ready id=N
  *     refused id=N why=WORD                      no-room, no-origin, options, ...: take another rung
- *     state id=N is=pending|there|closing|gone|unknown acked=0|1 fin=none|in|out|both rst=0|1 ack=N
+ *     state id=N ack=N is=pending|there|closing|gone|unknown acked=0|1 fin=none|in|out|both rst=0|1
  *                                                at each change, and when asked
+ *
+ * Each line has all of its words, and no other; they may stand in any order.  opts and origins are "none" where there is none; why is in
+ * quotes where it is empty or has blanks.  In adopt, ws is the client's/the front end's, ts the client's last TSval/the front end's at the
+ * freeze; in shift, ts is the latter.
  *
  * id is the front end's; with the channel's peer it names a hand-off.  After a restart of the agent its ids are gone but its ways are
  * not: it learns them from the data plane, and answers `unknown` to what it does not know.  boot changes when the host's ways are lost.
@@ -67,7 +71,7 @@ struct hand_msg {
 	/* host */
 	uint32_t kernel; /* major << 16 | minor */
 	uint32_t boot, rcvwnd;
-	uint8_t adopt, shift, wscale;
+	uint8_t adopt, shift, wscale; /* wscale: of the host; in shift: what the front end told the client */
 	uint64_t origins; /* bit per entry of its list; for convention see back.h */
 	char why[HAND_WHY_MAX]; /* words, without newlines and quotes; may be empty */
 };
