@@ -126,3 +126,57 @@ int stack_detach(struct stack *s, conn_id id, stack_keep keep, void *ctx, sut_ti
 	conn_end(s, c, 0, "detached"); /* silent: nobody holds it, so it is freed */
 	return 0;
 }
+
+/* --- and back */
+
+static void take_numbers(const struct stack *s, struct conn *c, const struct stack_detached *d)
+{
+	c->iss = d->iss;
+	c->snd_una = c->snd_nxt = c->snd_up = d->snd_nxt;
+	c->irs = d->irs;
+	c->rcv_nxt = c->rcv_up = d->rcv_nxt;
+	c->rcv_adv = d->rcv_adv;
+	c->last_ack_sent = d->acked;
+	c->snd_wnd = c->snd_wnd_max = d->snd_wnd;
+	c->snd_wl1 = d->irs;
+	c->snd_wl2 = d->iss;
+	c->snd_wscale = d->snd_wscale;
+	c->rcv_wscale = d->rcv_wscale;
+	c->peer_mss = d->peer_mss;
+	c->ts_recent = d->ts_recent;
+	c->ts_recent_at = now_ms(s);
+	c->ts_off = isn_ts_offset(s, &c->quad);
+}
+
+static uint32_t agreed(const struct stack_detached *d)
+{
+	return (d->timestamps ? CF_TS : 0u) | (d->sack ? CF_SACK : 0u) |
+	       (d->wscale ? CF_WSCALE : 0u) | (d->ecn ? CF_ECN : 0u) | (d->fin_in ? CF_FIN_IN : 0u);
+}
+
+int stack_attach(struct stack *s, const struct stack_detached *d, uint32_t rcvbuf, uint64_t user,
+		 sut_time now, conn_id *ret_c)
+{
+	struct conn_quad q = { .lport = d->local.port, .rport = d->remote.port };
+	struct conn *c;
+
+	memcpy(q.laddr, d->local.ip, 16);
+	memcpy(q.raddr, d->remote.ip, 16);
+	if (table_find(s, &q) != NULL)
+		return -EADDRINUSE;
+	s->now = now;
+	c = conn_new(s, &q);
+	if (c == NULL)
+		return -ENOSPC;
+	c->user = user;
+	c->rcvbuf = rcvbuf;
+	c->flags |= CF_HELD | CF_PASSIVE | agreed(d);
+	take_numbers(s, c, d);
+	negotiate_mss(s, c);
+	recovery_begin(c);
+	conn_set_state(s, c, d->fin_in ? ST_CLOSE_WAIT : ST_ESTABLISHED, "attached");
+	c->flags |= CF_ACK_NOW;
+	conn_dirty(s, c);
+	*ret_c = conn_id_of(s, c);
+	return 0;
+}

@@ -323,6 +323,14 @@ typedef void (*stack_keep)(void *ctx, uint32_t seq, const uint8_t *bytes, uint32
 int stack_detach(struct stack *s, conn_id id, stack_keep keep, void *ctx, sut_time now,
 		 struct stack_detached *ret_d);
 
+/*
+ * Puts a connection that was taken out of this stack back, if nobody else went on with it: its numbers are those of d, and what
+ * was not read then is with the caller (it is not read again).  rcvbuf: what it may buffer from now on.  The next flush acknowledges all that came.
+ * 0; -EADDRINUSE: its quad is in use here; -ENOSPC.
+ */
+int stack_attach(struct stack *s, const struct stack_detached *d, uint32_t rcvbuf, uint64_t user,
+		 sut_time now, conn_id *ret_c);
+
 /* What handshakes of later SYNs may agree upon, at most: who takes connections over may be able to do less than this stack. */
 void stack_offer(struct stack *s, bool timestamps, bool sack, bool wscale);
 

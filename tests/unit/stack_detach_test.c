@@ -208,6 +208,71 @@ static void again(void **state)
 	stop();
 }
 
+/* --- and back */
+
+/* Put back, the connection goes on as if nothing had been. */
+static void back_again(void **state)
+{
+	struct stack_detached d;
+	const struct told *t;
+	struct opened o;
+	conn_id id = 0;
+
+	(void)state;
+	start();
+	o = open_one();
+	say(&o, TCP_ACK | TCP_PSH, 1000, 300);
+	assert_int_equal(stack_detach(w->s, o.id, NULL, NULL, w->now, &d), 0);
+	world_passes(w, 500);
+	assert_int_equal(stack_attach(w->s, &d, 4096, 5, w->now, &id), 0);
+	assert_int_equal(stack_attach(w->s, &d, 4096, 5, w->now, &id), -EADDRINUSE);
+	assert_int_equal(stack_write(w->s, id, "answer", 6, w->now), 6);
+	world_flush(w);
+	t = world_expect(w, TCP_ACK | TCP_PSH);
+	assert_int_equal(t->seq, o.iss + 1);
+	assert_int_equal(t->ack, 1300);
+	assert_int_equal(t->tsval, d.tsval + 500);
+	assert_int_equal(t->tsecr, 71);
+	assert_true(t->ack + ((uint32_t)t->window << 3) + 7 >= d.rcv_adv);
+	o.x.ack += 6;
+	o.x.tsecr = t->tsval;
+	say(&o, TCP_ACK, 1300, 50);
+	world_passes(w, 100);
+	assert_int_equal(world_expect(w, TCP_ACK)->ack, 1350);
+	assert_int_equal(stack_consume(w->s, id, 50, w->now), 0);
+	assert_int_equal(stack_close(w->s, id, w->now), 0);
+	world_flush(w);
+	assert_int_equal(world_expect(w, TCP_ACK | TCP_FIN)->seq, o.iss + 7);
+	o.x.ack++;
+	say(&o, TCP_ACK | TCP_FIN, 1350, 0);
+	assert_int_equal(world_expect(w, TCP_ACK)->ack, 1351);
+	world_quiet(w);
+	stop();
+}
+
+static void back_half_closed(void **state)
+{
+	struct stack_detached d;
+	struct opened o;
+	conn_id id = 0;
+
+	(void)state;
+	start();
+	o = open_one();
+	say(&o, TCP_ACK | TCP_FIN, 1000, 40);
+	world_expect(w, TCP_ACK);
+	assert_int_equal(stack_detach(w->s, o.id, NULL, NULL, w->now, &d), 0);
+	assert_int_equal(stack_attach(w->s, &d, 4096, 5, w->now, &id), 0);
+	assert_int_equal(stack_close(w->s, id, w->now), 0);
+	world_flush(w);
+	world_expect(w, TCP_ACK | TCP_FIN);
+	o.x.ack++;
+	say(&o, TCP_ACK, 1041, 0);
+	world_quiet(w);
+	assert_int_equal(stack_attach(w->s, &d, 4096, 5, w->now, &id), 0);
+	stop();
+}
+
 /* --- limits of a listener's connections */
 
 static const struct told *synack(struct says x)
@@ -292,10 +357,15 @@ static void offers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(request),     cmocka_unit_test(behind_a_gap),
-		cmocka_unit_test(half_closed), cmocka_unit_test(refused),
-		cmocka_unit_test(again),       cmocka_unit_test(limits),
+		cmocka_unit_test(request),
+		cmocka_unit_test(behind_a_gap),
+		cmocka_unit_test(half_closed),
+		cmocka_unit_test(refused),
+		cmocka_unit_test(again),
+		cmocka_unit_test(limits),
 		cmocka_unit_test(offers),
+		cmocka_unit_test(back_again),
+		cmocka_unit_test(back_half_closed),
 	};
 
 	return cmocka_run_group_tests_name("stack_detach", tests, NULL, NULL);
