@@ -37,11 +37,19 @@ struct note {
 	void *config;
 	char **value; /* as many as its list has; NULL: not given */
 	unsigned values;
+	unsigned *line; /* of each of them */
+	unsigned last; /* line of the last one */
+};
+
+/* What option_set() got, and where it stood. */
+struct kept {
+	char *text;
 	unsigned line;
 };
 
 struct config_file {
-	char **text; /* what option_set() got */
+	char *path;
+	struct kept *text;
 	unsigned n, room;
 };
 
@@ -51,6 +59,7 @@ struct reading {
 	unsigned options; /* settings that can be given */
 	struct note *note; /* twice as many: outside of the section, and in it */
 	char section[SECTION_MAX];
+	const struct note *noted; /* last; NULL: none yet */
 	bool failed; /* and said */
 	char *err;
 	size_t err_size;
@@ -130,10 +139,17 @@ static void forget(struct note *n)
 	n->values = 0;
 }
 
+static void forget_all(struct note *n)
+{
+	forget(n);
+	free(n->line);
+	n->line = NULL;
+}
+
 static void close_notes(struct reading *r)
 {
 	for (unsigned i = 0; r->note && i < 2 * r->options; i++)
-		forget(&r->note[i]);
+		forget_all(&r->note[i]);
 	free(r->note);
 }
 
@@ -143,11 +159,18 @@ static int take_note(cfg_t *cfg, cfg_opt_t *opt)
 	struct reading *r = current;
 	unsigned first = strcmp(cfg_name(cfg), r->section) == 0 ? r->options : 0;
 	struct note *n = &r->note[first];
+	unsigned *line;
 
 	while (strcmp(n->desc->name, cfg_opt_name(opt)) != 0)
 		n++;
 	forget(n);
-	n->line = (unsigned)cfg->line;
+	r->noted = n;
+	n->last = (unsigned)cfg->line;
+	line = realloc(n->line, (cfg_opt_size(opt) + 1) * sizeof *line);
+	if (!line)
+		return -1;
+	n->line = line;
+	line[cfg_opt_size(opt) ? cfg_opt_size(opt) - 1 : 0] = n->last;
 	n->value = calloc(cfg_opt_size(opt) + 1, sizeof *n->value);
 	if (!n->value)
 		return -1;
@@ -175,6 +198,24 @@ static void list_settings(const struct reading *r, char *ret_s, size_t size)
 				      r->note[i].desc->name);
 }
 
+/* Does what is no setting stand behind a value in the same line? */
+static bool is_rest_of_value(unsigned line)
+{
+	return current->noted && current->noted->last == line;
+}
+
+static void complain_quotes(const cfg_t *cfg, const char *word)
+{
+	const struct note *n = current->noted;
+	const bool many = is_list(n->desc);
+
+	fail(current, (unsigned)cfg->line,
+	     "%s: unknown setting %s behind it; a value of more than one word needs quotes: %s = "
+	     "%s\"%s ...\"%s",
+	     n->desc->name, word, n->desc->name, many ? "{" : "",
+	     n->values ? n->value[n->values - 1] : "", many ? "}" : "");
+}
+
 /* libconfuse: something is wrong. */
 static SUT_PRINTF(2, 0) void complain(cfg_t *cfg, const char *fmt, va_list ap)
 {
@@ -183,11 +224,18 @@ static SUT_PRINTF(2, 0) void complain(cfg_t *cfg, const char *fmt, va_list ap)
 
 	vsnprintf(text, sizeof text, fmt, ap);
 	if (strncmp(text, unknown, strlen(unknown)) == 0) {
+		if (is_rest_of_value((unsigned)cfg->line)) {
+			complain_quotes(cfg, text + strlen(unknown));
+			return;
+		}
 		list_settings(current, known, sizeof known);
 		fail(current, (unsigned)cfg->line, "unknown setting %s; known are %s",
 		     text + strlen(unknown), known);
 	} else {
-		fail(current, (unsigned)cfg->line, "%s", text);
+		fail(current, (unsigned)cfg->line,
+		     "%s; a value with anything but letters, digits and one of .:/-_ needs "
+		     "quotes, a list is {80, \"8000-8999\"}",
+		     text);
 	}
 }
 
@@ -239,11 +287,11 @@ out:
 /* Applying. */
 
 /* Keeps a text for as long as the file is open: NULL if there is no memory. */
-static const char *keep(struct config_file *f, char *text)
+static const char *keep(struct config_file *f, char *text, unsigned line)
 {
 	if (text && f->n == f->room) {
 		unsigned room = f->room ? 2 * f->room : 16;
-		char **more = realloc(f->text, room * sizeof *more);
+		struct kept *more = realloc(f->text, room * sizeof *more);
 
 		if (!more) {
 			free(text);
@@ -253,8 +301,19 @@ static const char *keep(struct config_file *f, char *text)
 		f->room = room;
 	}
 	if (text)
-		f->text[f->n++] = text;
+		f->text[f->n++] = (struct kept){ text, line };
 	return text;
+}
+
+size_t config_where(const struct config_file *f, const char *text, char *ret_s, size_t size)
+{
+	for (unsigned i = 0; f && text && i < f->n; i++)
+		if (f->text[i].text == text) {
+			int n = snprintf(ret_s, size, "%s:%u: ", f->path, f->text[i].line);
+
+			return n < 0 ? 0 : (size_t)n < size ? (size_t)n : size - 1;
+		}
+	return 0;
 }
 
 /* "80,443" of a list's values; "none" of an empty list. */
@@ -274,14 +333,14 @@ static char *join(const struct note *n)
 	return s;
 }
 
-static int set(struct reading *r, const struct note *n, const char *text)
+static int set(struct reading *r, const struct note *n, unsigned line, const char *text)
 {
 	char why[300];
 
 	if (!text)
 		return fail(r, 0, "out of memory");
 	if (option_set(n->desc, n->config, text, why, sizeof why) != 0)
-		return fail(r, n->line, "%s: %s", n->desc->name, why);
+		return fail(r, line, "%s: %s", n->desc->name, why);
 	return 0;
 }
 
@@ -292,9 +351,9 @@ static int apply(struct reading *r, const struct note *n, struct config_file *f)
 	if (!n->value)
 		return 0;
 	if (n->desc->kind != OPTION_STRINGS)
-		return set(r, n, keep(f, join(n)));
+		return set(r, n, n->last, keep(f, join(n), n->last));
 	for (unsigned i = 0; i < n->values && err == 0; i++)
-		err = set(r, n, keep(f, strdup(n->value[i])));
+		err = set(r, n, n->line[i], keep(f, strdup(n->value[i]), n->line[i]));
 	return err;
 }
 
@@ -303,9 +362,12 @@ static int apply_all(struct reading *r, struct config_file **ret_file)
 	struct config_file *f = calloc(1, sizeof *f);
 	int err = 0;
 
-	if (!f)
+	if (f)
+		f->path = strdup(r->path);
+	if (!f || !f->path) {
+		free(f);
 		return fail(r, 0, "out of memory");
-
+	}
 	for (unsigned i = 0; i < 2 * r->options && err == 0; i++)
 		err = apply(r, &r->note[i], f);
 	if (err)
@@ -412,8 +474,10 @@ int config_read(const struct option_usage *u, const char *path, struct config_fi
 void config_close(struct config_file *f)
 {
 	for (unsigned i = 0; f && i < f->n; i++)
-		free(f->text[i]);
-	if (f)
+		free(f->text[i].text);
+	if (f) {
 		free(f->text);
+		free(f->path);
+	}
 	free(f);
 }

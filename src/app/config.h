@@ -30,6 +30,11 @@ struct config_file;
 int config_read(const struct option_usage *u, const char *path, struct config_file **ret_file,
 		char *ret_err, size_t err_size);
 
+/*
+ * Where a text that the settings point to stood: writes "FILE:LINE: " and returns its length; 0: it did not come from this file (NULL: none).
+ */
+size_t config_where(const struct config_file *f, const char *text, char *ret_s, size_t size);
+
 /* Frees the texts; NULL is well. */
 void config_close(struct config_file *f);
 #endif

@@ -168,6 +168,17 @@ static const char *explain(int err)
 	return strerror(-err);
 }
 
+int control_check(const char *path, char *ret_err, size_t err_size)
+{
+	if (*path && strlen(path) < sizeof((struct sockaddr_un *)0)->sun_path)
+		return 0;
+	snprintf(ret_err, err_size,
+		 *path ? "'%s' cannot be the path of a socket: it is longer than 107 bytes"
+		       : "'%s' cannot be the path of a socket",
+		 path);
+	return -EINVAL;
+}
+
 int control_open(const char *path, struct control **ret_c, char *ret_err, size_t err_size)
 {
 	struct control *c;

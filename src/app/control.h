@@ -29,6 +29,9 @@ struct control;
 /* Answers a command: line has at least one word, one blank between two, none around them.  It must end the reply. */
 typedef void control_fn(void *ctx, const char *line, struct control_reply *reply);
 
+/* Can it be the path of a socket?  0, or -EINVAL with a sentence in ret_err. */
+int control_check(const char *path, char *ret_err, size_t err_size);
+
 /*
  * Makes the socket's file at path.  One where nobody listens any more is replaced.
  * 0, or -errno with a sentence in ret_err: -EADDRINUSE if somebody listens there, -EEXIST if it is something else than a socket.

@@ -21,6 +21,7 @@
 #include "app/clock.h"
 #include "app/control.h"
 #include "app/engine_inside.h"
+#include "app/metrics.h"
 #include "app/notify.h"
 #include "app/report.h"
 #include "app/sandbox.h"
@@ -46,9 +47,9 @@ const struct option_desc engine_option_table[] = {
 	  .help = "print counters on standard output, a JSON object a line" },
 	{ .name = "trace-pcap", .kind = OPTION_STRING, FIELD(trace_pcap), .arg = "PATH",
 	  .help = "record all frames: a file, or a directory for a file per port" },
-	{ .name = "metrics", .kind = OPTION_STRING, FIELD(metrics), .arg = "[ADDR:]PORT",
+	{ .name = "metrics", .kind = OPTION_STRING, FIELD(metrics), .arg = "[ADDR:]PORT", .check = metrics_check,
 	  .help = "answer HTTP GET /metrics there, of 127.0.0.1 without ADDR" },
-	{ .name = "control", .kind = OPTION_STRING, FIELD(control), .arg = "PATH",
+	{ .name = "control", .kind = OPTION_STRING, FIELD(control), .arg = "PATH", .check = control_check,
 	  .help = "take commands at this unix socket" },
 	{ .name = "journal", .kind = OPTION_STRING, FIELD(journal), .arg = "FILE",
 	  .help = "accel near: keep connections in this file as they come: a kill loses none" },
@@ -226,7 +227,7 @@ static int run(struct engine *e)
 			return 1;
 		}
 		engine_tick(e);
-		if (ev.terminate)
+		if (ev.terminate || ev.hangup)
 			break;
 		expire(e);
 		engine_read_ports(e, ev.ready | engine_ready_ports(e));

@@ -72,6 +72,8 @@ static void take_signals(struct loop *l, struct loop_events *ev)
 	while (read(l->signals, &si, sizeof si) == sizeof si) {
 		if (si.ssi_signo == SIGUSR1)
 			ev->report = true;
+		else if (si.ssi_signo == SIGHUP)
+			ev->hangup = true;
 		else
 			ev->terminate = true;
 	}

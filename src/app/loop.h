@@ -23,7 +23,8 @@ struct loop {
 
 struct loop_events {
 	uint32_t ready; /* bit t: the descriptor watched with tag t can be read, or failed */
-	bool terminate; /* SIGINT, SIGTERM, or SIGHUP where it is not ignored (nohup) */
+	bool terminate; /* SIGINT, SIGTERM */
+	bool hangup; /* SIGHUP, where it is not ignored (nohup) */
 	bool report; /* SIGUSR1 */
 };
 

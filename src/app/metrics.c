@@ -84,6 +84,19 @@ static bool read_address(const char *where, struct sockaddr_storage *ret_a)
 	return inet_pton(AF_INET, addr, &v4->sin_addr) == 1 && read_port(colon + 1, &v4->sin_port);
 }
 
+int metrics_check(const char *where, char *ret_err, size_t err_size)
+{
+	struct sockaddr_storage a;
+
+	if (read_address(where, &a))
+		return 0;
+	snprintf(ret_err, err_size,
+		 "'%s' is not PORT, ADDR:PORT or [ADDR]:PORT in numbers, as in 9100 or "
+		 "192.0.2.1:9100",
+		 where);
+	return -EINVAL;
+}
+
 static int open_listener(const struct sockaddr_storage *a)
 {
 	int fd = socket(a->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1;

@@ -20,6 +20,9 @@ struct metrics_server;
 /* Writes the answer to GET /metrics. */
 typedef void metrics_fn(void *ctx, FILE *f);
 
+/* Is where one of these?  0, or -EINVAL with a sentence in ret_err. */
+int metrics_check(const char *where, char *ret_err, size_t err_size);
+
 /*
  * Listens at "PORT" of 127.0.0.1, "ADDR:PORT" or "[ADDR6]:PORT", addresses in numbers.
  * 0; -EINVAL: where is none of these; or another -errno; with a sentence in ret_err.

@@ -107,6 +107,35 @@ static bool is_unset(const struct option_desc *d, uint64_t v)
 	return is_number(d) && v == UINT64_MAX >> (64 - 8 * d->size);
 }
 
+void option_number_text(enum option_kind kind, uint64_t v, char *ret_s, size_t size)
+{
+	switch (kind) {
+	case OPTION_SIZE:
+		put_with_unit(v, sizes, ret_s, size);
+		break;
+	case OPTION_TIME:
+	case OPTION_MS:
+		put_with_unit(v, times, ret_s, size);
+		break;
+	case OPTION_PPM:
+		put_with_unit(v, shares, ret_s, size);
+		break;
+	case OPTION_RATE:
+		put_with_unit(v, rates, ret_s, size);
+		break;
+	case OPTION_NUMBER:
+	case OPTION_FLAG:
+	case OPTION_ENUM:
+	case OPTION_PORTS:
+	case OPTION_LIST:
+	case OPTION_STRING:
+	case OPTION_STRINGS:
+	case OPTION_CONFIG:
+		snprintf(ret_s, size, "%" PRIu64, v);
+		break;
+	}
+}
+
 void option_text(const struct option_desc *d, const void *config, char *ret_s, size_t size)
 {
 	uint64_t v = load_number((const char *)config + d->offset, d->size);
@@ -121,20 +150,12 @@ void option_text(const struct option_desc *d, const void *config, char *ret_s, s
 		snprintf(ret_s, size, v ? "yes" : "no");
 		break;
 	case OPTION_NUMBER:
-		snprintf(ret_s, size, "%" PRIu64, v);
-		break;
 	case OPTION_SIZE:
-		put_with_unit(v, sizes, ret_s, size);
-		break;
 	case OPTION_TIME:
 	case OPTION_MS:
-		put_with_unit(v, times, ret_s, size);
-		break;
 	case OPTION_PPM:
-		put_with_unit(v, shares, ret_s, size);
-		break;
 	case OPTION_RATE:
-		put_with_unit(v, rates, ret_s, size);
+		option_number_text(d->kind, v, ret_s, size);
 		break;
 	case OPTION_ENUM:
 		snprintf(ret_s, size, "%s", d->names[v]);

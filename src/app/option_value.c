@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "app/option_text.h"
 #include "app/options.h"
 #include "base/compiler.h"
 
@@ -127,7 +128,6 @@ static const struct unit times[] = {
 	{ "ns", 1 }, { "us", 1000 }, { "ms", 1000000 }, { "s", 1000000000 },
 	{ "min", 60000000000 }, { "h", 3600000000000 }, { NULL, 0 },
 };
-#define HOUR 5 /* in times[] */
 static const struct unit shares[] = { { "%", 10000 }, { "ppm", 1 }, { NULL, 0 } };
 static const struct unit rates[] = {
 	{ "bit", 1 }, { "kbit", 1000 }, { "mbit", 1000000 }, { "gbit", 1000000000 }, { NULL, 0 },
@@ -147,7 +147,7 @@ static const struct {
 	[OPTION_SIZE]   = { sizes, 1, 0, "a number, or one with k, M or G, as in 64k" },
 	[OPTION_TIME]   = { times, 0, TIME_MAX, "a time with its unit (ns, us, ms, s, min, h), as in 20ms" },
 	[OPTION_MS]     = { times, 1000000, TIME_MAX, "a time, in milliseconds or with its unit (ns, us, ms, s, min, h), as in 3000 or 3s" },
-	[OPTION_PPM]    = { shares, 0, 1000000, "a share of at most 100%, as in 1% or 0.05% or 20ppm" },
+	[OPTION_PPM]    = { shares, 0, 1000000, "a share with its unit (%, ppm), as in 1% or 0.05% or 20ppm" },
 	[OPTION_RATE]   = { rates, 0, 0, "a rate with its unit (bit, kbit, mbit, gbit), as in 100mbit" },
 };
 /* clang-format on */
@@ -190,9 +190,17 @@ static uint64_t field_max(size_t size)
 	return size >= 8 ? UINT64_MAX : ((uint64_t)1 << (size * 8)) - 1;
 }
 
-static bool is_time(const struct option_desc *d)
+/* Says both bounds as one would type them. */
+static int out_of_range(const struct option_desc *d, const char *text, uint64_t max,
+			struct complaint c)
 {
-	return d->kind == OPTION_TIME || d->kind == OPTION_MS;
+	char low[32], high[32];
+
+	option_number_text(d->kind, d->min, low, sizeof low);
+	option_number_text(d->kind, max, high, sizeof high);
+	return complain(c, "'%s' is out of range: %s to %s%s%s", text, low, high,
+			d->arg && strcmp(d->arg, "BYTES") == 0 ? " bytes" : "",
+			d->or_zero ? ", or 0" : "");
 }
 
 static int set_number(const struct option_desc *d, void *field, const char *text,
@@ -214,15 +222,8 @@ static int set_number(const struct option_desc *d, void *field, const char *text
 		return complain(c, "'%s' is finer than can be counted", text);
 	if (err)
 		return complain(c, "'%s' is not %s", text, numeric[d->kind].expected);
-	if (v > max && is_time(d) && max % times[HOUR].factor == 0)
-		return complain(c, "'%s' is too long: at most %lluh", text,
-				(unsigned long long)(max / times[HOUR].factor));
-	if (v < d->min || v > max)
-		return complain(c, "'%s' is out of range: %llu to %llu%s", text,
-				(unsigned long long)d->min, (unsigned long long)max,
-				is_time(d)		? " ns"
-				: d->kind == OPTION_PPM ? " ppm"
-							: "");
+	if ((v < d->min && !(v == 0 && d->or_zero)) || v > max)
+		return out_of_range(d, text, max, c);
 	store_number(field, d->size, v);
 	return 0;
 }
@@ -337,6 +338,8 @@ static int add_string(const struct option_desc *d, void *config, const char *tex
 
 	assert(d->counted);
 	memcpy(&n, count, sizeof n);
+	if (d->check && d->check(text, c.s, c.size) != 0)
+		return -EINVAL;
 	if ((n + 1) * sizeof text > d->size)
 		return complain(c, "given more than %u times", n);
 	memcpy(field + n * sizeof text, &text, sizeof text);
@@ -356,6 +359,8 @@ int option_set(const struct option_desc *d, void *config, const char *text, char
 		return set_flag(d, field, text, c);
 	case OPTION_STRING:
 	case OPTION_CONFIG:
+		if (d->check && d->check(text, ret_err, err_size) != 0)
+			return -EINVAL;
 		memcpy(field, &text, sizeof text);
 		return 0;
 	case OPTION_ENUM:

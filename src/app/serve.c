@@ -23,6 +23,7 @@
 #include <sys/resource.h>
 
 #include "app/clock.h"
+#include "app/config.h"
 #include "app/notify.h"
 #include "app/sandbox.h"
 #include "app/serve_inside.h"
@@ -120,27 +121,12 @@ static sut_time next_deadline(const struct serve *s)
 {
 	sut_time t = stack_deadline(s->stack);
 
-	if (s->control_more)
+	if (s->control_more || s->more)
 		return 0;
 	t = earlier(t, conns_deadline(s));
 	t = earlier(t, earlier(s->next_retry, s->next_report));
 	t = earlier(t, s->next_metrics);
 	return s->ending ? earlier(t, s->drain_end) : t;
-}
-
-static void flush_access(struct serve *s)
-{
-	if (!s->access_dirty)
-		return;
-	s->access_dirty = false;
-	if (fflush(s->access) == 0) {
-		s->access_failed = false;
-		return;
-	}
-	if (!s->access_failed)
-		log_line(&s->log, LOG_ERROR, "access log: %s", strerror(errno));
-	s->access_failed = true;
-	clearerr(s->access);
 }
 
 static void report_if_due(struct serve *s, bool asked)
@@ -163,8 +149,8 @@ static bool end_gently(struct serve *s)
 	conns_drain(s);
 	notify_manager("STOPPING=1");
 	if (s->used)
-		log_line(&s->log, LOG_NOTICE,
-			 "ends: takes no new connections; %" PRIu32 " are left", s->used);
+		log_line(&s->log, LOG_NOTICE, "ends: takes no new connections; %" PRIu32 " %s left",
+			 s->used, s->used == 1 ? "is" : "are");
 	return true;
 }
 
@@ -187,7 +173,7 @@ static void turn(struct serve *s, const struct loop_events *ev)
 	stack_flush(s->stack, s->now);
 	operator_serve(s, ev->ready);
 	report_if_due(s, ev->report);
-	flush_access(s);
+	access_flush(s);
 }
 
 static int run(struct serve *s)
@@ -201,12 +187,15 @@ static int run(struct serve *s)
 			return 1;
 		}
 		serve_tick(s);
+		if (ev.hangup && !reload_by_signal(s))
+			ev.terminate = true;
 		if (ev.terminate && !end_gently(s))
 			break;
 		turn(s, &ev);
 	}
 	if (s->used)
-		log_line(&s->log, LOG_NOTICE, "%" PRIu32 " connections are reset", s->used);
+		log_line(&s->log, LOG_NOTICE, "%" PRIu32 " connection%s reset", s->used,
+			 s->used == 1 ? " is" : "s are");
 	conns_abort(s);
 	stack_flush(s->stack, s->now);
 	return 0;
@@ -217,27 +206,23 @@ static void announce(const struct serve *s)
 	char line[900];
 	int n = snprintf(line, sizeof line, "ready: serve tun=%s", s->tun.name);
 
-	for (unsigned i = 0; i < s->ports && n < (int)sizeof line; i++)
-		n += snprintf(line + n, sizeof line - (size_t)n, " %u=%s", s->port[i].port,
-			      s->port[i].service->name);
+	for (unsigned i = 0; i < s->cfg->listens && n < (int)sizeof line; i++)
+		n += snprintf(line + n, sizeof line - (size_t)n, " %u=%s", s->cfg->listen[i].port,
+			      s->cfg->listen[i].service->name);
 	log_line(&s->log, LOG_NOTICE, "%s", line);
 	notify_manager("READY=1");
 }
 
 /* Opening and closing. */
 
-static int open_access(struct serve *s)
+static int open_log(struct serve *s)
 {
 	const char *path = s->cfg->flags.access_log;
+	int fd = path ? access_file(path) : -1, err = path && fd < 0 ? fd : access_take(s, fd);
 
-	if (!path)
-		return 0;
-	s->access = fopen(path, "ae");
-	if (!s->access) {
-		log_line(&s->log, LOG_ERROR, "%s: %s", path, strerror(errno));
-		return -errno;
-	}
-	return 0;
+	if (err)
+		log_line(&s->log, LOG_ERROR, "access-log: %s: %s", path, strerror(-err));
+	return err;
 }
 
 static int open_buffers(struct serve *s)
@@ -291,7 +276,7 @@ static int enter_sandbox(struct serve *s)
 /* All that a run needs, in the order in which it can fail: 0, or -errno (said already). */
 static int open_all(struct serve *s)
 {
-	char why[300];
+	char why[500];
 	int err = open_buffers(s);
 
 	if (err == 0)
@@ -299,14 +284,19 @@ static int open_all(struct serve *s)
 	if (err == 0)
 		err = conns_open(s);
 	if (err == 0)
-		err = open_access(s);
+		err = open_log(s);
+	if (err == 0) {
+		err = ports_start(s, why, sizeof why);
+		if (err)
+			log_line(&s->log, LOG_ERROR, "%s", why);
+	}
 	if (err == 0)
 		err = device_open(s);
 	if (err == 0)
 		err = open_stack(s);
 	if (err)
 		return err;
-	err = conns_listen(s, why, sizeof why);
+	err = ports_listen(s, why, sizeof why);
 	if (err)
 		log_line(&s->log, LOG_ERROR, "%s", why);
 	return err;
@@ -315,9 +305,9 @@ static int open_all(struct serve *s)
 static void close_all(struct serve *s)
 {
 	device_close(s);
-	if (s->access && fclose(s->access) != 0 && !s->access_failed)
-		log_line(&s->log, LOG_ERROR, "access log: %s", strerror(errno));
 	conns_close(s);
+	access_close(s);
+	ports_stop(s);
 	operator_close(s);
 	if (s->block)
 		munmap(s->block, s->block_bytes);
@@ -360,7 +350,7 @@ static int run_opened(struct serve *s)
 	return code;
 }
 
-static enum log_level level_of(const struct engine_options *o)
+enum log_level serve_log_level(const struct engine_options *o)
 {
 	if (o->quiet)
 		return LOG_ERROR;
@@ -378,13 +368,14 @@ int serve_run(const struct serve_config *c)
 	signal(SIGXFSZ, SIG_IGN);
 	raise_descriptors();
 	s->cfg = c;
-	s->log = (struct log){ .level = level_of(&c->opt), .time = c->opt.log_time };
+	s->log = (struct log){ .level = serve_log_level(&c->opt), .time = c->opt.log_time };
 	s->next_report = s->next_retry = s->drain_end = SUT_NEVER;
 	s->wall_offset = clock_wall_offset();
-	s->tun.fd = s->tun.control = s->epoll = -1;
+	s->tun.fd = s->tun.control = s->epoll = s->access.fd = -1;
 	if (open_all(s) == 0)
 		code = run_opened(s);
 	close_all(s);
+	config_close(s->reread_file);
 	free(s);
 	return code;
 }

@@ -6,8 +6,6 @@
  * until the peer closes.
  */
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "app/serve_service.h"
@@ -41,7 +39,7 @@ static void echo_ready(struct serve *s, struct serve_conn *c)
 			serve_gone(s, c, done);
 			return;
 		}
-		c->bytes += (unsigned)done;
+		c->put += (unsigned)done;
 		(void)stack_consume(t, c->id, (size_t)done, serve_now(s));
 	}
 }
@@ -54,7 +52,7 @@ static uint32_t discard_take(void *ctx, uint64_t user, const uint8_t *bytes, uin
 
 	(void)user;
 	(void)bytes;
-	c->bytes += len;
+	c->taken += len;
 	return len;
 }
 
@@ -70,7 +68,7 @@ static void discard_ready(struct serve *s, struct serve_conn *c)
 
 	while ((n = stack_read(serve_stack(s), c->id, serve_scratch(s), SERVE_SCRATCH,
 			       serve_now(s))) > 0)
-		c->bytes += (unsigned)n;
+		c->taken += (unsigned)n;
 	if (n == 0)
 		serve_finish(s, c);
 	else if (n != -EAGAIN)
@@ -103,22 +101,17 @@ static uint32_t ignore(void *ctx, uint64_t user, const uint8_t *bytes, uint32_t 
 	return len;
 }
 
+/* What is being sent stays where it is, for as long as connections may refer to it: to the end. */
+static uint8_t pattern[SERVE_SCRATCH];
+
 static int chargen_start(struct serve_port *p, const char *arg, char *ret_err, size_t err_size)
 {
+	(void)p;
 	(void)arg;
-	p->pattern = malloc(SERVE_SCRATCH);
-	if (!p->pattern) {
-		snprintf(ret_err, err_size, "out of memory");
-		return -ENOMEM;
-	}
-	write_pattern(p->pattern, SERVE_SCRATCH, 0);
+	(void)ret_err;
+	(void)err_size;
+	write_pattern(pattern, sizeof pattern, 0);
 	return 0;
-}
-
-static void chargen_stop(struct serve_port *p)
-{
-	free(p->pattern);
-	p->pattern = NULL;
 }
 
 static void chargen_open(struct serve *s, struct serve_conn *c)
@@ -136,15 +129,14 @@ static void chargen_ready(struct serve *s, struct serve_conn *c)
 	while ((n = stack_read(t, c->id, bytes, SERVE_SCRATCH, serve_now(s))) > 0)
 		;
 	while (n == -EAGAIN) {
-		int done = stack_write_ref(t, c->id, c->port->pattern + c->chargen, chunk, 0,
-					   serve_now(s)); /* it is there as long as the port */
+		int done = stack_write_ref(t, c->id, pattern + c->chargen, chunk, 0, serve_now(s));
 
 		if (done == -EAGAIN)
 			return;
 		if (done < 0)
 			n = done;
 		else
-			c->bytes += (unsigned)done;
+			c->put += (unsigned)done;
 		if (done > 0)
 			c->chargen = (c->chargen + (unsigned)done) % PERIOD;
 	}
@@ -172,7 +164,6 @@ const struct service service_chargen = {
 	.name = "chargen",
 	.help = "send characters until the peer closes",
 	.start = chargen_start,
-	.stop = chargen_stop,
 	.open = chargen_open,
 	.ready = chargen_ready,
 	.drain = serve_finish,

@@ -29,6 +29,7 @@
 #include "base/compiler.h"
 
 #define TAG_MAX 40u
+#define SAIDS_MAX 1024u /* answers of a connection that wait for their line in the access log */
 
 /* Files. */
 
@@ -125,8 +126,9 @@ static unsigned find_file(int dir, const char *path, int *ret_fd, struct stat *r
 struct http_answer {
 	int fd; /* of the file that is sent; -1: none */
 	uint64_t at, left; /* in it */
-	uint64_t sent; /* bytes of the body */
+	uint64_t sent; /* bytes of the file */
 	uint16_t out_len, out_at;
+	uint16_t short_body; /* bytes at the end of out that are the body */
 	bool keep; /* the connection, behind it */
 	unsigned status;
 	char line[LOG_MAX];
@@ -185,7 +187,7 @@ static void answer_status(struct serve *s, struct http_answer *h, const struct h
 	    strlen(text));
 	if (head->method != HTTP_HEAD) {
 		add(h, "%s", text);
-		h->sent = strlen(text);
+		h->short_body = (uint16_t)strlen(text);
 	}
 }
 
@@ -293,18 +295,87 @@ static bool answer(struct serve *s, struct serve_conn *c, const struct http_head
 	return true;
 }
 
+/* The access log. */
+
+/* What the log will say of an answer, once it is known how much of it came to its client. */
+struct http_said {
+	struct http_said *next;
+	uint64_t end; /* of its last byte, among those that the connection was given to send */
+	uint64_t body; /* bytes of it */
+	unsigned status;
+	bool whole; /* all of it was given */
+	char line[];
+};
+
+/* Says what is known: acked is how much of all was acknowledged. */
+static void log_said(struct serve *s, struct serve_conn *c, const struct http_said *a,
+		     uint64_t acked)
+{
+	const uint64_t missing = acked < a->end ? a->end - acked : 0;
+	const bool cut = !a->whole || missing;
+
+	serve_log_access(s, c, a->line, a->status, a->body > missing ? a->body - missing : 0,
+			 !cut	  ? NULL
+			 : c->cut ? c->cut
+				  : "idle");
+}
+
+/* Logs the answers that were acknowledged; at the end of the connection, all. */
+static void log_answers(struct serve *s, struct serve_conn *c, bool all)
+{
+	const uint64_t acked = c->http.said ? serve_acked(s, c) : 0;
+
+	while (c->http.said && (all || c->http.said->end <= acked)) {
+		struct http_said *a = c->http.said;
+
+		log_said(s, c, a, acked);
+		c->http.said = a->next;
+		c->http.saids--;
+		free(a);
+	}
+	if (c->http.said)
+		serve_touch_log(s, c);
+}
+
+/* The answer is out, or as much of it as there will be; where there is no memory, it is logged as if all had come. */
+static void say_answer(struct serve *s, struct serve_conn *c, bool whole)
+{
+	const struct http_answer *h = c->http.answer;
+	struct http_said *a = serve_logs(s) ? malloc(sizeof *a + strlen(h->line) + 1) : NULL;
+
+	if (!a) {
+		serve_log_access(s, c, h->line, h->status, h->sent + h->short_body,
+				 whole ? NULL : c->cut);
+		return;
+	}
+	*a = (struct http_said){
+		.end = c->put, .body = h->sent + h->short_body, .status = h->status, .whole = whole
+	};
+	if (h->short_body && h->out_at < h->out_len)
+		a->body = h->out_at > h->out_len - h->short_body
+				  ? (uint64_t)(h->out_at - (h->out_len - h->short_body))
+				  : 0;
+	memcpy(a->line, h->line, strlen(h->line) + 1);
+	if (c->http.said)
+		c->http.said_last->next = a;
+	else
+		c->http.said = a;
+	c->http.said_last = a;
+	c->http.saids++;
+}
+
 /* The answer is out, or as much of it as there will be: is the connection to be kept? */
 static bool answered(struct serve *s, struct serve_conn *c)
 {
 	struct http_answer *h = c->http.answer;
-	const bool keep = h->keep;
+	const bool keep = h->keep, whole = h->out_at == h->out_len && h->left == 0;
 
 	if (h->fd >= 0)
 		close(h->fd);
-	c->bytes += h->sent;
-	serve_log_access(s, c, h->line, h->status, h->sent);
+	say_answer(s, c, whole);
 	c->http.answer = NULL;
 	free(h);
+	log_answers(s, c, false);
 	return keep;
 }
 
@@ -325,6 +396,7 @@ static enum progress put(struct serve *s, struct serve_conn *c, const void *byte
 		return GONE;
 	}
 	*ret_n = (size_t)done;
+	c->put += (size_t)done;
 	serve_touch(s, c);
 	return DONE;
 }
@@ -352,7 +424,7 @@ static enum progress put_file(struct serve *s, struct serve_conn *c)
 		return BLOCKED;
 	if (n == -EIO) {
 		/* it has become shorter, or cannot be read: what was promised cannot be kept */
-		serve_abort(s, c);
+		serve_abort(s, c, "file");
 		return GONE;
 	}
 	if (n < 0) {
@@ -362,6 +434,7 @@ static enum progress put_file(struct serve *s, struct serve_conn *c)
 	h->at += (unsigned)n;
 	h->left -= (unsigned)n;
 	h->sent += (unsigned)n;
+	c->put += (unsigned)n;
 	serve_touch(s, c);
 	return DONE;
 }
@@ -399,7 +472,11 @@ static bool next_request(struct serve *s, struct serve_conn *c)
 	struct http_head head;
 	unsigned status = 0;
 	size_t len;
-	int n = stack_peek(t, c->id, bytes, HTTP_HEAD_MAX);
+	int n;
+
+	if (c->http.saids >= SAIDS_MAX) /* goes on when some were acknowledged: http_logged() */
+		return false;
+	n = stack_peek(t, c->id, bytes, HTTP_HEAD_MAX);
 
 	if (n == -EAGAIN)
 		return false;
@@ -414,7 +491,7 @@ static bool next_request(struct serve *s, struct serve_conn *c)
 		return false;
 	}
 	if (!answer(s, c, &head, status)) {
-		serve_abort(s, c);
+		serve_abort(s, c, "memory");
 		return false;
 	}
 	(void)stack_consume(t, c->id, len, serve_now(s));
@@ -423,12 +500,13 @@ static bool next_request(struct serve *s, struct serve_conn *c)
 
 static void http_open(struct serve *s, struct serve_conn *c)
 {
-	c->http.answer = NULL;
+	c->http = (struct http_conn){ 0 };
 	serve_touch(s, c);
 }
 
 static void http_ready(struct serve *s, struct serve_conn *c)
 {
+	log_answers(s, c, false);
 	while (c->http.answer || next_request(s, c)) {
 		if (send_answer(s, c) != DONE)
 			return;
@@ -439,10 +517,20 @@ static void http_ready(struct serve *s, struct serve_conn *c)
 	}
 }
 
+static void http_logged(struct serve *s, struct serve_conn *c)
+{
+	const bool full = c->http.saids >= SAIDS_MAX;
+
+	log_answers(s, c, false);
+	if (full && !c->finishing)
+		http_ready(s, c);
+}
+
 static void http_closed(struct serve *s, struct serve_conn *c)
 {
 	if (c->http.answer)
 		(void)answered(s, c);
+	log_answers(s, c, true);
 }
 
 static void http_drain(struct serve *s, struct serve_conn *c)
@@ -460,12 +548,12 @@ static void http_expired(struct serve *s, struct serve_conn *c)
 
 	serve_touch(s, c);
 	if (c->http.answer) {
-		serve_abort(s, c); /* its client takes nothing */
+		serve_abort(s, c, "idle"); /* its client takes nothing */
 	} else if (stack_peek(serve_stack(s), c->id, &byte, 1) == 1) {
 		if (answer(s, c, &none, 408))
 			http_ready(s, c);
 		else
-			serve_abort(s, c);
+			serve_abort(s, c, "memory");
 	} else {
 		serve_finish(s, c);
 	}
@@ -482,4 +570,5 @@ const struct service service_http = {
 	.closed = http_closed,
 	.drain = http_drain,
 	.expired = http_expired,
+	.logged = http_logged,
 };

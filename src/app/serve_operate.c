@@ -21,10 +21,15 @@
 
 static const char *service_of(const struct serve *s, const struct conn_info *i)
 {
-	for (unsigned p = 0; p < s->ports; p++)
-		if (s->port[p].port == i->local.port)
-			return s->port[p].service->name;
-	return NULL;
+	const struct serve_port *last = NULL;
+
+	if (i->user < s->high && s->conn[i->user].id == i->id)
+		return s->conn[i->user].port->service->name;
+	/* of one that is not ours any more the port says it */
+	for (unsigned p = 0; p < SERVE_PLACES; p++)
+		if (s->port[p].service && s->port[p].port == i->local.port)
+			last = &s->port[p];
+	return last ? last->service->name : NULL;
 }
 
 static bool list(const void *role, uint32_t *cursor, sut_time now, struct flow_row *ret_row)
@@ -156,7 +161,7 @@ static void run_drain(struct serve *s, const char *args, struct control_reply *r
 	}
 	if (off) {
 		s->draining = false;
-		if (conns_listen(s, why, sizeof why) != 0) {
+		if (ports_listen(s, why, sizeof why) != 0) {
 			reply_error(reply, "drain: %s", why);
 			return;
 		}
@@ -167,10 +172,11 @@ static void run_drain(struct serve *s, const char *args, struct control_reply *r
 		s->ending = true;
 		s->drain_end = SUT_NEVER;
 	}
-	log_line(&s->log, LOG_NOTICE,
-		 off ? "takes new connections again"
-		     : "takes no new connections; %" PRIu32 " are left",
-		 s->used);
+	if (off)
+		log_line(&s->log, LOG_NOTICE, "takes new connections again");
+	else
+		log_line(&s->log, LOG_NOTICE, "takes no new connections; %" PRIu32 " %s left",
+			 s->used, s->used == 1 ? "is" : "are");
 	reply_ok(reply, "%" PRIu32, s->used);
 }
 
@@ -181,6 +187,7 @@ static const struct {
 	{ "ping", "ping: say what runs here", run_ping },
 	{ "flows", "flows [json] [FROM]: list connections, some hundred from FROM on", run_flows },
 	{ "stats", "stats [json]: print the counters", run_stats },
+	{ "reload", "reload: read the settings anew, and open the access log anew", reload_run },
 	{ "drain",
 	  "drain [end | off]: take no new connections; end once the last is gone; or take them "
 	  "again",

@@ -53,9 +53,22 @@ static int split(const char *arg, char ret_host[256], char ret_port[8])
 	return 0;
 }
 
+static int proxy_check(const char *arg, char *ret_err, size_t err_size)
+{
+	char host[256], port[8];
+	int err = split(arg, host, port);
+
+	if (err)
+		snprintf(ret_err, err_size, "'%s' is not HOST:PORT", arg);
+	return err;
+}
+
+/* Looking a name up needs what a running process has given up. */
 static int proxy_start(struct serve_port *p, const char *arg, char *ret_err, size_t err_size)
 {
-	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_protocol = IPPROTO_TCP };
+	const struct addrinfo hints = { .ai_flags = p->late ? AI_NUMERICHOST | AI_NUMERICSERV : 0,
+					.ai_socktype = SOCK_STREAM,
+					.ai_protocol = IPPROTO_TCP };
 	struct addrinfo *list = NULL;
 	char host[256], port[8];
 	int err = split(arg, host, port);
@@ -65,6 +78,12 @@ static int proxy_start(struct serve_port *p, const char *arg, char *ret_err, siz
 		return err;
 	}
 	err = getaddrinfo(host, port, &hints, &list);
+	if (err && p->late) {
+		snprintf(ret_err, err_size,
+			 "%s: names are looked up at the start only: give an address, or restart",
+			 arg);
+		return -EINVAL;
+	}
 	if (err) {
 		snprintf(ret_err, err_size, "%s: %s", arg, gai_strerror(err));
 		return -EINVAL;
@@ -129,7 +148,7 @@ static void proxy_open(struct serve *s, struct serve_conn *c)
 {
 	c->proxy = (struct proxy_conn){ .fd = -1 };
 	if (connect_next(s, c) != 0)
-		serve_abort(s, c);
+		serve_abort(s, c, "refused");
 }
 
 /* Did it connect?  1: yes; 0: not yet; -errno: to none of the addresses. */
@@ -201,7 +220,7 @@ static int from_kernel(struct serve *s, struct serve_conn *c)
 		done = stack_write(t, c->id, bytes, (size_t)n, serve_now(s));
 		if (done < 0)
 			return done == -EAGAIN ? 0 : done;
-		c->bytes += (unsigned)done;
+		c->put += (unsigned)done;
 		/* taken without being copied again */
 		if (recv(c->proxy.fd, NULL, (size_t)done, MSG_TRUNC | MSG_DONTWAIT) != done)
 			return -EIO;
@@ -219,7 +238,7 @@ static void proxy_ready(struct serve *s, struct serve_conn *c)
 	if (err == 0)
 		err = from_kernel(s, c);
 	if (err)
-		serve_abort(s, c);
+		serve_abort(s, c, "reset");
 	else if (c->proxy.in_done && c->proxy.out_done)
 		close_kernel(c); /* the stack tells when both FINs are acknowledged */
 }
@@ -232,7 +251,7 @@ static void proxy_kernel(struct serve *s, struct serve_conn *c, uint32_t events)
 		int n = connected(s, c, events);
 
 		if (n < 0)
-			serve_abort(s, c);
+			serve_abort(s, c, "refused");
 		if (n <= 0)
 			return;
 	}
@@ -254,6 +273,7 @@ const struct service service_proxy = {
 	.name = "proxy",
 	.arg = "HOST:PORT",
 	.help = "pass the connection on to HOST:PORT, by the kernel's TCP",
+	.check = proxy_check,
 	.start = proxy_start,
 	.stop = proxy_stop,
 	.open = proxy_open,

@@ -26,11 +26,12 @@ static const struct option_desc table[] = {
 };
 /* clang-format on */
 
-/* The device of "if:NAME" or "NAME"; NULL if it is neither. */
+/* The device of "if:NAME"; NULL if it is not one. */
 static const char *device_of(const char *spec)
 {
-	if (strncmp(spec, "if:", 3) == 0)
-		spec += 3;
+	if (strncmp(spec, "if:", 3) != 0)
+		return NULL;
+	spec += 3;
 	return *spec && strlen(spec) < DOCTOR_NAME && !strchr(spec, ':') && !strchr(spec, '/')
 		       ? spec
 		       : NULL;
@@ -87,8 +88,9 @@ static int find_devices(const struct option_usage *usage, const struct doctor_co
 		ret_name[i] = device_of(both[i].spec);
 		if (!ret_name[i])
 			return options_complain(
-				usage, "%s: '%s' is not a network interface: expected if:NAME",
-				both[i].flag, both[i].spec);
+				usage, "%s: '%s' is not a network interface: expected if:%s",
+				both[i].flag, both[i].spec,
+				strpbrk(both[i].spec, ":/") ? "NAME" : both[i].spec);
 	}
 	if (strcmp(ret_name[0], ret_name[1]) == 0)
 		return options_complain(usage, "--client and --server are the same device");

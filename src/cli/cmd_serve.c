@@ -3,8 +3,12 @@
 #include <string.h>
 
 #include "app/config.h"
+#include "app/control.h"
+#include "app/metrics.h"
 #include "app/options.h"
 #include "app/serve.h"
+#include "app/serve_head.h"
+#include "app/settings.h"
 #include "cli/command.h"
 
 /* clang-format off */
@@ -20,9 +24,9 @@ static const struct option_desc device_table[] = {
 	  .arg = "ADDR/BITS", .help = "an address of ours and its network: 192.0.2.2/24" },
 	{ .name = "host-addr", .kind = OPTION_STRINGS, SERVE(host_addr), OPTION_COUNT(struct serve_flags, host_addrs),
 	  .arg = "ADDR", .help = "the kernel's own address in one of these networks; its first other one if not given" },
-	{ .name = "mtu", .kind = OPTION_NUMBER, SERVE(mtu), .arg = "BYTES", .min = 576, .max = 65535,
+	{ .name = "mtu", .kind = OPTION_NUMBER, SERVE(mtu), .arg = "BYTES", .min = 576, .max = 65535, .fixed = 1,
 	  .help = "the device's MTU; as it is if not given" },
-	{ .name = "no-offload", .kind = OPTION_FLAG, SERVE(no_offload),
+	{ .name = "no-offload", .kind = OPTION_FLAG, SERVE(no_offload), .fixed = 1,
 	  .help = "no super-packets, and no checksums left to the kernel" },
 	{ .name = NULL },
 };
@@ -34,15 +38,19 @@ static const struct option_desc service_table[] = {
 	  .help = "append a line for each request or connection" },
 	{ .name = "idle-time", .kind = OPTION_TIME, SERVE(idle_time), .arg = "TIME", .def = "60s", .min = 1000000,
 	  .max = 86400u * SUT_MS(1000), .help = "end an HTTP connection on which nothing moves for so long" },
+	{ .name = "stream-idle-time", .kind = OPTION_TIME, SERVE(stream_idle_time), .arg = "TIME", .def = "1h",
+	  .min = SUT_MS(100), .max = (uint64_t)2400 * 3600 * SUT_MS(1000), .or_zero = 1,
+	  .help = "the same for the other services; 0 for never" },
 	{ .name = "drain-time", .kind = OPTION_TIME, SERVE(drain_time), .arg = "TIME", .def = "5s",
 	  .max = 86400u * SUT_MS(1000), .help = "at the end, let connections finish for so long" },
-	{ .name = "max-conns", .kind = OPTION_SIZE, SERVE(max_conns), .arg = "N", .def = "64k", .min = 1,
+	{ .name = "max-conns", .kind = OPTION_SIZE, SERVE(max_conns), .arg = "N", .def = "64k", .min = 1, .fixed = 1,
 	  .max = 4u << 20, .help = "connections at a time" },
-	{ .name = "memory", .kind = OPTION_SIZE, SERVE(memory), .arg = "BYTES", .def = "256M", .min = 1u << 20,
+	{ .name = "memory", .kind = OPTION_SIZE, SERVE(memory), .arg = "BYTES", .def = "256M", .fixed = 1, .min = 1u << 20,
 	  .max = (uint64_t)1 << 40, .help = "for what all connections buffer" },
-	{ .name = "buffer", .kind = OPTION_SIZE, SERVE(buffer), .arg = "BYTES", .def = "0", .max = 64u << 20,
+	{ .name = "buffer", .kind = OPTION_SIZE, SERVE(buffer), .arg = "BYTES", .def = "0", .min = 2 * HTTP_HEAD_MAX,
+	  .max = 64u << 20, .or_zero = 1, .fixed = 1,
 	  .help = "what one connection may buffer each way; 0: 1M, or 256k without offloads" },
-	{ .name = "cc", .kind = OPTION_ENUM, SERVE(cc), .arg = "NAME", .def = "cubic", .names = cc_names,
+	{ .name = "cc", .kind = OPTION_ENUM, SERVE(cc), .arg = "NAME", .def = "cubic", .fixed = 1, .names = cc_names,
 	  .help = "congestion control: cubic or newreno" },
 	{ .name = NULL },
 };
@@ -50,7 +58,7 @@ static const struct option_desc service_table[] = {
 static const struct option_desc run_table[] = {
 	{ .name = "verbose", .letter = 'v', .kind = OPTION_FLAG, RUN(verbose),
 	  .help = "say more, and print counters at the end" },
-	{ .name = "debug", .kind = OPTION_FLAG, RUN(debug), .help = "log every change of a connection's state" },
+	{ .name = "debug", .kind = OPTION_FLAG, RUN(debug), .fixed = 1, .help = "log every change of a connection's state" },
 	{ .name = "quiet", .letter = 'q', .kind = OPTION_FLAG, RUN(quiet), .help = "errors only" },
 	{ .name = "log-time", .kind = OPTION_FLAG, RUN(log_time), .help = "put the time before each line" },
 	{ .name = "stats", .kind = OPTION_FLAG, RUN(stats), .help = "print counters at the end" },
@@ -60,11 +68,11 @@ static const struct option_desc run_table[] = {
 	  .help = "print counters on standard output, a JSON object a line" },
 	{ .name = "trace-pcap", .kind = OPTION_STRING, RUN(trace_pcap), .arg = "FILE",
 	  .help = "record all packets" },
-	{ .name = "metrics", .kind = OPTION_STRING, RUN(metrics), .arg = "[ADDR:]PORT",
+	{ .name = "metrics", .kind = OPTION_STRING, RUN(metrics), .arg = "[ADDR:]PORT", .check = metrics_check,
 	  .help = "answer HTTP GET /metrics there, of 127.0.0.1 without ADDR" },
-	{ .name = "control", .kind = OPTION_STRING, RUN(control), .arg = "PATH",
+	{ .name = "control", .kind = OPTION_STRING, RUN(control), .arg = "PATH", .check = control_check,
 	  .help = "take commands at this unix socket" },
-	{ .name = "no-sandbox", .kind = OPTION_FLAG, RUN(no_sandbox),
+	{ .name = "no-sandbox", .kind = OPTION_FLAG, RUN(no_sandbox), .fixed = 1,
 	  .help = "keep all privileges and system calls, for debugging" },
 	{ .name = "config", .kind = OPTION_CONFIG, RUN(config), .arg = "FILE",
 	  .help = "read settings from this file, before the other flags" },
@@ -73,6 +81,15 @@ static const struct option_desc run_table[] = {
 /* clang-format on */
 
 _Static_assert(STACK_CUBIC == 0 && STACK_NEWRENO == 1, "cc_names is in this order");
+
+static void set_defaults(const void *ctx, void *block)
+{
+	struct serve_config *c = block;
+
+	(void)ctx;
+	options_defaults(service_table, &c->flags);
+	options_defaults(run_table, &c->opt);
+}
 
 int cmd_serve(int argc, char **argv)
 {
@@ -96,17 +113,27 @@ int cmd_serve(int argc, char **argv)
 		.sections = command_sections,
 		.max_args = OPTIONS_ARGS_MAX,
 	};
+	const struct settings settings = {
+		.usage = &usage,
+		.argc = argc,
+		.argv = argv,
+		.block = &c,
+		.size = sizeof c,
+		.defaults = set_defaults,
+	};
 	struct option_args args;
-	char why[400];
+	char why[500];
 	int code;
 
-	options_defaults(service_table, &c.flags);
-	options_defaults(run_table, &c.opt);
+	set_defaults(NULL, &c);
 	code = options_run(&usage, argc, argv, &args);
 	if (code >= 0)
 		return code;
-	if (serve_configure(&c, args.arg, args.n, why, sizeof why) != 0)
-		code = options_complain(&usage, "--%s", why);
+	c.settings = &settings;
+	c.file = args.file;
+	c.words = (struct serve_words){ args.arg, args.n };
+	if (serve_configure(&c, why, sizeof why) != 0)
+		code = options_complain(&usage, "%s", why);
 	else
 		code = serve_run(&c);
 	config_close(args.file);

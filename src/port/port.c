@@ -49,6 +49,11 @@ int port_check(const char *spec, char *ret_err, size_t err_size)
 
 	if (k)
 		return k->check ? k->check(name, ret_err, err_size) : 0;
+	if (*spec && !strchr(spec, ':')) {
+		snprintf(ret_err, err_size, "'%s' is not a port: a network interface is if:%s",
+			 spec, spec);
+		return -EINVAL;
+	}
 	snprintf(ret_err, err_size,
 		 "'%s' is not a port: expected if:NAME (a network interface), pcap:FILE, "
 		 "qemu:HOST:PORT (a stream) or tun:NAME (a TUN device)",

@@ -58,7 +58,7 @@ expect 1 err 'standard output' sh -c "exec '$suture' version >/dev/full"
 expect 2 err 'which of its commands' "$suture" accel
 expect 0 out 'accel near' "$suture" accel --help
 expect 2 err '--client PORT is missing' "$suture" accel near
-expect 2 err 'if:NAME' "$suture" accel near --client eth0 --server if:b
+expect 2 err 'a network interface is if:eth0' "$suture" accel near --client eth0 --server if:b
 expect 2 err 'same port' "$suture" accel near --client if:a --server if:a
 expect 2 err '--merge-hold: .*unit' "$suture" accel near --merge-hold 5
 expect 2 err '--early-bytes: .*65535' "$suture" accel near --early-bytes 65536
@@ -95,8 +95,8 @@ expect 0 err 'ready: wire a=pcap:' $wire
 expect 2 err "'x:y' is not a port" "$suture" wire x:y lo
 expect 2 err "'if:' is not a port" "$suture" wire '' lo
 expect 2 err 'same port: if:lo' "$suture" wire lo if:lo
-expect 2 err '--stats-interval: .*too long' $wire --stats-interval 5000000h
-expect 2 err '--delay: .*at most 1h' $wire --delay 2h
+expect 2 err '--stats-interval: .*out of range: 0 to 87600h' $wire --stats-interval 5000000h
+expect 2 err '--delay: .*out of range: 0 to 1h' $wire --delay 2h
 expect 1 err 'two.pcap is being read' $wire --trace-pcap "$dir/two.pcap"
 expect 0 out '"packets_in":2' $wire --json
 expect 1 err 'trace: no file' $wire --trace-pcap=

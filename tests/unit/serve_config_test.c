@@ -67,7 +67,7 @@ static void chooses_host_addresses(void **state)
 		begin();
 		add_addr(rows[i].addr);
 		add_port("7 echo");
-		assert_int_equal(serve_configure(&cfg, NULL, 0, why, sizeof why), 0);
+		assert_int_equal(serve_configure(&cfg, why, sizeof why), 0);
 		expect_net(0, rows[i].ours, rows[i].bits, rows[i].host);
 	}
 	begin();
@@ -76,7 +76,7 @@ static void chooses_host_addresses(void **state)
 	add_addr("2001:db8::2/64");
 	add_port("7 echo");
 	cfg.flags.host_addr[cfg.flags.host_addrs++] = "2001:db8::7";
-	assert_int_equal(serve_configure(&cfg, NULL, 0, why, sizeof why), 0);
+	assert_int_equal(serve_configure(&cfg, why, sizeof why), 0);
 	expect_net(0, "192.0.2.2", 120, "192.0.2.3");
 	expect_net(1, "192.0.2.1", 120, "192.0.2.3");
 	expect_net(2, "2001:db8::2", 64, "2001:db8::7");
@@ -94,7 +94,9 @@ static void finds_services(void **state)
 	add_port("7");
 	add_port("9 discard ");
 	add_port("2222");
-	assert_int_equal(serve_configure(&cfg, words, 5, why, sizeof why), 0);
+	assert_int_equal((cfg.words = (struct serve_words){ words, 5 },
+			  serve_configure(&cfg, why, sizeof why)),
+			 0);
 	assert_int_equal(cfg.listens, 5);
 	assert_ptr_equal(cfg.listen[0].service, &service_http);
 	assert_string_equal(cfg.listen[0].arg, "/srv/a b");
@@ -130,8 +132,10 @@ static void refuses(void **state)
 		{ "192.0.2.2/24", NULL, "7 echoes", NULL, "is no service" },
 		{ "192.0.2.2/24", NULL, "80 http", NULL, "http needs DIR" },
 		{ "192.0.2.2/24", NULL, "80", "http", "http needs DIR" },
-		{ "192.0.2.2/24", NULL, "7 echo loud", NULL, "too much" },
-		{ "192.0.2.2/24", NULL, "7 echo", "more", "'more' belongs to no --port" },
+		{ "192.0.2.2/24", NULL, "7 echo loud", NULL,
+		  "7: echo takes nothing behind it: 'loud'" },
+		{ "192.0.2.2/24", NULL, "7 echo", "more",
+		  "'more' belongs to no port: echo takes nothing" },
 	};
 
 	(void)state;
@@ -144,9 +148,8 @@ static void refuses(void **state)
 		if (rows[i].port)
 			add_port(rows[i].port);
 		*why = 0;
-		assert_int_equal(
-			serve_configure(&cfg, &rows[i].word, rows[i].word ? 1 : 0, why, sizeof why),
-			-EINVAL);
+		cfg.words = (struct serve_words){ &rows[i].word, rows[i].word ? 1 : 0 };
+		assert_int_equal(serve_configure(&cfg, why, sizeof why), -EINVAL);
 		if (!strstr(why, rows[i].says))
 			fail_msg("'%s' does not say '%s'", why, rows[i].says);
 	}
@@ -154,20 +157,16 @@ static void refuses(void **state)
 	add_addr("192.0.2.2/24");
 	add_port("7 echo");
 	add_port("7 discard");
-	assert_int_equal(serve_configure(&cfg, NULL, 0, why, sizeof why), -EINVAL);
+	assert_int_equal(serve_configure(&cfg, why, sizeof why), -EINVAL);
 	assert_non_null(strstr(why, "twice"));
 	cfg.flags.ports = 1;
-	cfg.flags.buffer = 4096;
-	assert_int_equal(serve_configure(&cfg, NULL, 0, why, sizeof why), -EINVAL);
-	assert_non_null(strstr(why, "buffer: at least 16384"));
-	cfg.flags.buffer = 0;
 	cfg.flags.mtu = 1279;
-	assert_int_equal(serve_configure(&cfg, NULL, 0, why, sizeof why), 0);
+	assert_int_equal(serve_configure(&cfg, why, sizeof why), 0);
 	add_addr("2001:db8::2/64");
-	assert_int_equal(serve_configure(&cfg, NULL, 0, why, sizeof why), -EINVAL);
-	assert_non_null(strstr(why, "mtu: IPv6 needs 1280"));
+	assert_int_equal(serve_configure(&cfg, why, sizeof why), -EINVAL);
+	assert_non_null(strstr(why, "--mtu: IPv6 (2001:db8::2/64) needs 1280"));
 	cfg.flags.tun = NULL;
-	assert_int_equal(serve_configure(&cfg, NULL, 0, why, sizeof why), -EINVAL);
+	assert_int_equal(serve_configure(&cfg, why, sizeof why), -EINVAL);
 }
 
 int main(void)
