@@ -8,6 +8,33 @@
  * Does not: decide which ways there are (the roles), have a TCP of its own: WAY_ADOPT is the embedder's to carry out.
  *           The BPF programs do the same to the same packets (a differential test holds the two together); this one runs where there
  *           is no BPF: beside a host, in the front end's loop, in simulation.
+ *
+ * What a packet that a way names goes through, in this order (both data planes; the packet's numbers are as it came unless said
+ * otherwise; "pending" is a way of the client's with EXPECT, UNLEARNT or CLAMP):
+ *
+ *   1. malformed TCP options: dropped, BAD_OPTIONS.  WAY_DROP: dropped, NOT_EXPECTED.
+ *   2. FRONT and BACK_IN (a splice's answers too: events name the key of the packet there):
+ *      - OPEN, a SYN with a good header, the pair over (MUTE, a RST seen, FINs seen both ways, or UNLEARNT with another seq): a new pair in its place.
+ *      - EXPECT: SYN, RST, no ACK, or seq is not `expect`: dropped, NOT_EXPECTED.  With ADOPT the rest is given to the listener, ADOPTED.
+ *      - UNLEARNT: all but SYN alone (no ACK, RST, FIN) with seq `expect` is dropped, NOT_EXPECTED; what that SYN offers is noted in attrs.options.
+ *      - SYN without ACK: SYN_IN, once.  RST: RST_IN, once; b: seq is `expect`.  FIN: FIN_IN, once.
+ *      - not pending: `expect` is the next seq: a segment that begins at or before it and ends behind it moves it on (SYN and RST do not).
+ *   3. BACK_OUT, with the client's way as mate:
+ *      - LEARN and SYN and ACK: swallowed.  Learns where mate is UNLEARNT or has CLAMP and ack is behind the SYN: new ISN: all is learnt (LEARNT),
+ *        tsecr_lo = tsecr_hi = TSval, mate loses UNLEARNT, has SHIFT and CLAMP; the same ISN: a later TSval raises tsecr_hi.  Lacks an option of
+ *        mate's attrs.options: REFUSED (a: EOPNOTSUPP), MUTE.  (mate's `expect`: ISN while UNLEARNT, then ISN + 1.)
+ *      - LEARN, neither SYN nor RST, mate UNLEARNT: an answer out of an older connection: swallowed, TIME_WAIT (a: its ack).
+ *      - RST while mate is pending: swallowed, REFUSED (a: 0), once; while CLAMP also MUTE.
+ *      - the first segment without SYN and RST while mate is EXPECT; or is CLAMP, and it has data, a FIN, or an ack that is not mate's `expect`:
+ *        mate loses EXPECT, ADOPT, CLAMP: ESTABLISHED.
+ *      - FIN: FIN_OUT, once.  RST: RST_OUT, once.
+ *      - MUTE: swallowed, once all this and 4 is done.
+ *   4. anywhere: the ack after its change moves mate's `expect` on where it is ahead and mate is not pending; WATCH: at or past `end`: ACKED, and
+ *      the way loses WATCH.
+ *   5. the changes: numbers, clamp, window, addresses; TRANSLATED.  What is swallowed or dropped counts as SWALLOWED or by its own name.
+ *   6. act; FORWARDED where it is SEND.  What was not dropped in 1 or 2 counts in packets, bytes and last_ns.
+ *
+ * BACK_OUT events name mate, or the key turned round where there is none.  Their seq and ack are as the receiver reads them (after the changes).
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -39,8 +66,10 @@ typedef void (*plane_report)(void *ctx, const struct way_event *ev);
 size_t plane_need(const struct plane_config *c);
 struct plane *plane_init(void *block, const struct plane_config *c, plane_report report, void *ctx);
 
-/* 0; -ENOSPC.  A way that is there is replaced; its seen, counts and last_ns stay. */
-int plane_set(struct plane *pl, const struct way_key *key, const struct way *w);
+/* 0; -ENOSPC.  A way that is there is replaced; its seen, fin_end, counts and last_ns stay; a new one has been met now. */
+int plane_set(struct plane *pl, const struct way_key *key, const struct way *w, sut_time now);
+/* Adds w->flags to the way's; id and end replace its own where they are not 0.  What it has learnt stays.  0; -ENOENT. */
+int plane_amend(struct plane *pl, const struct way_key *key, const struct way *w);
 /* 0; -ENOENT. */
 int plane_del(struct plane *pl, const struct way_key *key);
 /* The way, to be read; NULL.  Valid until the next call. */

@@ -90,7 +90,7 @@ struct way {
 	way_u8 from_scale, to_scale; /* WAY_WINDOW: as seam_window() */
 	way_u8 origin; /* index of the origin, for reports */
 	way_u8 pad;
-	way_u32 expect; /* WAY_EXPECT */
+	way_u32 expect; /* WAY_EXPECT; with UNLEARNT: the seq of the SYN; else the next seq, kept by the data plane (plane.h) */
 	way_u32 end; /* WAY_WATCH */
 	way_u32 tsecr_lo,
 		tsecr_hi; /* WAY_CLAMP; lo is set by the first SYN-ACK, hi by each (WAY_LEARN) */

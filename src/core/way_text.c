@@ -23,8 +23,8 @@ static const char *const event_names[] = {
 #undef X
 };
 
-static const char *const verbs[] = { "set",  "del",  "look", "list",  "seen",
-				     "have", "none", "end",  "event", "destroy" };
+static const char *const verbs[] = { "set",  "amend", "del", "look",  "list",	"seen",
+				     "have", "none",  "end", "event", "destroy" };
 
 /* clang-format off */
 static const struct field way_fields[] = {
@@ -71,6 +71,10 @@ static const struct field event_fields[] = {
 /* clang-format on */
 
 #define ALL(table) ((UINT64_C(1) << ARRAY_LEN(table)) - 1)
+#define B_FLAGS 2u /* bits of way_fields */
+#define B_ID 4u
+#define B_END (1u << 15)
+#define AMENDS (B_FLAGS | B_ID | B_END)
 
 static void put_key(struct fields_text *t, const struct way_key *k)
 {
@@ -92,6 +96,10 @@ size_t way_line_write(const struct way_line *l, char *ret_text)
 	if (l->kind == WAY_LINE_SET || l->kind == WAY_LINE_HAVE)
 		fields_write(&t, way_fields,
 			     fields_said(way_fields, ARRAY_LEN(way_fields), &l->way) | 1, &l->way);
+	else if (l->kind == WAY_LINE_AMEND)
+		fields_write(&t, way_fields,
+			     fields_said(way_fields, ARRAY_LEN(way_fields), &l->way) & AMENDS,
+			     &l->way);
 	else if (l->kind == WAY_LINE_SEEN)
 		fields_write(&t, seen_fields, ALL(seen_fields), l);
 	else if (l->kind == WAY_LINE_EVENT)
@@ -125,6 +133,9 @@ static bool read_rest(struct words *w, struct way_line *l)
 		which = ALL(way_fields);
 		return fields_read(w, way_fields, ARRAY_LEN(way_fields), &l->way, &which) &&
 		       which & 1;
+	case WAY_LINE_AMEND:
+		which = AMENDS;
+		return fields_read(w, way_fields, ARRAY_LEN(way_fields), &l->way, &which);
 	case WAY_LINE_SEEN:
 		which = ALL(seen_fields);
 		return fields_read(w, seen_fields, ARRAY_LEN(seen_fields), l, &which) &&

@@ -7,6 +7,7 @@
  * To the data plane:
  *     set SRC > DST act=send flags=shift,window id=N if=3 mac=aa:bb:cc:dd:ee:ff ...  make or replace
  *     del SRC > DST                                                                  take away
+ *     amend SRC > DST flags=mute id=N end=N                                          add flags; replace id and end where they are said
  *     look SRC > DST                                                                 answered by seen, or by none
  *     list                                                                           answered by a have for each way, then end
  *     destroy SRC > DST                                                              ends the host's socket of this quad (TIME-WAIT)
@@ -17,7 +18,7 @@
  *     end
  *     event NAME SRC > DST id=N a=N b=N                                              a report (way.h)
  *
- * SRC and DST are ADDRESS:PORT, IPv6 in brackets.  In set and have, words that are not said are 0, and only act is always said:
+ * SRC and DST are ADDRESS:PORT, IPv6 in brackets.  In set and have, words that are not said are 0, and only act is always said (in amend nothing):
  *     act=drop|user|host|send   flags=src,dst,shift,window,clamp,expect,adopt,learn,unlearnt,watch,open,mute (in this order)
  *     if=  mac= (dmac)  from= (smac)  src=A:P  dst=A:P (new ones)  seq= ack= tsval= tsecr= (additions, modulo 2^32)  scale=FROM/TO
  *     origin=  expect=  end=  clamp=LO/HI  front=SEQ/TSVAL  fws= (front_wscale)  mate=SRC>DST
@@ -31,6 +32,7 @@
 
 enum way_line_kind {
 	WAY_LINE_SET,
+	WAY_LINE_AMEND,
 	WAY_LINE_DEL,
 	WAY_LINE_LOOK,
 	WAY_LINE_LIST,
@@ -47,7 +49,7 @@ enum way_line_kind {
 struct way_line {
 	enum way_line_kind kind;
 	struct way_key key;
-	struct way way; /* SET, HAVE; SEEN: seen, fin_end, packets, bytes */
+	struct way way; /* SET, AMEND, HAVE; SEEN: seen, fin_end, packets, bytes */
 	struct way_event event; /* EVENT */
 	way_u32 idle_ms; /* SEEN */
 };

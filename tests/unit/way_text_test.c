@@ -39,6 +39,7 @@ static void lines_are_written_as_they_are_read(void **state)
 	same("look [2001:db8::1]:40000 > [2001:db8::2]:80");
 	same("list");
 	same("end");
+	same("amend 192.0.2.1:40000 > 198.51.100.1:80 flags=watch,mute id=1 end=7");
 	same("none 192.0.2.1:1 > 198.51.100.1:80");
 	same("destroy 198.51.100.1:80 > 192.0.2.1:40000");
 	l = same("event time-wait 192.0.2.1:40000 > 198.51.100.1:80 id=7 a=4294967295 b=0");
@@ -132,6 +133,7 @@ static void what_is_not_quite_a_line_is_none(void **state)
 		"del [::ffff:c000:201]:1 > 192.0.2.2:2",
 		"del [2001:DB8::1]:1 > 192.0.2.2:2",
 		"set 192.0.2.1:1 > 192.0.2.2:2",
+		"amend 192.0.2.1:1 > 192.0.2.2:2 act=host",
 		"set 192.0.2.1:1 > 192.0.2.2:2 id=1",
 		"set 192.0.2.1:1 > 192.0.2.2:2 act=fly",
 		"set 192.0.2.1:1 > 192.0.2.2:2 act=host act=host",
