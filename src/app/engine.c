@@ -110,7 +110,10 @@ void engine_gather(const struct engine *e, struct report_port ports[PORTS_MAX],
 			continue;
 		ports[r.port_count] = (struct report_port){ .name = e->ports.slot[i].name,
 							    .spec = p->name };
-		p->ops->stats(p, &ports[r.port_count++].stats);
+		p->ops->stats(p, &ports[r.port_count].stats);
+		if (p->ops->rows)
+			ports[r.port_count].row_count = p->ops->rows(p, &ports[r.port_count].rows);
+		r.port_count++;
 	}
 	*ret_r = r;
 }

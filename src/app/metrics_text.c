@@ -105,6 +105,17 @@ static void ports(const struct report *r, FILE *f)
 	}
 }
 
+/* Counters that only one port has. */
+static void port_rows(const struct report_port *p, FILE *f)
+{
+	char name[100];
+
+	for (unsigned i = 0; i < p->row_count; i++) {
+		snprintf(name, sizeof name, "suture_%s_total", p->rows[i].name);
+		one(name, "counter", p->rows[i].text, p->rows[i].value, f);
+	}
+}
+
 static void stack(const struct report *r, FILE *f)
 {
 	char name[100];
@@ -144,6 +155,8 @@ void metrics_text(const struct metrics *m, FILE *f)
 	reasons("suture_passed_total", "packets that were passed on untouched, by reason",
 		m->report.counters->passed, f);
 	ports(&m->report, f);
+	for (unsigned i = 0; i < m->report.port_count; i++)
+		port_rows(&m->report.ports[i], f);
 	stack(&m->report, f);
 	flows(m->flows, f);
 	one("suture_role_memory_bytes", "gauge", "address space of the role's tables",

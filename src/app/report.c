@@ -44,6 +44,10 @@ static void text_port(const struct report_port *p, FILE *f)
 		if (rows[i].value)
 			fprintf(f, " %s %" PRIu64, rows[i].name, rows[i].value);
 	fputc('\n', f);
+	for (unsigned i = 0; i < p->row_count; i++)
+		if (p->rows[i].value)
+			fprintf(f, "  %-7s %-22s %12" PRIu64 "  %s\n", p->name, p->rows[i].name,
+				p->rows[i].value, p->rows[i].text);
 }
 
 void report_text(const struct report *r, FILE *f)
@@ -148,6 +152,9 @@ static void json_port(const struct report_port *p, FILE *f)
 	for (unsigned i = 0; i < PORT_ROWS; i++)
 		if (rows[i].value)
 			json_number(rows[i].name, rows[i].value, &sep, f);
+	for (unsigned i = 0; i < p->row_count; i++)
+		if (p->rows[i].value)
+			json_number(p->rows[i].name, p->rows[i].value, &sep, f);
 	fputc('}', f);
 }
 

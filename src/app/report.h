@@ -13,6 +13,8 @@ struct report_port {
 	const char *name; /* of the role's port: "client" */
 	const char *spec; /* what is there: "if:eth0" */
 	struct port_stats stats;
+	const struct port_row *rows; /* of its own */
+	unsigned row_count;
 };
 
 /* A counter of something that only some have. */

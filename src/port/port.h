@@ -42,6 +42,12 @@ struct port_stats {
 #undef X
 };
 
+/* A counter that only some ports have. */
+struct port_row {
+	const char *name, *text;
+	uint64_t value;
+};
+
 struct port_ops {
 	/*
 	 * Takes up to max packets: their number, 0 if none is there now, -errno: -ENODATA at the end of a capture,
@@ -64,6 +70,10 @@ struct port_ops {
 	int (*fd)(const struct port *p);
 
 	void (*stats)(struct port *p, struct port_stats *ret_s);
+
+	/* Counters of its own, valid until the next call: how many.  NULL: it has none. */
+	unsigned (*rows)(struct port *p, const struct port_row **ret_rows);
+
 	void (*close)(struct port *p);
 };
 

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SUT_APP_CHANNEL_PORT_H
+#define SUT_APP_CHANNEL_PORT_H
+/*
+ * channel_port - a channel (channel.h) over UDP sockets, as a port of messages: each line has its peer's name in front.
+ *
+ * Owns:     a socket for each family that is needed, a timer, the channel.
+ * Does not: say who is a peer, or which keys are valid.
+ */
+#include "app/channel.h"
+
+struct port;
+
+struct channel_port_config {
+	struct channel_config channel; /* its callbacks are not looked at */
+	struct endpoint
+		local; /* where an agent is reached, or from where a front end speaks; ip zero: any, port 0: any */
+};
+
+/* 0, or -errno with a sentence in ret_err. */
+int channel_port_open(const struct channel_port_config *c, struct port **ret_p, char *ret_err,
+		      size_t err_size);
+
+/* Other keys from now on. */
+void channel_port_rekey(struct port *p, const struct channel_keys *k);
+#endif
