@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SUT_APP_HEALTH_H
+#define SUT_APP_HEALTH_H
+/*
+ * health - asks servers again and again whether they serve, by sockets of the kernel that never block.
+ *
+ * Owns:     one socket for each server that is being asked.
+ * Does not: wait: the caller has the epoll set and the clock.
+ *
+ * A server is asked by a connection, or by a GET on one, where 2xx and 3xx are well.  It is up at its first good answer and down at its first bad one;
+ * later it takes `rise` good ones, or `fall` bad ones, in a row.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "app/endpoint.h"
+#include "base/time.h"
+
+#define HEALTH_TARGETS 64u
+
+struct health_config {
+	const char *path; /* of the GET: "/health"; NULL: a connection is enough */
+	sut_time interval, timeout;
+	uint32_t rise, fall; /* at least 1 */
+	unsigned targets;
+	struct endpoint target[HEALTH_TARGETS];
+	int epoll; /* where sockets are watched, with tag + i as data */
+	uint32_t tag;
+	/* Target i is up, or down and why ("refused", "timeout", "status 503"): told when it changes. */
+	void (*tell)(void *ctx, unsigned i, bool up, const char *why);
+	void *ctx;
+};
+
+struct health;
+
+/* NULL: out of memory. */
+struct health *health_open(const struct health_config *c, sut_time now);
+void health_close(struct health *h);
+
+/* Target i's socket is ready. */
+void health_ready(struct health *h, unsigned i, sut_time now);
+
+/* Asks whoever is due, and gives up who has not answered. */
+void health_expire(struct health *h, sut_time now);
+sut_time health_deadline(const struct health *h);
+#endif

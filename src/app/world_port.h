@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SUT_APP_WORLD_PORT_H
+#define SUT_APP_WORLD_PORT_H
+/*
+ * world_port - what a front end is told of its back ends, as a port of messages: health and link addresses (role/handoff/front.h).
+ *
+ *	backend NAME up
+ *	backend NAME down WHY
+ *	backend NAME mac AA:BB:CC:DD:EE:FF via AA:BB:CC:DD:EE:FF [if N]
+ *
+ * Owns:     health checks (health.h) and neighbours (neighbour.h) in one epoll set with a timer.
+ */
+#include <stdbool.h>
+
+#include "app/health.h"
+#include "app/neighbour.h"
+
+struct port;
+
+struct world_port_config {
+	unsigned backends;
+	const char *name[HEALTH_TARGETS];
+	struct endpoint at[HEALTH_TARGETS];
+	const char *device; /* towards the back ends; NULL: nothing is told of link addresses */
+	bool ifindex; /* the device's number is told: where ways are BPF's */
+	/* health checks; interval 0: none, all back ends are up */
+	const char *path;
+	sut_time interval, timeout;
+	uint32_t rise, fall;
+};
+
+/* 0, or -errno with a sentence in ret_err. */
+int world_port_open(const struct world_port_config *c, struct port **ret_p, char *ret_err,
+		    size_t err_size);
+#endif
