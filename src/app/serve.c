@@ -164,6 +164,8 @@ static void turn(struct serve *s, const struct loop_events *ev)
 	if (stack_deadline(s->stack) <= s->now)
 		stack_expire(s->stack, s->now);
 	conns_expire(s);
+	if (ev->ready >> TAG_LINKS & 1)
+		device_changed(s);
 	device_retry(s);
 	if (ev->ready >> TAG_TUN & 1)
 		device_read(s);
@@ -320,6 +322,8 @@ static int watch_all(struct serve *s)
 
 	if (err == 0)
 		err = loop_watch(&s->loop, s->epoll, TAG_KERNEL);
+	if (err == 0 && s->links >= 0)
+		err = loop_watch(&s->loop, s->links, TAG_LINKS);
 	if (err == 0)
 		err = operator_watch(s);
 	return err;
@@ -371,7 +375,7 @@ int serve_run(const struct serve_config *c)
 	s->log = (struct log){ .level = serve_log_level(&c->opt), .time = c->opt.log_time };
 	s->next_report = s->next_retry = s->drain_end = SUT_NEVER;
 	s->wall_offset = clock_wall_offset();
-	s->tun.fd = s->tun.control = s->epoll = s->access.fd = -1;
+	s->tun.fd = s->tun.control = s->epoll = s->access.fd = s->links = -1;
 	if (open_all(s) == 0)
 		code = run_opened(s);
 	close_all(s);

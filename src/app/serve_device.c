@@ -8,10 +8,14 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
+
+#include <net/if.h>
 
 #include "app/serve_inside.h"
 #include "port/capture.h"
 #include "port/tun.h"
+#include "proto/print.h"
 
 #define BURST 64u
 #define RETRY SUT_MS(500)
@@ -38,11 +42,58 @@ static int configure(struct serve *s, char *ret_err, size_t err_size)
 	return link_configure(s->tun.name, cfg->flags.mtu, QUEUE, addr, n, ret_err, err_size);
 }
 
+/* None of our addresses may be one of the kernel's own: it would keep what comes for it.  0, or -EADDRINUSE with a sentence in ret_err. */
+static int check_addresses(const struct serve_config *cfg, char *ret_err, size_t err_size)
+{
+	for (unsigned i = 0; i < cfg->nets; i++) {
+		unsigned index = 0;
+		bool local = false;
+		char addr[46];
+
+		if (link_route(cfg->net[i].ip, &index, &local) != 0 || !local)
+			continue;
+		print_addr(cfg->net[i].ip, addr, sizeof addr);
+		snprintf(ret_err, err_size,
+			 "addr: %s is an address of this machine's kernel: 'ip addr' says where; "
+			 "take "
+			 "another one of its network",
+			 addr);
+		return -EADDRINUSE;
+	}
+	return 0;
+}
+
+/* What the kernel sends elsewhere does not come to us. */
+static void warn_of_routes(const struct serve *s)
+{
+	const unsigned own = if_nametoindex(s->tun.name);
+
+	for (unsigned i = 0; i < s->cfg->nets; i++) {
+		char addr[46], dev[IF_NAMESIZE] = "nowhere";
+		unsigned index = 0;
+		bool local;
+
+		if (link_route(s->cfg->net[i].ip, &index, &local) == 0 && index == own)
+			continue;
+		(void)if_indextoname(index, dev);
+		print_addr(s->cfg->net[i].ip, addr, sizeof addr);
+		log_line(&s->log, LOG_NOTICE,
+			 "warning: addr: what is meant for %s goes to %s, not to %s: is its "
+			 "network there "
+			 "too? (ip route get %s)",
+			 addr, dev, s->tun.name, addr);
+	}
+}
+
 int device_open(struct serve *s)
 {
 	const struct serve_config *cfg = s->cfg;
 	char why[300];
-	int err = tun_dev_open(&s->tun, cfg->flags.tun, !cfg->flags.no_offload, why, sizeof why);
+	int err = check_addresses(cfg, why, sizeof why);
+
+	if (err == 0)
+		err = tun_dev_open(&s->tun, cfg->flags.tun, !cfg->flags.no_offload, why,
+				   sizeof why);
 
 	snprintf(s->device, sizeof s->device, "tun:%s", s->tun.name);
 	if (err == 0)
@@ -51,6 +102,9 @@ int device_open(struct serve *s)
 		err = capture_create(cfg->opt.trace_pcap, &s->trace, why, sizeof why);
 	if (err)
 		log_line(&s->log, LOG_ERROR, "%s", why);
+	else
+		warn_of_routes(s);
+	s->links = link_watch();
 	return err;
 }
 
@@ -58,6 +112,9 @@ void device_close(struct serve *s)
 {
 	char why[400];
 
+	if (s->links >= 0)
+		close(s->links);
+	s->links = -1;
 	if (s->trace && capture_finish(s->trace, why, sizeof why) != 0)
 		log_line(&s->log, LOG_ERROR, "trace: %s", why);
 	s->trace = NULL;
@@ -88,17 +145,28 @@ static void watch_state(struct serve *s)
 		 s->tun.name);
 }
 
+void device_changed(struct serve *s)
+{
+	if (!link_was_down(s->links, s->tun.name) || s->tun.down)
+		return;
+	s->tun.down = true;
+	watch_state(s);
+	s->next_retry = s->now; /* it may be up again */
+}
+
 void device_retry(struct serve *s)
 {
-	bool was_gone = s->tun.gone;
 	char why[300];
+	bool was_gone, is_up;
 	int mtu;
 
 	if (s->now < s->next_retry)
 		return;
 	s->next_retry = s->now + RETRY;
-	(void)tun_dev_revive(&s->tun);
-	if (was_gone && !s->tun.gone) {
+	was_gone = s->tun.gone;
+	is_up = tun_dev_revive(&s->tun) == 0;
+	/* one that was made anew has nothing; one that was down has lost its IPv6 addresses */
+	if (is_up || (was_gone && !s->tun.gone)) {
 		if (configure(s, why, sizeof why) != 0)
 			log_line(&s->log, LOG_ERROR, "%s", why);
 		(void)tun_dev_revive(&s->tun);

@@ -38,6 +38,7 @@ struct serve {
 	struct tun_dev tun;
 	char device[32]; /* "tun:sut0" */
 	bool tun_watched, was_down;
+	int links; /* tells of changes of devices; -1: it does not */
 	struct counters counters;
 	sut_time now, wall_offset;
 	sut_time next_retry; /* of a device that is down; SUT_NEVER: it is not */
@@ -133,6 +134,8 @@ int device_watch(struct serve *s);
 int device_emit(void *ctx, const struct stack_out *p);
 /* One burst of packets into the stack. */
 void device_read(struct serve *s);
+/* Devices have changed: is ours down, or was it? */
+void device_changed(struct serve *s);
 /* A device that is down: is it back? */
 void device_retry(struct serve *s);
 
@@ -151,5 +154,5 @@ int operator_watch(struct serve *s);
 void operator_serve(struct serve *s, uint32_t ready);
 void operator_report(struct serve *s); /* on stderr or stdout, as the options say */
 
-enum { TAG_TUN, TAG_KERNEL, TAG_METRICS = LOOP_TAGS - 2, TAG_CONTROL };
+enum { TAG_TUN, TAG_KERNEL, TAG_LINKS, TAG_METRICS = LOOP_TAGS - 2, TAG_CONTROL };
 #endif

@@ -156,7 +156,8 @@ static int revive(struct tun_port *t)
 	bool was_gone = t->dev.gone;
 	int err = tun_dev_revive(&t->dev);
 
-	if (was_gone && !t->dev.gone)
+	/* one that was made anew has nothing; one that was down has lost its IPv6 addresses */
+	if (err == 0 || (was_gone && !t->dev.gone))
 		(void)link_configure(s->name, s->mtu, 0, s->addr, s->addrs, t->port.error,
 				     sizeof t->port.error);
 	mirror_state(t);

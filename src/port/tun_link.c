@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <arpa/inet.h>
 #include <libmnl/libmnl.h>
@@ -13,6 +14,7 @@
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <sys/socket.h>
 
 #define REQUEST_MAX 512u
 
@@ -163,4 +165,120 @@ int link_configure(const char *dev, uint32_t mtu, uint32_t queue, const struct l
 	if (s)
 		mnl_socket_close(s);
 	return err;
+}
+
+/* Routes. */
+
+struct route {
+	unsigned index;
+	bool local;
+};
+
+static int take_attr(const struct nlattr *a, void *ctx)
+{
+	struct route *r = ctx;
+
+	if (mnl_attr_get_type(a) == RTA_OIF && mnl_attr_validate(a, MNL_TYPE_U32) >= 0)
+		r->index = mnl_attr_get_u32(a);
+	return MNL_CB_OK;
+}
+
+static int take_route(const struct nlmsghdr *h, void *ctx)
+{
+	const struct rtmsg *m = mnl_nlmsg_get_payload(h);
+	struct route *r = ctx;
+
+	if (h->nlmsg_type != RTM_NEWROUTE || mnl_nlmsg_get_payload_len(h) < sizeof *m)
+		return MNL_CB_OK;
+	r->local = m->rtm_type == RTN_LOCAL;
+	return mnl_attr_parse(h, sizeof *m, take_attr, r);
+}
+
+/* The answer to a question about a route comes without an acknowledgement behind it. */
+static int ask_route(struct mnl_socket *s, const uint8_t ip[16], struct route *ret_r)
+{
+	_Alignas(struct nlmsghdr) char buf[4096];
+	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
+	const bool ip4 = is_ip4(ip);
+	struct rtmsg *m;
+	ssize_t n;
+
+	h->nlmsg_type = RTM_GETROUTE;
+	h->nlmsg_flags = NLM_F_REQUEST;
+	h->nlmsg_seq = 1;
+	m = mnl_nlmsg_put_extra_header(h, sizeof *m);
+	m->rtm_family = ip4 ? AF_INET : AF_INET6;
+	m->rtm_dst_len = ip4 ? 32 : 128;
+	mnl_attr_put(h, RTA_DST, ip4 ? 4 : 16, ip4 ? ip + 12 : ip);
+	if (mnl_socket_sendto(s, h, h->nlmsg_len) < 0)
+		return -errno;
+	n = mnl_socket_recvfrom(s, buf, sizeof buf);
+	if (n < 0)
+		return -errno;
+	return mnl_cb_run(buf, (size_t)n, 1, mnl_socket_get_portid(s), take_route, ret_r) < 0
+		       ? -errno
+		       : 0;
+}
+
+int link_route(const uint8_t ip[16], unsigned *ret_index, bool *ret_local)
+{
+	struct mnl_socket *s = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+	struct route r = { 0 };
+	int err = 0;
+
+	if (!s || mnl_socket_bind(s, 0, MNL_SOCKET_AUTOPID) < 0)
+		err = -errno;
+	if (err == 0)
+		err = ask_route(s, ip, &r);
+	if (s)
+		mnl_socket_close(s);
+	if (err)
+		return err;
+	*ret_index = r.index;
+	*ret_local = r.local;
+	return 0;
+}
+
+/* Changes. */
+
+int link_watch(void)
+{
+	const struct sockaddr_nl a = { .nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK };
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE), err;
+
+	if (fd < 0)
+		return -errno;
+	if (bind(fd, (const struct sockaddr *)&a, sizeof a) == 0)
+		return fd;
+	err = -errno;
+	close(fd);
+	return err;
+}
+
+/* Does one of the messages say that the device of this index is not up? */
+static bool tells_down(const char *buf, ssize_t n, unsigned index)
+{
+	const struct nlmsghdr *h = (const struct nlmsghdr *)buf;
+	int left = (int)n;
+
+	for (; mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left)) {
+		const struct ifinfomsg *m = mnl_nlmsg_get_payload(h);
+
+		if (h->nlmsg_type == RTM_NEWLINK && mnl_nlmsg_get_payload_len(h) >= sizeof *m &&
+		    (unsigned)m->ifi_index == index && !(m->ifi_flags & IFF_UP))
+			return true;
+	}
+	return false;
+}
+
+bool link_was_down(int watch, const char *dev)
+{
+	_Alignas(struct nlmsghdr) char buf[8192];
+	const unsigned index = if_nametoindex(dev);
+	bool down = false;
+	ssize_t n;
+
+	while ((n = recv(watch, buf, sizeof buf, 0)) > 0 || (n < 0 && errno == ENOBUFS))
+		down |= n < 0 || tells_down(buf, n, index); /* ENOBUFS: some were lost */
+	return down;
 }

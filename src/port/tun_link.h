@@ -2,11 +2,12 @@
 #ifndef SUT_PORT_TUN_LINK_H
 #define SUT_PORT_TUN_LINK_H
 /*
- * tun_link - the kernel's side of a device: its addresses, its MTU, up; by rtnetlink.
+ * tun_link - the kernel's side of a device: its addresses, its MTU, up, and what is routed there; by rtnetlink.
  *
  * Owns:     nothing that lasts: what is set stays at the device.
  * Does not: take anything away.
  */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,4 +25,14 @@ int link_addr_parse(const char *text, struct link_addr *ret_a);
  */
 int link_configure(const char *dev, uint32_t mtu, uint32_t queue, const struct link_addr *addr,
 		   unsigned n, char *ret_err, size_t err_size);
+/*
+ * Where the kernel sends what is meant for ip: 0 with the device's index in ret_index and whether ip is an address of the kernel's own in
+ * ret_local; -ENETUNREACH: nowhere; or another -errno.
+ */
+int link_route(const uint8_t ip[16], unsigned *ret_index, bool *ret_local);
+/* A descriptor that can be read when some device has changed, or -errno. */
+int link_watch(void);
+
+/* Reads all that is told there: has the device been down, or may it have been?  It may be up again. */
+bool link_was_down(int watch, const char *dev);
 #endif

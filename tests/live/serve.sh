@@ -303,6 +303,171 @@ resent() {
 		awk '$1 == "stack" && $2 == "retransmitted" && $3 > 0 { n++ } $1 == "stack" && $2 == "recoveries" && $3 > 0 { n++ } END { exit n != 2 }' "$LAB/stats"
 }
 
+# --- settings that change, and an access log that tells what came
+
+# conf LINE ...: the file of settings.
+conf() {
+	{
+		printf 'serve {\n\ttun = sut0\n\taddr = {"%s/24", "%s/64"}\n' $OURS4 $OURS6
+		printf '\taccess-log = "%s/access"\n\tcontrol = "%s/ctl"\n' "$LAB" "$LAB"
+		printf '\t%s\n' "$@"
+		echo '}'
+	} >"$LAB/conf"
+}
+
+serve_conf() {
+	lab_start serve client "$SUTURE" serve --config "$LAB/conf" "$@"
+	lab_await serve 'ready: serve tun=sut0' 10 || { FAILED=1; return 1; }
+}
+
+# soon CMD ...: it succeeds within some seconds.
+soon() {
+	soon_tries=100
+	until "$@" >/dev/null 2>&1; do
+		soon_tries=$((soon_tries - 1))
+		[ $soon_tries -gt 0 ] || { echo "not soon: $*"; return 1; }
+		sleep 0.05
+	done
+}
+
+# reload STATUS PATTERN: what the answer is.
+reload() {
+	"$SUTURE" reload --control "$LAB/ctl" >"$LAB/reload" 2>&1
+	found=$?
+	cat "$LAB/reload"
+	[ $found = "$1" ] && grep -qE "$2" "$LAB/reload"
+}
+
+# The log is moved away and opened anew, by command and by signal.
+rotated() {
+	page $OURS4 && soon grep -q 'GET / ' "$LAB/access" || return 1
+	mv "$LAB/access" "$LAB/access.1"
+	reload 0 '^0 settings changed; the access log was opened anew$' && status 200 "http://$OURS4/dir/" || return 1
+	soon grep -q 'GET /dir/ ' "$LAB/access" && ! grep -q 'GET /dir/ ' "$LAB/access.1" || return 1
+	mv "$LAB/access" "$LAB/access.2"
+	kill -HUP "$(cat "$LAB/serve.pid")"
+	soon test -e "$LAB/access" && status 404 "http://$OURS4/none" && soon grep -q 'GET /none ' "$LAB/access" &&
+		! grep -q 'GET /none ' "$LAB/access.2"
+}
+
+said() {
+	[ "$(wc -l <"$LAB/held")" = "$1" ]
+}
+
+# One service goes, another comes; the connection of the one that went goes on.
+other_ports() {
+	mkfifo "$LAB/words"
+	c timeout 60 nc $OURS4 7 <"$LAB/words" >"$LAB/held" &
+	holder=$!
+	exec 3>"$LAB/words"
+	echo one >&3
+	soon said 1 || return 1
+	conf "port = {\"80 http $LAB/www/dir\", \"9 discard\", \"2222 proxy 127.0.0.1:9001\"}" 'idle-time = 1s'
+	reload 0 '^2 settings changed; ' && grep -q '^idle-time: 60s -> 1s\|^idle-time: 1min -> 1s$' "$LAB/reload" && grep -q '^port: 80 http .*,7 echo -> 80 http .*/dir,9 discard' "$LAB/reload" || return 1
+	echo two >&3
+	soon said 2 && ! c timeout 5 nc -z $OURS4 7 && c timeout 5 nc -N $OURS4 9 <"$LAB/www/index.html" &&
+		get "http://$OURS4/" | grep '^directory$' && "$SUTURE" flows --control "$LAB/ctl" | grep ' echo '
+}
+
+# What cannot change is named, mistakes stand where they are; and nothing is changed, not even what could.
+not_changed() {
+	cp "$LAB/conf" "$LAB/conf.well"
+	conf "port = {\"80 http $LAB/www\"}" 'mtu = 1400' 'max-conns = 5' 'idle-time = 9s'
+	reload 1 'cannot change while it runs: mtu, max-conns; nothing is changed' || return 1
+	conf "port = {\"80 http $LAB/nodir\"}"
+	reload 1 "port: 80: http: $LAB/nodir: No such file or directory; nothing is changed" || return 1
+	conf 'port = {"80 echo",' '  "7 foo"}'
+	reload 1 "$LAB/conf:7: port: 7: 'foo' is no service: .*; nothing is changed" || return 1
+	conf 'port = {"2223 proxy localhost:9001"}'
+	reload 1 'port: 2223: proxy: .*looked up at the start only: .*; nothing is changed' || return 1
+	sed "s|/access|/nodir/access|" "$LAB/conf.well" >"$LAB/conf"
+	reload 1 "access-log: $LAB/nodir/access: No such file or directory; nothing is changed" || return 1
+	cp "$LAB/conf.well" "$LAB/conf"
+	reload 0 '^0 settings changed' && get "http://$OURS4/" | grep '^directory$'
+}
+
+# A stream that says nothing is reset, and the log says why; one that talks lives on.
+stream_idles() {
+	conf "port = {\"80 http $LAB/www\", \"7 echo\"}" 'stream-idle-time = 800ms' 'idle-time = 1s'
+	reload 0 '^stream-idle-time: 1h -> 800ms$' || return 1
+	seq 8 >"$LAB/eight"
+	{ for i in 1 2 3 4 5 6 7 8; do echo $i; sleep 0.3; done; } | c timeout 20 nc -N $OURS4 7 | cmp - "$LAB/eight" || return 1
+	wait $holder
+	exec 3>&-
+	said 2 && soon grep -q '"echo" - 8 .* cut=idle$' "$LAB/access" && grep '"echo" - 16 ' "$LAB/access" | grep -v cut
+}
+
+# cut WORDS WHY BYTES: the line of that request, with less than all and the reason.
+cut() {
+	grep "$1" "$LAB/access" | awk -v why="cut=$2" -v all="$3" '{ print } $NF == why && $10 < all { n++ } END { exit n != 1 }'
+}
+
+# Its client takes some of it, and is gone.
+cut_by_reset() {
+	printf 'GET /big?reset HTTP/1.1\r\nHost: a\r\n\r\n' | c timeout 10 nc $OURS4 80 | head -c 100000 >/dev/null
+	soon grep -q 'big?reset' "$LAB/access" && cut 'big?reset' reset 104857600
+}
+
+# All of the answer is in the send buffer, but its client takes nothing more.
+cut_by_idleness() {
+	# shellcheck disable=SC2216
+	{ printf 'GET /part?idle HTTP/1.1\r\nHost: a\r\n\r\n'; sleep 5; } | c timeout 10 nc $OURS4 80 | sleep 5 &
+	stuck=$!
+	soon grep -q 'part?idle' "$LAB/access" && cut 'part?idle' idle 900000 && wait $stuck
+}
+
+# What came whole is not cut, with as many bytes; also where three answers are on their way at once.
+whole() {
+	: >"$LAB/access"
+	c curl -gsS -m 20 -o /dev/null "http://$OURS4/part?whole" && pipelined_part && soon said_all
+}
+
+pipelined_part() {
+	for i in 1 2 3; do
+		printf 'GET /part?%s HTTP/1.1\r\nHost: a\r\n\r\n' $i
+	done | c timeout 10 nc $OURS4 80 | wc -c
+}
+
+said_all() {
+	[ "$(grep -cE '"GET /part\?[123whole]+ HTTP/1.1" 200 900000 srtt=[0-9]+us retrans=[0-9]+$' "$LAB/access")" = 4 ]
+}
+
+# Told to end while a client takes nothing.
+cut_by_drain() {
+	# shellcheck disable=SC2216
+	{ printf 'GET /part?drain HTTP/1.1\r\nHost: a\r\n\r\n'; sleep 3; } | c timeout 10 nc $OURS4 80 | sleep 3 &
+	stuck=$!
+	sleep 0.5
+	lab_end serve
+	wait $stuck
+	cut 'part?drain' drain 900000 && [ "$(cat "$LAB/serve.status")" = 0 ]
+}
+
+# A full disk is told of once, and keeps nobody from serving.
+full() {
+	page $OURS4 && page $OURS4 && status 404 "http://$OURS4/none" && sleep 0.3 &&
+		[ "$(grep -c 'access log: /dev/full: No space left on device' "$LAB/serve.out")" = 1 ]
+}
+
+# Addresses that would never be asked for.
+addresses() {
+	c timeout 10 "$SUTURE" serve --tun sut1 --addr 192.0.2.1/24 --port 7 echo >"$LAB/said" 2>&1
+	[ $? = 1 ] && grep -q 'addr: 192.0.2.1 is an address of this machine' "$LAB/said" && ! c ip link show dev sut1 || return 1
+	lab_start second client "$SUTURE" serve --tun sut1 --addr 192.0.2.77/24 --port 7 echo
+	lab_await second ready 10 || return 1
+	lab_end second
+	cat "$LAB/second.out"
+	grep -q 'warning: addr: what is meant for 192.0.2.77 goes to sut0, not to sut1' "$LAB/second.out" && ! grep warning "$LAB/serve.out"
+}
+
+# A device that was down comes back with its addresses of both families.
+downed() {
+	c ip link set dev sut0 down
+	! c timeout 2 nc -z $OURS4 7 || return 1
+	c ip link set dev sut0 up
+	soon page $OURS4 && soon page "[$OURS6]"
+}
+
 # The same with each kind of device.
 bulk() {
 	check 'ping' pings $OURS4
@@ -366,4 +531,33 @@ serve --memory 4M --max-conns 100 --drain-time 10s && {
 		FAILED=1
 	fi
 }
+WHERE='serve, settings: '
+head -c 900000 "$LAB/www/big" >"$LAB/www/part"
+rm -f "$LAB/access"
+conf "port = {\"80 http $LAB/www\", \"7 echo\"}"
+serve_conf --drain-time 300ms && {
+	check 'the log is moved away' rotated
+	check 'the device is down and up' downed
+	check 'other ports' other_ports
+	check 'what cannot change' not_changed
+	check 'streams idle' stream_idles
+	check 'whole answers' whole
+	check 'an answer cut by a reset' cut_by_reset
+	check 'an answer cut by idleness' cut_by_idleness
+	check 'addresses' addresses
+	check 'no errors' no_errors
+	if cut_by_drain >"$LAB/check.out" 2>&1; then echo "ok ${WHERE}an answer cut by the end"; else
+		echo "not ok ${WHERE}an answer cut by the end"
+		cat "$LAB/check.out" "$LAB/serve.out"
+		FAILED=1
+	fi
+}
+WHERE='serve, a full disk: '
+conf "port = {\"80 http $LAB/www\"}"
+sed -i "s|$LAB/access|/dev/full|" "$LAB/conf"
+serve_conf && {
+	check 'pages' full
+	lab_end serve
+}
 exit $FAILED
+
