@@ -397,15 +397,15 @@ stream_idles() {
 	said 2 && soon grep -q '"echo" - 8 .* cut=idle$' "$LAB/access" && grep '"echo" - 16 ' "$LAB/access" | grep -v cut
 }
 
-# cut WORDS WHY BYTES: the line of that request, with less than all and the reason.
-cut() {
+# was_cut WORDS WHY BYTES: the line of that request, with less than all and the reason.
+was_cut() {
 	grep "$1" "$LAB/access" | awk -v why="cut=$2" -v all="$3" '{ print } $NF == why && $10 < all { n++ } END { exit n != 1 }'
 }
 
 # Its client takes some of it, and is gone.
 cut_by_reset() {
 	printf 'GET /big?reset HTTP/1.1\r\nHost: a\r\n\r\n' | c timeout 10 nc $OURS4 80 | head -c 100000 >/dev/null
-	soon grep -q 'big?reset' "$LAB/access" && cut 'big?reset' reset 104857600
+	soon grep -q 'big?reset' "$LAB/access" && was_cut 'big?reset' reset 104857600
 }
 
 # All of the answer is in the send buffer, but its client takes nothing more.
@@ -413,7 +413,7 @@ cut_by_idleness() {
 	# shellcheck disable=SC2216
 	{ printf 'GET /part?idle HTTP/1.1\r\nHost: a\r\n\r\n'; sleep 5; } | c timeout 10 nc $OURS4 80 | sleep 5 &
 	stuck=$!
-	soon grep -q 'part?idle' "$LAB/access" && cut 'part?idle' idle 900000 && wait $stuck
+	soon grep -q 'part?idle' "$LAB/access" && was_cut 'part?idle' idle 900000 && wait $stuck
 }
 
 # What came whole is not cut, with as many bytes; also where three answers are on their way at once.
@@ -440,7 +440,7 @@ cut_by_drain() {
 	sleep 0.5
 	lab_end serve
 	wait $stuck
-	cut 'part?drain' drain 900000 && [ "$(cat "$LAB/serve.status")" = 0 ]
+	was_cut 'part?drain' drain 900000 && [ "$(cat "$LAB/serve.status")" = 0 ]
 }
 
 # A full disk is told of once, and keeps nobody from serving.
@@ -560,4 +560,3 @@ serve_conf && {
 	lab_end serve
 }
 exit $FAILED
-
