@@ -6,7 +6,7 @@
 # would start a daemon when they are installed: for that time a policy forbids it, unless the machine has a policy of its own.
 set -eu
 
-build="gcc libc6-dev meson ninja-build pkg-config libcmocka-dev libpcap-dev libconfuse-dev libmicrohttpd-dev libjansson-dev libseccomp-dev libmnl-dev libsodium-dev"
+build="gcc libc6-dev meson ninja-build pkg-config libcmocka-dev libpcap-dev libconfuse-dev libmicrohttpd-dev libjansson-dev libseccomp-dev libmnl-dev libsodium-dev clang bpftool libbpf-dev"
 demo="iproute2 ethtool nginx-light curl openssl procps"
 test="g++ clang libclang-rt-14-dev clang-tidy clang-format cppcheck mandoc tcpdump tshark iperf3
 	openssh-server openssh-client netcat-openbsd iputils-ping wget wrk redis-server rsync git qemu-system-x86"

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SUT_APP_PLANE_BPF_INSIDE_H
+#define SUT_APP_PLANE_BPF_INSIDE_H
+/* plane_bpf_inside - what the files of plane_bpf share, and nobody else sees. */
+#include <limits.h>
+
+#include "app/plane_bpf.h"
+
+#define PLANE_BPF_DEVICES 16u
+
+struct handoff; /* the skeleton */
+struct bpf_link;
+struct ring_buffer;
+
+struct plane_bpf {
+	struct handoff *skel;
+	enum plane_bpf_side side;
+	bool adopts;
+	char why[PLANE_BPF_TEXT]; /* not adopts: why not */
+	char pins[PATH_MAX / 2]; /* empty: none */
+	unsigned device[PLANE_BPF_DEVICES];
+	unsigned devices;
+	struct bpf_link *sockets;
+	struct ring_buffer *ring;
+	plane_report report; /* while plane_bpf_events() runs */
+	void *report_ctx;
+	int ways, config, origins, origin_of, counts; /* descriptors of maps, the skeleton's */
+};
+
+/* 0 or -errno: the first of these is -errno's sentence in ret_err (PLANE_BPF_TEXT). */
+int plane_bpf_fail(int err, const char *what, char *ret_err);
+
+/* Does this kernel have the function that adopts, and is it switched on?  ret_why: why not. */
+bool plane_bpf_kernel_adopts(char *ret_why);
+#endif
