@@ -5,6 +5,7 @@
 
 #include "base/compiler.h"
 #include "proto/checksum.h"
+#include "proto/ip.h"
 
 /*
  * Every function collects what it changes in one csum_delta and applies it once.  Offsets count
@@ -280,4 +281,60 @@ void rewrite_sack_clamp(struct packet *p, const struct view *v, struct tcp_optio
 	new[1] = (uint8_t)(2 + SACK_BLOCK * kept);
 	put_bytes(p, v, o->sack_off - 2u, new, 2 + SACK_BLOCK * o->sack_count);
 	o->sack_count = kept;
+}
+
+/* Replaces the n bytes (a multiple of 4) at b; the change counts in d. */
+static void swap_bytes(struct csum_delta *d, uint8_t *b, const uint8_t *new, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i += 4)
+		csum_swap32(d, load_be32(b + i), load_be32(new + i), false);
+	memcpy(b, new, n);
+}
+
+/* Is it an IPv4 address in IPv6 (RFC 4291, 2.5.5.2)? */
+static bool is_mapped(const uint8_t ip[16])
+{
+	uint8_t again[16];
+
+	ip4_map(ip + 12, again);
+	return memcmp(again, ip, sizeof again) == 0;
+}
+
+/* The sum at f of what is covered anew: d of the pseudo-header, own of the rest. */
+static void apply_pseudo(uint8_t *f, const struct offload *off, struct csum_delta d,
+			 struct csum_delta own)
+{
+	if (off->csum == CSUM_PARTIAL) {
+		store_be16(f, csum_fold(d.sum + load_be16(f)));
+		return;
+	}
+	own.sum += csum_fold(d.sum);
+	csum_apply(f, off, own);
+}
+
+bool rewrite_addr(struct packet *p, const struct view *v, enum rewrite_end end,
+		  const uint8_t ip[16], uint16_t port)
+{
+	uint32_t n = v->ip == 4 ? 4 : 16, first = v->ip == 4 ? 12 : 8;
+	uint8_t *l3 = p->head + v->l3, *at = l3 + first + (end == REWRITE_DST ? n : 0);
+	uint8_t *tcp = p->head + v->l4, *port_at = tcp + (end == REWRITE_DST ? 2 : 0);
+	struct csum_delta addr = { 0 }, own = { 0 };
+	uint16_t old_port = load_be16(port_at);
+	bool summed = true;
+
+	if (is_mapped(ip) != (v->ip == 4))
+		return false;
+	if (v->ip == 6 && end == REWRITE_DST)
+		summed = ip6_final_dst(l3, (uint32_t)(v->l4 - v->l3)) == at;
+	swap_bytes(&addr, at, ip + 16 - n, n);
+	if (v->ip == 4) {
+		uint8_t *sum = l3 + offsetof(struct ipv4_hdr, csum);
+
+		csum_apply(sum, &(struct offload){ .csum = CSUM_COMPLETE }, addr);
+	}
+	memcpy(port_at, &port, 2);
+	csum_swap16(&own, old_port, load_be16(port_at));
+	apply_pseudo(view_tcp(p, v)->csum.b, &p->off, summed ? addr : (struct csum_delta){ 0 },
+		     own);
+	return true;
 }

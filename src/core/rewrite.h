@@ -56,4 +56,13 @@ void rewrite_sack_strip(struct packet *p, const struct view *v, struct tcp_optio
  */
 void rewrite_sack_clamp(struct packet *p, const struct view *v, struct tcp_options *o,
 			uint32_t limit);
+
+enum rewrite_end { REWRITE_SRC, REWRITE_DST };
+
+/*
+ * Sets the address (16 bytes, of the packet's family) and port (network order) of one end, in IP and in TCP: the sum of an IPv4 header
+ * follows, and the TCP checksum, of which a partial one holds the addresses but not the ports.  False: another family; nothing changed.
+ */
+bool rewrite_addr(struct packet *p, const struct view *v, enum rewrite_end end,
+		  const uint8_t ip[16], uint16_t port);
 #endif

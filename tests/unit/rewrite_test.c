@@ -493,6 +493,43 @@ static void sack_is_stripped(void **state)
 		}
 }
 
+/* Both ends replaced: as if the frame had been built with them, complete or partial. */
+static void addresses_are_as_if_built_so(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		struct tcp_options o;
+		struct frame f;
+		struct view v;
+		struct packet *p = random_segment(&f, &v, &o);
+		uint8_t src[16] = { [10] = 0xff, [11] = 0xff }, dst[16], *t = p->head + v.l4;
+		bool partial = rnd(2);
+
+		for (unsigned k = v.ip == 4 ? 12 : 0; k < 16; k++)
+			src[k] = (uint8_t)rnd(256);
+		memcpy(dst, src, 16);
+		dst[15] ^= (uint8_t)rnd(256);
+		dst[14] ^= 0x55;
+		if (partial) {
+			p->off = (struct offload){ .csum = CSUM_PARTIAL };
+			store_be16(t + 16, csum_pseudo(p, &v, v.l4_len));
+		}
+		assert_true(rewrite_addr(p, &v, REWRITE_SRC, src, (uint16_t)rnd(65536)));
+		assert_true(rewrite_addr(p, &v, REWRITE_DST, dst, 0x5000));
+		assert_memory_equal(t + 2, "\x00\x50", 2);
+		assert_memory_equal(p->head + v.l3 + (v.ip == 4 ? 12 : 8),
+				    src + (v.ip == 4 ? 12 : 0), v.ip == 4 ? 4 : 16);
+		assert_true(csum_ip_ok(p, &v));
+		if (partial)
+			assert_int_equal(load_be16(t + 16) % 0xffff,
+					 csum_pseudo(p, &v, v.l4_len) % 0xffff);
+		else
+			assert_true(csum_tcp_ok(p, &v));
+		src[10] ^= 1; /* of the other family, or none of IPv4's */
+		assert_int_equal(rewrite_addr(p, &v, REWRITE_SRC, src, 1), v.ip == 6);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -507,6 +544,7 @@ int main(void)
 		cmocka_unit_test(nops_at_any_offset),
 		cmocka_unit_test(sack_is_clamped_as_tabled),
 		cmocka_unit_test(sack_is_stripped),
+		cmocka_unit_test(addresses_are_as_if_built_so),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
