@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: MIT */
+#include "app/handoff_front.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <sys/socket.h>
+
+#include "app/option_value.h"
+
+#define F(f) OPTION_FIELD(struct handoff_front_flags, f)
+#define N(f) OPTION_COUNT(struct handoff_front_flags, f)
+
+const char *const handoff_plane_names[] = { "bpf", "user", NULL };
+const char *const handoff_end_names[] = { "keep", "remove", NULL };
+
+/* clang-format off */
+const struct option_desc handoff_front_table[] = {
+	{ .name = "vip", .kind = OPTION_STRINGS, F(vip), N(vips), .arg = "ADDR:PORT",
+	  .help = "an address and port that clients connect to; may be given often" },
+	{ .name = "backend", .kind = OPTION_STRINGS, F(backend), N(backends), .arg = "NAME=ADDR:PORT[,..]",
+	  .help = "a server; with agent=ADDR:PORT, rungs=adopt+shift+splice, weight=N, far; may be given often" },
+	{ .name = "route", .kind = OPTION_STRINGS, F(route), N(routes), .arg = "RULE",
+	  .help = "[METHOD,..] HOST|/PATH|*|default BACKEND,.. [by source|header NAME|least|turn]; may be given often" },
+	{ .name = "own", .kind = OPTION_STRINGS, F(own), N(owns), .arg = "ADDR",
+	  .help = "the front end's own address, from which splices and probes come; one a family" },
+	{ .name = "own-ports", .kind = OPTION_PORTS, F(own_ports), N(own_ports_count), .arg = "FIRST-LAST",
+	  .def = "61000-65534", .help = "ports of its own for splices and probes" },
+	{ .name = "rungs", .kind = OPTION_STRING, F(rungs), .arg = "RUNGS", .def = "adopt+shift+splice",
+	  .help = "rungs of the ladder that may be taken, of any back end" },
+	{ .name = "agents-from", .kind = OPTION_STRING, F(agents_from), .arg = "ADDR[:PORT]",
+	  .help = "from where agents are spoken to" },
+	{ .name = "plane", .kind = OPTION_ENUM, F(plane), .arg = "PLANE", .def = "bpf", .names = handoff_plane_names,
+	  .fixed = 1, .help = "who forwards packets: BPF programs in the kernel, or this process" },
+	{ .name = "pins", .kind = OPTION_STRING, F(pins), .arg = "DIR", .def = "/sys/fs/bpf/suture-front",
+	  .help = "where the programs' maps outlive this process; \"\": nowhere" },
+	{ .name = "at-end", .kind = OPTION_ENUM, F(at_end), .arg = "WHAT", .def = "keep", .names = handoff_end_names,
+	  .help = "what becomes of pinned programs and connections at the end" },
+	{ .name = "check-interval", .kind = OPTION_TIME, F(check_interval), .arg = "TIME", .def = "2s", .fixed = 1,
+	  .help = "how often back ends are asked whether they serve; 0 for never" },
+	{ .name = "check-timeout", .kind = OPTION_TIME, F(check_timeout), .arg = "TIME", .def = "1s", .fixed = 1,
+	  .help = "an answer must come within" },
+	{ .name = "check-rise", .kind = OPTION_SIZE, F(check_rise), .arg = "N", .def = "2", .min = 1, .fixed = 1,
+	  .help = "good answers in a row that a back end which is down needs" },
+	{ .name = "check-fall", .kind = OPTION_SIZE, F(check_fall), .arg = "N", .def = "3", .min = 1, .fixed = 1,
+	  .help = "bad answers in a row after which a back end is down" },
+	{ .name = "check-path", .kind = OPTION_STRING, F(check_path), .arg = "PATH",
+	  .help = "ask by GET PATH, where 2xx and 3xx are good; without it a connection is enough" },
+	{ .name = "max-flows", .kind = OPTION_SIZE, F(max_flows), .arg = "N", .def = "65536", .min = 1,
+	  .help = "connections kept" },
+	{ .name = "head-max", .kind = OPTION_SIZE, F(head_max), .arg = "BYTES", .def = "16k", .min = 256, .max = 65535,
+	  .help = "the longest head of a request: beyond it the answer is 431" },
+	{ .name = "head-time", .kind = OPTION_TIME, F(head_timeout), .arg = "TIME", .def = "10s",
+	  .help = "a head must have come within: later the answer is 408" },
+	{ .name = "idle-time", .kind = OPTION_TIME, F(idle_time), .arg = "TIME", .def = "1h",
+	  .help = "a connection without a packet is forgotten after" },
+	{ .name = "linger", .kind = OPTION_TIME, F(linger), .arg = "TIME", .def = "60s",
+	  .help = "a closed connection is forgotten after" },
+	{ .name = "confirm-time", .kind = OPTION_TIME, F(confirm_time), .arg = "TIME", .def = "1s",
+	  .help = "a rung that is not confirmed is given up after" },
+	{ .name = "mtu", .kind = OPTION_SIZE, F(mtu), .arg = "BYTES", .def = "1500", .min = 576, .max = 65535,
+	  .help = "of the network that clients are on" },
+	{ .name = "bad-close", .kind = OPTION_FLAG, F(bad_close), .help = "close where a request is malformed, instead of answering 400" },
+	{ .name = "header", .kind = OPTION_FLAG, F(header),
+	  .help = "announce shifts in the SYN itself, instead of to the agent beforehand" },
+	{ .name = NULL },
+};
+/* clang-format on */
+
+static int read_vips(struct handoff_front *s)
+{
+	struct front_config *r = &s->role;
+
+	for (uint32_t i = 0; i < s->flags.vips; i++) {
+		const char *t = s->flags.vip[i];
+		struct endpoint e;
+
+		if (endpoint_read(t, strlen(t), &e) != 0)
+			return handoff_wrong(
+				&s->error,
+				"vip: '%s' is no address with a port, as 192.0.2.10:80 or "
+				"[2001:db8::10]:80",
+				t);
+		memcpy(r->origin[i].ip, e.ip, 16);
+		r->origin[i].port = e.port;
+		for (uint32_t j = 0; j < i; j++)
+			if (memcmp(&r->origin[j], &r->origin[i], sizeof r->origin[i]) == 0)
+				return handoff_wrong(&s->error, "vip: '%s' is given twice", t);
+		r->origins++;
+	}
+	return r->origins ? 0 : handoff_wrong(&s->error, "vip ADDR:PORT is missing");
+}
+
+/* "adopt+splice": a bit for each. */
+static int read_rungs(const char *t, size_t len, uint8_t *ret_rungs)
+{
+	static const char *const names[HANDOFF_RUNGS] = {
+		[RUNG_ADOPT] = "adopt", [RUNG_SHIFT] = "shift", [RUNG_SPLICE] = "splice"
+	};
+	uint8_t rungs = 0;
+
+	while (len) {
+		size_t n = 0;
+		unsigned i;
+
+		while (n < len && t[n] != '+')
+			n++;
+		for (i = 0; i < HANDOFF_RUNGS; i++)
+			if (strlen(names[i]) == n && memcmp(names[i], t, n) == 0)
+				break;
+		if (i == HANDOFF_RUNGS)
+			return -EINVAL;
+		rungs |= (uint8_t)(1u << i);
+		n += n < len;
+		t += n;
+		len -= n;
+	}
+	*ret_rungs = rungs;
+	return rungs ? 0 : -EINVAL;
+}
+
+/* What stands behind a back end's address. */
+static int read_word(struct handoff_front *s, uint32_t i, const char *word, size_t len)
+{
+	struct front_backend *b = &s->role.backend[i];
+	struct channel_config *ch = &s->channel.channel;
+	uint64_t weight;
+	const char *v;
+	size_t n;
+
+	if (len == 3 && memcmp(word, "far", 3) == 0) {
+		b->far_host = true;
+		return 0;
+	}
+	v = handoff_value(word, len, "agent", &n);
+	if (v) {
+		struct channel_peer *p = &ch->peer[ch->peers++];
+
+		snprintf(p->name, sizeof p->name, "%s", b->name);
+		b->has_agent = true;
+		return endpoint_read(v, n, &p->at);
+	}
+	v = handoff_value(word, len, "weight", &n);
+	if (v) {
+		if (value_number(v, n, &weight) != 0 || weight > 1000)
+			return -EINVAL;
+		s->role.routes.weight[i] = (uint32_t)weight;
+		return 0;
+	}
+	v = handoff_value(word, len, "rungs", &n);
+	if (!v)
+		v = handoff_value(word, len, "rung", &n);
+	return v ? read_rungs(v, n, &b->rungs) : -EINVAL;
+}
+
+static int read_backend(struct handoff_front *s, uint32_t i)
+{
+	const char *t = s->flags.backend[i], *word;
+	struct front_backend *b = &s->role.backend[i];
+	struct endpoint *at = &s->world.at[i];
+	bool first = true;
+	size_t len;
+
+	if (handoff_take_name(&t, b->name) != 0)
+		return handoff_wrong(&s->error,
+				     "backend: '%s': expected NAME=ADDR:PORT, as "
+				     "web1=192.0.2.21:80",
+				     s->flags.backend[i]);
+	for (uint32_t j = 0; j < i; j++)
+		if (strcmp(s->role.backend[j].name, b->name) == 0)
+			return handoff_wrong(&s->error, "backend: '%s' is given twice", b->name);
+	while (handoff_next_word(&t, &word, &len)) {
+		int err = first ? endpoint_read(word, len, at) : read_word(s, i, word, len);
+
+		if (err)
+			return handoff_wrong(&s->error, "backend %s: '%.*s': expected %s", b->name,
+					     (int)len, word,
+					     first ? "an address with a port"
+						   : "agent=ADDR:PORT, rungs=adopt+shift+splice, "
+						     "weight=0 to 1000, or far");
+		first = false;
+	}
+	if (first)
+		return handoff_wrong(&s->error, "backend %s: the address is missing", b->name);
+	memcpy(b->ip, at->ip, 16);
+	b->port = at->port;
+	s->world.name[i] = b->name;
+	return 0;
+}
+
+static int read_backends(struct handoff_front *s)
+{
+	const char *names[ROUTE_BACKENDS];
+	uint8_t all;
+	int err = 0;
+
+	if (!s->flags.backends)
+		return handoff_wrong(&s->error, "backend NAME=ADDR:PORT is missing");
+	if (read_rungs(s->flags.rungs, strlen(s->flags.rungs), &all) != 0)
+		return handoff_wrong(&s->error,
+				     "rungs: '%s': expected adopt, shift and splice joined by +",
+				     s->flags.rungs);
+	/* names first: routes are told of them, and give all a weight */
+	for (uint32_t i = 0; i < s->flags.backends; i++) {
+		const char *t = s->flags.backend[i];
+
+		if (handoff_take_name(&t, s->role.backend[i].name) != 0)
+			s->role.backend[i].name[0] = 0;
+		names[i] = s->role.backend[i].name;
+	}
+	route_backends(&s->role.routes, names, s->flags.backends);
+	for (uint32_t i = 0; i < s->flags.backends && err == 0; i++) {
+		s->role.backend[i].rungs = all;
+		err = read_backend(s, i);
+	}
+	s->role.backends = s->world.backends = s->flags.backends;
+	return err;
+}
+
+static int read_routes(struct handoff_front *s)
+{
+	const char *names[ROUTE_BACKENDS];
+	char why[128], everyone[ROUTE_BACKENDS * 33 + 16] = "default ";
+	size_t n = strlen(everyone);
+
+	for (uint32_t i = 0; i < s->role.backends; i++) {
+		names[i] = s->role.backend[i].name;
+		n += (size_t)snprintf(everyone + n, sizeof everyone - n, "%s%s", i ? "," : "",
+				      names[i]);
+	}
+	for (uint32_t i = 0; i < s->flags.routes; i++)
+		if (route_rule_read(&s->role.routes, s->flags.route[i], names, s->role.backends,
+				    why) != 0)
+			return handoff_wrong(&s->error, "route '%s': %s", s->flags.route[i], why);
+	/* whoever says nothing of routes wants all requests answered by all */
+	if (s->flags.routes == 0 &&
+	    route_rule_read(&s->role.routes, everyone, names, s->role.backends, why) != 0)
+		return handoff_wrong(&s->error, "route '%s': %s", everyone, why);
+	return 0;
+}
+
+/* The device of "if:NAME"; NULL: it is something else. */
+static const char *device_of(const char *spec)
+{
+	return spec && strncmp(spec, "if:", 3) == 0 ? spec + 3 : NULL;
+}
+
+/* Whose address is it that probes and splices come from?  Where BPF keeps packets from the host it may be the host's own. */
+static int read_own(struct handoff_front *s)
+{
+	const char *device = s->world.device;
+	uint8_t ip[16];
+
+	for (uint32_t i = 0; i < s->flags.owns; i++) {
+		const char *t = s->flags.own[i];
+
+		if (endpoint_read_ip(t, strlen(t), ip) != 0)
+			return handoff_wrong(&s->error, "own: '%s' is no address", t);
+		memcpy(endpoint_is_ip4(ip) ? s->role.own_ip4 : s->role.own_ip6, ip, 16);
+	}
+	if (s->flags.plane == HANDOFF_PLANE_BPF && device) {
+		if (endpoint_is_zero(s->role.own_ip4))
+			(void)neighbour_own_address(device, AF_INET, s->role.own_ip4);
+		if (endpoint_is_zero(s->role.own_ip6))
+			(void)neighbour_own_address(device, AF_INET6, s->role.own_ip6);
+	}
+	if (s->flags.own_ports_count != 2)
+		return handoff_wrong(&s->error, "own-ports: expected one range, as 61000-65534");
+	s->role.port_lo = s->flags.own_ports[0];
+	s->role.port_hi = s->flags.own_ports[1];
+	return 0;
+}
+
+static int read_channel(struct handoff_front *s)
+{
+	const char *t = s->flags.agents_from;
+	int err = handoff_keys_load(&s->key_flags, s->channel.channel.peers > 0, &s->keys,
+				    &s->error);
+
+	if (err)
+		return err;
+	if (t && endpoint_read(t, strlen(t), &s->channel.local) != 0 &&
+	    endpoint_read_ip(t, strlen(t), s->channel.local.ip) != 0)
+		return handoff_wrong(&s->error, "agents-from: '%s' is no address", t);
+	s->channel.channel.begins = true;
+	s->channel.channel.keys = s->keys;
+	for (unsigned i = 0; i < CHANNEL_KEYS; i++)
+		memcpy(s->role.key[i], s->keys.slot[i].header, 16);
+	s->role.key_index = s->keys.first;
+	return 0;
+}
+
+static int read_rest(struct handoff_front *s)
+{
+	const struct handoff_front_flags *f = &s->flags;
+	struct front_config *r = &s->role;
+
+	if (f->check_path && (f->check_path[0] != '/' || strlen(f->check_path) > 500 ||
+			      strpbrk(f->check_path, " \r\n")))
+		return handoff_wrong(&s->error, "check-path: '%s' is no path", f->check_path);
+	s->world.path = f->check_path;
+	s->world.interval = f->check_interval;
+	s->world.timeout = f->check_timeout;
+	s->world.rise = f->check_rise;
+	s->world.fall = f->check_fall;
+	s->world.ifindex = f->plane == HANDOFF_PLANE_BPF;
+	s->world.device = device_of(s->backend_port ? s->backend_port : s->client);
+	r->max_conns = f->max_flows;
+	r->head_max = f->head_max;
+	r->mtu = f->mtu;
+	r->head_timeout = f->head_timeout;
+	r->idle_timeout = f->idle_time;
+	r->linger = f->linger;
+	r->confirm_timeout = f->confirm_time;
+	r->bad_close = f->bad_close;
+	r->header = f->header;
+	return 0;
+}
+
+const char *handoff_front_finish(struct handoff_front *s)
+{
+	int err;
+
+	memset(&s->role, 0, sizeof s->role);
+	memset(&s->channel, 0, sizeof s->channel);
+	memset(&s->world, 0, sizeof s->world);
+	err = read_rest(s);
+	if (err == 0)
+		err = read_vips(s);
+	if (err == 0)
+		err = read_backends(s);
+	if (err == 0)
+		err = read_routes(s);
+	if (err == 0)
+		err = read_own(s);
+	if (err == 0)
+		err = read_channel(s);
+	return err ? s->error.text : NULL;
+}
