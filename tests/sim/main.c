@@ -37,6 +37,7 @@ struct args {
 
 struct totals {
 	uint64_t seeds, frames, failed;
+	uint64_t damaged, unseen;
 	uint64_t hash; /* of all hashes, in order */
 	struct world_fates fates;
 	struct stack_fates stack;
@@ -259,6 +260,8 @@ static void add(struct totals *t, const struct world_result *r)
 	for (unsigned i = 0; i < STACK_COUNTER_COUNT; i++)
 		t->stack.count[i] += r->stack.count[i];
 	t->frames += r->frames;
+	t->damaged += r->damaged;
+	t->unseen += r->unseen;
 	t->failed += r->broken[0] != '\0';
 	add_fates(&t->fates, &r->fates);
 	t->hash = (t->hash ^ r->hash) * 0x100000001b3u;
@@ -295,6 +298,9 @@ static void summary(const struct totals *t)
 			printf("  %s %" PRIu64 "\n", stack_counter_label((enum stack_counter)i),
 			       t->stack.count[i]);
 	}
+	if (t->damaged)
+		printf("  damaged frames %" PRIu64 ", not seen by their checksums %" PRIu64 "\n",
+		       t->damaged, t->unseen);
 	if (t->fates.failovers)
 		fates(&t->fates);
 	for (unsigned i = 0; i < SUT_EVENT_COUNT; i++)

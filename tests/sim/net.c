@@ -161,11 +161,34 @@ static void squeeze(struct net *n, struct packet *p)
 	csum_apply((uint8_t *)&t->csum, &p->off, d);
 }
 
+bool net_sums(const struct packet *p)
+{
+	struct view v;
+
+	return view_parse(p, &v) == R_NONE && v.tcp && csum_ip_ok(p, &v) && csum_tcp_ok(p, &v);
+}
+
+/*
+ * Turns one bit, and marks the frame, but where no checksum covers the bit, and nobody is harmed: in the traffic class, flow label
+ * and hop limit of IPv6.  A second bit could make the first one unseen.
+ */
 static void damage(struct net *n, struct packet *p)
 {
-	uint32_t bit = rng_below(&n->dice, (p->head_len - 14) * 8);
+	uint32_t bit, at;
+	bool ip6;
 
-	p->head[14 + bit / 8] ^= (uint8_t)(1u << bit % 8);
+	if (p->head[NET_MARK_AT] & NET_DAMAGED)
+		return;
+	ip6 = load_be16(p->head + 12) == ETH_IP6;
+	bit = rng_below(&n->dice, (p->head_len - 14) * 8);
+	at = bit / 8;
+	p->head[14 + at] ^= (uint8_t)(1u << bit % 8);
+	if (ip6 && (at == 7 || (at < 4 && (bit < 4 || bit > 7))))
+		return;
+	p->head[NET_MARK_AT] |= NET_DAMAGED;
+	if (net_sums(p))
+		p->head[NET_MARK_AT] |= NET_UNSEEN;
+	n->run->res->damaged++;
 }
 
 /* Does to a frame what the dice say; it may be in another place then. */

@@ -61,7 +61,8 @@ struct net_link_config {
 	unsigned burst; /* most frames that its end is given at once, up to NET_BURST; 0: one */
 	uint32_t cut_pct; /* frames whose tail is cut off, in a hundred */
 	uint32_t squeeze_ppm; /* frames whose window field is made smaller, the checksum right */
-	uint32_t corrupt_ppm; /* frames in which a bit behind the Ethernet header is turned */
+	uint32_t
+		corrupt_ppm; /* frames in which a bit behind the Ethernet header is turned, once on the whole way */
 	uint32_t mtu; /* bytes of IP packet; 0: no limit */
 	bool black_hole; /* nobody is told of packets that are too long; else an ICMP error goes back to where they came from */
 	unsigned spells;
@@ -98,6 +99,21 @@ void net_put(struct net *n, unsigned link, const struct packet *p);
 bool net_send(struct net *n, struct net_end from, const struct packet *p);
 /* All that is under way on a link is lost. */
 void net_lose(struct net *n, unsigned link);
+
+/*
+ * A frame one of whose bits was turned bears that in its Ethernet header, so that a role which does not write one of its own hands it
+ * on.  Checksums see one bit; where they do not (a length that became another one), that is marked too.
+ */
+#define NET_MARK_AT 4 /* in the destination address */
+#define NET_DAMAGED 0x80u
+#define NET_UNSEEN 0x40u
+static inline unsigned net_marks(const struct packet *p)
+{
+	return p->head[NET_MARK_AT] & (NET_DAMAGED | NET_UNSEEN);
+}
+
+/* Is it a TCP segment whose checksums are right? */
+bool net_sums(const struct packet *p);
 
 /* When something arrives next; SUT_NEVER. */
 sut_time net_deadline(const struct net *n);

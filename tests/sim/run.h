@@ -47,6 +47,8 @@ struct world_result {
 	char broken[400]; /* the invariant, and what broke it; empty: none */
 	sut_time ended; /* virtual time that the run took */
 	uint64_t frames;
+	uint64_t damaged,
+		unseen; /* frames with a turned bit; of those, what came to a host with checksums that are right */
 	struct counters counters;
 	struct world_fates fates;
 	struct stack_fates stack;

@@ -53,7 +53,7 @@ void stack_judge_ack(struct stack_world *w, unsigned side, const struct packet *
 	unsigned i = stack_conn_of_port(w, be16_get(side == CLIENT ? t->dport : t->sport));
 	struct conn_info info;
 
-	if (i >= w->p->conns || !(v->flags & TCP_ACK) || w->p->corrupt_ppm || w->forged)
+	if (i >= w->p->conns || !(v->flags & TCP_ACK) || w->unseen || w->forged || !net_sums(p))
 		return;
 	if (!w->app[i][side].id ||
 	    stack_info(w->host[side], w->app[i][side].id, w->run.now, &info) < 0)

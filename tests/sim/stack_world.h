@@ -62,6 +62,7 @@ struct stack_world {
 	sut_time jumped; /* by what the clock has jumped */
 	bool forging; /* one is under way */
 	bool forged; /* segments of somebody else's have been given to a host */
+	bool unseen; /* a damaged frame, whose checksum is right by chance, has been given to a host */
 	uint32_t calls; /* of applications, so far */
 	struct stack_script script;
 };
