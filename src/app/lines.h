@@ -14,7 +14,7 @@
 #include "base/packet.h"
 
 #define LINES_MAX 1024u
-#define LINE_BYTES 704u
+#define LINE_BYTES 1088u
 
 struct lines;
 
