@@ -47,8 +47,9 @@ int plane_bpf_tap(const struct plane_bpf *pl, int fd);
 /* Other keys and origins, while it runs: 0 or -errno. */
 int plane_bpf_configure(struct plane_bpf *pl, const struct plane_config *c);
 
-/* As plane_set(), plane_del(), plane_get() (a copy: 0 or -ENOENT), plane_count(), plane_counter(). */
+/* As plane_set(), plane_amend(), plane_del(), plane_get() (a copy: 0 or -ENOENT), plane_counter(). */
 int plane_bpf_set(struct plane_bpf *pl, const struct way_key *key, const struct way *w);
+int plane_bpf_amend(struct plane_bpf *pl, const struct way_key *key, const struct way *w);
 int plane_bpf_del(struct plane_bpf *pl, const struct way_key *key);
 int plane_bpf_get(const struct plane_bpf *pl, const struct way_key *key, struct way *ret_w);
 uint64_t plane_bpf_counter(const struct plane_bpf *pl, enum way_counter c);

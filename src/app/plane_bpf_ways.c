@@ -10,6 +10,9 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "bpf/handoff.skel.h"
+#include "bpf/plane_cfg.h"
+
 int plane_bpf_set(struct plane_bpf *pl, const struct way_key *key, const struct way *w)
 {
 	struct way old, new = *w;
@@ -26,6 +29,21 @@ int plane_bpf_set(struct plane_bpf *pl, const struct way_key *key, const struct 
 	}
 	r = bpf_map_update_elem(pl->ways, key, &new, BPF_ANY);
 	return r == -E2BIG || r == -ENOMEM ? -ENOSPC : r;
+}
+
+int plane_bpf_amend(struct plane_bpf *pl, const struct way_key *key, const struct way *w)
+{
+	struct {
+		uint8_t eth[14];
+		struct plane_amend a;
+	} __attribute__((packed))
+	in = { .a = { .key = *key, .flags = w->flags, .id = w->id, .end = w->end } };
+	DECLARE_LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = &in, .data_size_in = sizeof in);
+	int r = bpf_prog_test_run_opts(bpf_program__fd(pl->skel->progs.amend), &opts);
+
+	if (r < 0)
+		return r;
+	return opts.retval == 0 ? 0 : -ENOENT;
 }
 
 int plane_bpf_del(struct plane_bpf *pl, const struct way_key *key)

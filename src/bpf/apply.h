@@ -9,6 +9,7 @@
  *           has left for a device to finish.  The pseudo-header flag stands exactly for addresses.
  */
 #include "bpf/maps.h"
+#include "bpf/met.h"
 #include "bpf/options.h"
 #include "bpf/packet.h"
 
@@ -52,13 +53,6 @@ static __always_inline void put32(__u8 *b, __u32 v)
 	b[1] = (__u8)(v >> 16);
 	b[2] = (__u8)(v >> 8);
 	b[3] = (__u8)v;
-}
-
-/* The 32 bits at `at` of scratch.new, wherever that is. */
-static __always_inline __u32 get_at(const struct scratch *s, __u32 at)
-{
-	return (__u32)s->new[at & 63] << 24 | (__u32)s->new[(at + 1) & 63] << 16 |
-	       (__u32)s->new[(at + 2) & 63] << 8 | s->new[(at + 3) & 63];
 }
 
 static __always_inline void set_at(struct scratch *s, __u32 at, __u32 v)
@@ -133,8 +127,16 @@ static __always_inline void change_options(const struct pkt *p, const struct way
 	}
 }
 
+/* Is it an IPv4 address in IPv6? */
+static __always_inline bool is_mapped(const __u8 *ip)
+{
+	const __u32 *w = (const __u32 *)ip;
+
+	return w[0] == 0 && w[1] == 0 && w[2] == bpf_htonl(0xffff);
+}
+
 static __always_inline bool address_set(struct __sk_buff *skb, const struct pkt *p, __u32 at,
-					const __u8 *old, const __u8 *new, __u32 n)
+					const __u8 *old, const __u8 *new, __u32 n, bool summed)
 {
 	/* IPv6 has no header checksum to even an address out in what a device has summed: the store does. */
 	__u64 flags = BPF_F_INVALIDATE_HASH | (n == 16 ? BPF_F_RECOMPUTE_CSUM : 0);
@@ -144,6 +146,8 @@ static __always_inline bool address_set(struct __sk_buff *skb, const struct pkt 
 		return false;
 	if (n == 4 && bpf_l3_csum_replace(skb, p->l3 + IP4_CSUM, 0, (__u64)diff, 0) < 0)
 		return false;
+	if (!summed)
+		return true;
 	return bpf_l4_csum_replace(skb, p->l4 + TCP_CSUM, 0, (__u64)diff, BPF_F_PSEUDO_HDR) == 0;
 }
 
@@ -155,9 +159,11 @@ static __always_inline bool address_change(struct __sk_buff *skb, struct pkt *p,
 	bool done;
 
 	if (p->ip == 4)
-		done = address_set(skb, p, p->l3 + IP4_SRC + 4 * which, old + 12, new + 12, 4);
+		done = address_set(skb, p, p->l3 + IP4_SRC + 4 * which, old + 12, new + 12, 4,
+				   true);
 	else
-		done = address_set(skb, p, p->l3 + IP6_SRC + 16 * which, old, new, 16);
+		done = address_set(skb, p, p->l3 + IP6_SRC + 16 * which, old, new, 16,
+				   !(which && p->routed));
 	__builtin_memcpy(old, new, 16);
 	return done;
 }
@@ -182,6 +188,10 @@ static __always_inline void change_ports(struct pkt *p, const struct way *w, __u
 static __always_inline bool way_apply(struct __sk_buff *skb, struct pkt *p, const struct way *w,
 				      __u32 flags, const struct opts *o, struct scratch *s)
 {
+	if ((flags & WAY_SRC) && is_mapped(w->new_src) != (p->ip == 4))
+		return false;
+	if ((flags & WAY_DST) && is_mapped(w->new_dst) != (p->ip == 4))
+		return false;
 	change_fields(p, w, flags, s);
 	change_options(p, w, flags, o, s);
 	change_ports(p, w, flags, s);

@@ -46,6 +46,13 @@ int back_out(struct __sk_buff *skb)
 	return run(skb, BACK_OUT, false);
 }
 
+/* Not attached: run by the loader, with a struct plane_amend for a packet.  0, or 1: no such way. */
+SEC("tc")
+int amend(struct __sk_buff *skb)
+{
+	return amend_way(skb);
+}
+
 SEC("sockops")
 int sock_ops(struct bpf_sock_ops *ops)
 {

@@ -9,6 +9,7 @@
  */
 #include "bpf/apply.h"
 #include "bpf/maps.h"
+#include "bpf/met.h"
 #include "bpf/options.h"
 #include "bpf/packet.h"
 
@@ -94,7 +95,7 @@ static __always_inline bool header_signed(const struct plane_cfg *cfg, const str
 	in->key_index = h->key;
 	in->origin = h->origin;
 	in->wscale = h->wscale;
-	in->zero = 0;
+	in->zero = h->zero;
 	__builtin_memcpy(&mac, h->mac, sizeof(mac));
 	return mac_of(cfg->key[h->key & 1], in) == mac;
 }
@@ -108,45 +109,74 @@ static __always_inline bool same16(const __u8 *a, const __u8 *b)
 	return x[0] == y[0] && x[1] == y[1];
 }
 
-/* The two ways of a pair, into scratch.in and scratch.out. */
+static __always_inline bool is_zero(const __u8 *ip)
+{
+	__u64 x[2];
+
+	__builtin_memcpy(x, ip, 16);
+	return (x[0] | x[1]) == 0;
+}
+
+/* Where the host listens for this origin, and the client: the key of what it sends. */
+static __always_inline void host_of(const struct way_origin *o, const struct pkt *p,
+				    struct way_key *ret_key)
+{
+	__builtin_memcpy(ret_key->src, is_zero(o->host_ip) ? o->ip : o->host_ip, 16);
+	ret_key->sport = o->host_port ? o->host_port : o->port;
+	__builtin_memcpy(ret_key->dst, p->key.src, 16);
+	ret_key->dport = p->key.sport;
+	ret_key->zero = 0;
+}
+
+/* The two ways of a pair, into scratch.in (of which mate is there) and scratch.out. */
 static __always_inline void pair_make(const struct pkt *p, const struct opts *o,
 				      const struct way_header *h, const struct way_origin *origin,
 				      struct scratch *s)
 {
 	struct way *in = &s->in, *out = &s->out;
 
-	__builtin_memset(in, 0, sizeof(*in));
-	__builtin_memset(out, 0, sizeof(*out));
-	in->act = WAY_HOST;
+	in->act = out->act = WAY_HOST;
+	in->origin = out->origin = h->origin;
 	in->flags = WAY_OPEN | WAY_UNLEARNT;
-	in->origin = h->origin;
 	in->expect = p->seq;
-	out->act = WAY_HOST;
+	if (in->mate.sport != p->key.dport || !same16(in->mate.src, p->key.dst)) {
+		in->flags |= WAY_DST;
+		__builtin_memcpy(in->new_dst, in->mate.src, 16);
+		in->new_dport = in->mate.sport;
+	}
 	out->flags = WAY_OPEN | WAY_LEARN;
-	out->origin = h->origin;
+	out->mate = p->key;
 	out->front_seq = p->ack;
 	out->front_tsval = o->ts ? get_at(s, o->ts + 4u) : 0;
-	out->front_wscale = h->wscale == 0xff ? 0 : h->wscale;
-	out->mate = p->key;
-	__builtin_memcpy(in->mate.src, origin->host_ip, 16);
-	in->mate.sport = origin->host_port;
-	__builtin_memcpy(in->mate.dst, p->key.src, 16);
-	in->mate.dport = p->key.sport;
-	if (origin->host_port != p->key.dport || !same16(origin->host_ip, p->key.dst)) {
-		in->flags |= WAY_DST;
-		__builtin_memcpy(in->new_dst, origin->host_ip, 16);
-		in->new_dport = origin->host_port;
-	}
-	if (origin->host_port != origin->port || !same16(origin->host_ip, origin->ip)) {
+	out->front_wscale = h->wscale;
+	if (in->mate.sport != origin->port || !same16(in->mate.src, origin->ip)) {
 		out->flags |= WAY_SRC;
 		__builtin_memcpy(out->new_src, origin->ip, 16);
 		out->new_sport = origin->port;
 	}
 }
 
-enum header_result { HEADER_NONE, HEADER_TAKEN, HEADER_BAD, HEADER_FULL };
+enum header_result { HEADER_NONE, HEADER_TAKEN, HEADER_DROP };
 
-/* A SYN (no ACK) that no pair has yet, or another one has: its header is in scratch.new. */
+static __always_inline enum header_result header_refuse(__u32 why)
+{
+	count(why);
+	return HEADER_DROP;
+}
+
+/* Both ways of a pair, or neither. */
+static __always_inline bool pair_lay(const struct pkt *p, struct scratch *s)
+{
+	s->in.last_ns = s->out.last_ns = bpf_ktime_get_coarse_ns();
+	if (bpf_map_update_elem(&ways, &s->in.mate, &s->out, BPF_ANY) < 0)
+		return false;
+	if (bpf_map_update_elem(&ways, &p->key, &s->in, BPF_ANY) == 0)
+		return true;
+	bpf_map_delete_elem(&ways, &s->in.mate);
+	return false;
+}
+
+/* A SYN (no ACK), whose header is in scratch.new: makes the pair that it asks for. */
 static __always_inline enum header_result header_open(const struct pkt *p, const struct opts *o,
 						      struct scratch *s)
 {
@@ -155,21 +185,41 @@ static __always_inline enum header_result header_open(const struct pkt *p, const
 	struct way_header h;
 	__u32 index;
 
-	if (!cfg || !o->header)
+	if (!cfg || !o->header || o->bad || (p->flags & (F_RST | F_FIN)))
 		return HEADER_NONE;
 	header_read(s, o, &h);
+	if (!header_signed(cfg, p, o, &h, s))
+		return header_refuse(WAY_N_BAD_MAC);
+	if (h.wscale > 14 && h.wscale != 0xff)
+		return header_refuse(WAY_N_BAD_OPTIONS);
 	index = h.origin;
 	origin = bpf_map_lookup_elem(&origins, &index);
-	if (!origin || origin->port == 0 || !header_signed(cfg, p, o, &h, s))
-		return HEADER_BAD;
+	if (!origin || is_zero(origin->ip))
+		return header_refuse(WAY_N_NOT_ANNOUNCED);
+	__builtin_memset(&s->in, 0, sizeof(s->in));
+	__builtin_memset(&s->out, 0, sizeof(s->out));
+	host_of(origin, p, &s->in.mate);
+	if (is_mapped(s->in.mate.src) != (p->ip == 4) || is_mapped(origin->ip) != (p->ip == 4))
+		return header_refuse(WAY_N_NOT_ANNOUNCED);
 	pair_make(p, o, &h, origin, s);
-	if (bpf_map_update_elem(&ways, &s->in.mate, &s->out, BPF_ANY) < 0)
-		return HEADER_FULL;
-	if (bpf_map_update_elem(&ways, &p->key, &s->in, BPF_ANY) < 0) {
-		bpf_map_delete_elem(&ways, &s->in.mate);
-		return HEADER_FULL;
-	}
+	if (!pair_lay(p, s))
+		return header_refuse(WAY_N_NO_ROOM);
 	report(WAY_EV_OPENED, 0, &p->key, h.origin, 0);
 	return HEADER_TAKEN;
+}
+
+/* Is the in-band pair of this way, whose client sends such a SYN, over? */
+static __always_inline bool pair_over(const struct way *w, const struct pkt *p)
+{
+	const struct way *mate;
+
+	if (!(w->flags & WAY_OPEN))
+		return false;
+	mate = bpf_map_lookup_elem(&ways, &w->mate);
+	if (!mate || (mate->flags & WAY_MUTE))
+		return true;
+	if (w->flags & WAY_UNLEARNT)
+		return p->seq != w->expect;
+	return ((w->seen | mate->seen) & WAY_SAW_RST) || (w->seen & mate->seen & WAY_SAW_FIN);
 }
 #endif

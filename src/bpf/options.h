@@ -18,7 +18,7 @@ struct opts {
 	__u8 sack, blocks; /* of the first edge */
 	__u8 wscale; /* of the shift count */
 	__u8 header; /* of the kind byte of an in-band header */
-	__u8 saw_sack, saw_exp;
+	__u8 sack_ok; /* 1: SACK is permitted */
 	__u8 bad;
 };
 
@@ -59,6 +59,8 @@ static __always_inline void opt_take(struct opts *o, const __u8 *b, __u32 at, __
 
 	if (kind == 3 && !o->wscale)
 		o->wscale = off;
+	if (kind == 4)
+		o->sack_ok = 1;
 	if (kind == 8 && !o->ts)
 		o->ts = off;
 	if (kind == 5 && !o->sack) {

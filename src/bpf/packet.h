@@ -31,6 +31,7 @@ struct pkt {
 	__u16 window;
 	__u8 ip, proto, flags;
 	__u8 doff; /* bytes of the TCP header */
+	__u8 routed; /* IPv6: the destination is a stop on the way, not what the checksum means */
 };
 
 enum pkt_kind {
@@ -98,6 +99,9 @@ static __always_inline bool skip_ext(struct __sk_buff *skb, struct pkt *p)
 			return false;
 		if (p->proto == 44 && (h[2] | (h[3] & 0xf9)))
 			return false;
+		if (p->proto == 43 && h[3] != 0 && (h[2] == 0 || h[2] == 2 || h[2] == 4) &&
+		    len >= 24)
+			p->routed = 1;
 		p->proto = h[0];
 		p->l4 += len;
 		p->l4_len -= len;

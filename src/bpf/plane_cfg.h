@@ -4,7 +4,7 @@
 /*
  * plane_cfg - what the BPF programs are told beside ways, as the maps hold it: one contract of programs and loader.
  *
- * Owns:     the values of the maps `config`, `origins` and `origin_of`.
+ * Owns:     the values of the maps `config`, `origins` and `origin_of`, and what the program `amend` is told.
  * Does not: hold ways, reports and counters: their form is core/way.h's.
  */
 #include "core/way.h"
@@ -26,5 +26,12 @@ struct plane_addr {
 struct plane_origin_of {
 	way_u32 index; /* into origins */
 	way_u32 flags; /* WAY_ORIGIN_* */
+};
+
+/* What the program `amend` is told, behind an Ethernet header: way_line AMEND.  It is a program so that it meets no half-changed way. */
+struct plane_amend {
+	struct way_key key;
+	way_u32 flags, id, end;
+	way_u32 zero;
 };
 #endif

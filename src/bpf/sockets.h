@@ -54,8 +54,8 @@ static __always_inline void established(struct bpf_sock_ops *ops, const struct w
 	struct way *in = bpf_map_lookup_elem(&ways, &out->mate);
 
 	bpf_sock_ops_cb_flags_set(ops, BPF_SOCK_OPS_STATE_CB_FLAG);
-	if (in && (in->flags & WAY_ADOPT))
-		__sync_fetch_and_and(&in->flags, ~(__u32)(WAY_ADOPT | WAY_EXPECT));
+	if (in && (in->flags & (WAY_EXPECT | WAY_ADOPT | WAY_CLAMP)))
+		__sync_fetch_and_and(&in->flags, ~(__u32)(WAY_EXPECT | WAY_ADOPT | WAY_CLAMP));
 	report(WAY_EV_ESTABLISHED, out->id, &out->mate, 0, 0);
 }
 

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+#ifndef SUT_BPF_IN_H
+#define SUT_BPF_IN_H
+/*
+ * in - a segment on its way to a host, at FRONT and BACK_IN: step 2 of core/plane.h.
+ *
+ * Owns:     `expect` of the client's way, and what is seen of its segments.
+ * Does not: adopt (adopt.h): that comes last, when the packet has its final form.
+ */
+#include "bpf/met.h"
+
+/* What a client's SYN offers, for the SYN-ACK to be held against. */
+static __always_inline __u8 offered(const struct opts *o)
+{
+	return (__u8)((o->ts ? WAY_OPT_TS : 0) | (o->sack_ok ? WAY_OPT_SACK : 0) |
+		      (o->wscale ? WAY_OPT_WSCALE : 0));
+}
+
+static __always_inline bool expected(const struct met *m)
+{
+	return (m->p.flags & (F_SYN | F_RST | F_ACK)) == F_ACK && m->p.seq == m->w->expect;
+}
+
+/* Segments to a host that has no connection yet: false, if it is not to see this one. */
+static __always_inline bool in_pending(struct met *m)
+{
+	struct way *w = m->w;
+	__u8 kind = m->p.flags & (F_SYN | F_RST | F_ACK | F_FIN);
+
+	if (w->flags & WAY_UNLEARNT) {
+		if (kind != F_SYN || m->p.seq != w->expect)
+			return false;
+		w->attrs.options = offered(&m->o);
+		return true;
+	}
+	return !(w->flags & WAY_EXPECT) || expected(m);
+}
+
+/* Moves `expect` behind a segment that it lies in, or is the beginning of. */
+static __always_inline void follow(struct met *m)
+{
+	struct way *w = m->w;
+	__u32 end = m->p.seq + pkt_seg_len(&m->p);
+
+	if ((m->p.flags & (F_SYN | F_RST)) || (w->flags & PENDING))
+		return;
+	if (!after(m->p.seq, w->expect) && after(end, w->expect))
+		w->expect = end;
+}
+
+static __always_inline enum fate met_in(struct met *m)
+{
+	struct way *w = m->w;
+	__u8 flags = m->p.flags;
+	bool syn = (flags & (F_SYN | F_ACK)) == F_SYN;
+
+	if (!in_pending(m)) {
+		count(WAY_N_NOT_EXPECTED);
+		return DROPPED;
+	}
+	if (syn && !(w->flags & WAY_UNLEARNT) && see(w, WAY_SAW_SYN))
+		tell(m, WAY_EV_SYN_IN, m->seq, 0);
+	if (flags & F_RST) {
+		if (see(w, WAY_SAW_RST))
+			tell(m, WAY_EV_RST_IN, m->seq, m->p.seq == w->expect);
+	} else if ((flags & F_FIN) && !syn && see(w, WAY_SAW_FIN)) {
+		w->fin_end = m->seq + pkt_seg_len(&m->p);
+		tell(m, WAY_EV_FIN_IN, w->fin_end, 0);
+	}
+	follow(m);
+	return GOES;
+}
+#endif
