@@ -10,6 +10,7 @@
 
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #include "app/control.h"
@@ -47,13 +48,31 @@ static bool wait_for(const struct control_client *c, short events, long long unt
 	return false;
 }
 
-static const char *explain(int err)
+/* Connecting to what is no socket is refused as well. */
+static const char *explain_refusal(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) != 0 || S_ISSOCK(st.st_mode))
+		return "nobody listens there: the suture that made this socket has ended; start "
+		       "one with "
+		       "--control";
+	return "that is no socket: give the path that the running suture has behind --control";
+}
+
+static const char *explain(int err, const char *path)
 {
 	switch (err) {
 	case ENOENT:
+	case ENOTDIR:
 		return "there is no such socket: is suture running with --control?";
 	case ECONNREFUSED:
-		return "nobody listens there: the suture that made it has ended";
+		return explain_refusal(path);
+	case EACCES:
+	case EPERM:
+		return "permission is refused: the socket is for the user alone that runs suture; "
+		       "ask as "
+		       "that one, or as root";
 	case EAGAIN:
 		return "too many wait there already: try again";
 	case EPIPE:
@@ -61,7 +80,7 @@ static const char *explain(int err)
 		return "the suture that listened there has ended";
 	case EPROTOTYPE:
 	case ENOTSOCK:
-		return "that is no control socket";
+		return "that is a socket of another kind, and no control socket";
 	default:
 		return strerror(err);
 	}
@@ -82,7 +101,7 @@ int control_connect(struct control_client *c, const char *path)
 		return fail(c, strerror(errno));
 	if (connect(c->fd, (struct sockaddr *)&addr, sizeof addr) == 0)
 		return 0;
-	(void)fail(c, explain(errno));
+	(void)fail(c, explain(errno, c->path));
 	control_disconnect(c);
 	return -1;
 }
@@ -107,7 +126,7 @@ static int send_line(struct control_client *c, const char *text, long long until
 		if (n >= 0)
 			sent += (int)n;
 		else if (errno != EAGAIN && errno != EINTR)
-			return fail(c, explain(errno));
+			return fail(c, explain(errno, c->path));
 		else if (!wait_for(c, POLLOUT, until))
 			return fail(c, "no answer within 5 s");
 	}
@@ -121,7 +140,7 @@ static int read_more(struct control_client *c, long long until)
 	if (n > 0)
 		c->len += (size_t)n;
 	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
-		return fail(c, n == 0 ? "the answer broke off" : explain(errno));
+		return fail(c, n == 0 ? "the answer broke off" : explain(errno, c->path));
 	else if (!wait_for(c, POLLIN, until))
 		return fail(c, "no answer within 5 s");
 	return 0;

@@ -60,21 +60,30 @@ uint32_t engine_ready_ports(const struct engine *e)
 	return ports;
 }
 
+/* A stream that never had anybody at its other end. */
+static bool is_new_stream(const struct port_slot *s)
+{
+	return !s->was_up && strncmp(s->port->name, "qemu:", 5) == 0;
+}
+
 /* A device that goes or comes is worth one line each time. */
 static void watch_state(struct engine *e, struct port_slot *s)
 {
 	const struct port *p = s->port;
+	const bool fresh = is_new_stream(s);
+	const char *lack = fresh ? "has no peer yet" : "is down or gone";
 
+	s->was_up |= !p->down;
 	if (p->down == s->was_down)
 		return;
 	s->was_down = p->down;
 	if (!p->down)
-		log_line(&e->log, LOG_NOTICE, "%s: is back", p->name);
+		log_line(&e->log, LOG_NOTICE, "%s: %s", p->name, fresh ? "has a peer" : "is back");
 	else if (*p->error)
-		log_line(&e->log, LOG_NOTICE, "%s: is down or gone: waiting for it (%s)", p->name,
+		log_line(&e->log, LOG_NOTICE, "%s: %s: waiting for it (%s)", p->name, lack,
 			 p->error);
 	else
-		log_line(&e->log, LOG_NOTICE, "%s: is down or gone: waiting for it", p->name);
+		log_line(&e->log, LOG_NOTICE, "%s: %s: waiting for it", p->name, lack);
 }
 
 static bool all_ended(const struct engine *e)

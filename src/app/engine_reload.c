@@ -140,9 +140,9 @@ static int rebuild(struct reload *r, const void *config)
 	if (e->draining)
 		(void)engine_ask_number(e, "drain");
 	snprintf(r->text, sizeof r->text,
-		 "; memory was laid out anew: %" PRIu32 " connections came over, %" PRIu32
+		 "; memory was laid out anew: %" PRIu32 " connection%s came over, %" PRIu32
 		 " not joined yet did not",
-		 m.flows, m.left);
+		 m.flows, m.flows == 1 ? "" : "s", m.left);
 	return 0;
 }
 
@@ -206,12 +206,16 @@ static void apply(struct reload *r)
 			    r->fixed);
 		return;
 	}
+	r->role_changed |= r->e->cfg->renewed != NULL;
 	if (configure(r) != 0)
 		return;
+	if (r->e->cfg->renewed)
+		r->e->cfg->renewed(r->e->cfg->hook_ctx, r->next);
 	settings_compare(s, r->next, tell, r);
 	take_options(r->e, options_in(r));
 	settings_take(s, r->next);
-	reply_ok(r->reply, "%u settings changed%s", r->changed, r->text);
+	reply_ok(r->reply, "%u setting%s changed%s", r->changed, r->changed == 1 ? "" : "s",
+		 r->text);
 }
 
 void operate_reload(struct engine *e, const char *args, struct control_reply *reply)

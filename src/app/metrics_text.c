@@ -60,22 +60,38 @@ static void one(const char *name, const char *type, const char *help, uint64_t v
 	fprintf(f, "%s %" PRIu64 "\n", name, v);
 }
 
-static void events(const struct counters *c, FILE *f)
+/* Who stands at the end of connections, with a TCP of its own, counts packets and bytes in and out; all else is of roles in between. */
+static bool may_happen(const struct report *r, unsigned event)
 {
+	return !r->stack_rows || event <= EV_BYTES_OUT;
+}
+
+static bool may_drop(const struct report *r, unsigned reason)
+{
+	return !r->stack_rows || reason < R_MODE_BYPASS || reason >= R_NOT_OURS;
+}
+
+static void events(const struct report *r, FILE *f)
+{
+	const struct counters *c = r->counters;
 	char name[100];
 
 	for (unsigned i = 0; i < SUT_EVENT_COUNT; i++) {
+		if (!may_happen(r, i))
+			continue;
 		snprintf(name, sizeof name, "suture_%s_total", event_label((enum event)i));
 		one(name, "counter", event_text((enum event)i), c->event[i], f);
 	}
 }
 
-static void reasons(const char *name, const char *help, const uint64_t *n, FILE *f)
+static void reasons(const struct report *r, const char *name, const char *help, const uint64_t *n,
+		    FILE *f)
 {
 	head(name, "counter", help, f);
 	for (unsigned i = R_NONE + 1; i < SUT_REASON_COUNT; i++)
-		fprintf(f, "%s{reason=\"%s\"} %" PRIu64 "\n", name, reason_label((enum reason)i),
-			n[i]);
+		if (may_drop(r, i))
+			fprintf(f, "%s{reason=\"%s\"} %" PRIu64 "\n", name,
+				reason_label((enum reason)i), n[i]);
 }
 
 /* Each counter of a port is a family with a row for each port. */
@@ -149,11 +165,13 @@ void metrics_text(const struct metrics *m, FILE *f)
 	fputc(',', f);
 	label("role", m->report.ops->name, f);
 	fputs("} 1\n", f);
-	events(m->report.counters, f);
-	reasons("suture_dropped_total", "packets that were dropped, by reason",
+	events(&m->report, f);
+	reasons(&m->report, "suture_dropped_total", "packets that were dropped, by reason",
 		m->report.counters->dropped, f);
-	reasons("suture_passed_total", "packets that were passed on untouched, by reason",
-		m->report.counters->passed, f);
+	if (!m->report.stack_rows)
+		reasons(&m->report, "suture_passed_total",
+			"packets that were passed on untouched, by reason",
+			m->report.counters->passed, f);
 	ports(&m->report, f);
 	for (unsigned i = 0; i < m->report.port_count; i++)
 		port_rows(&m->report.ports[i], f);

@@ -2,7 +2,8 @@
 #ifndef SUT_APP_METRICS_TEXT_H
 #define SUT_APP_METRICS_TEXT_H
 /*
- * metrics_text - what an engine counts in Prometheus' text format, version 0.0.4: every event, reason and port counter, zero or not.
+ * metrics_text - what an engine counts in Prometheus' text format, version 0.0.4: every event, reason and port
+ * counter that can be, zero or not.
  *
  * Names and HELP texts are made of the lists in counters.h, reason.h and port.h.
  */

@@ -26,6 +26,7 @@ struct port_slot {
 	struct port *given; /* not ours to close */
 	struct capture_writer *writer; /* of its own trace; NULL if shared or none */
 	bool was_down; /* said so already */
+	bool was_up; /* once, at least */
 	bool ended; /* -ENODATA was met */
 	unsigned queued;
 	struct packet *queue[256]; /* OUTBOX_PKTS: what the outbox has for it, in order */

@@ -186,9 +186,12 @@ json_t *top_difference(const struct top_sample *before, const struct top_sample 
 	json_object_set_new(o, "ports",
 			    ports(json_object_get(before->stats, "ports"),
 				  json_object_get(now->stats, "ports"), seconds));
-	for (unsigned i = 0; i < 3; i++) {
-		static const char *const part[] = { "events", "dropped", "passed" };
+	for (unsigned i = 0; i < 4; i++) {
+		static const char *const part[] = { "events", "dropped", "passed", "stack" };
 
+		/* only who has a TCP of its own */
+		if (i == 3 && !json_object_get(now->stats, part[i]))
+			break;
 		json_object_set_new(o, part[i],
 				    rates(json_object_get(before->stats, part[i]),
 					  json_object_get(now->stats, part[i]), seconds));
@@ -296,7 +299,8 @@ static void print_connections(const json_t *d, FILE *f)
 	if (json_is_true(json_object_get(d, "cut")))
 		fprintf(f, "(of the first %u connections: there are more)\n", TOP_FLOWS_MAX);
 	else
-		fprintf(f, "(of %" JSON_INTEGER_FORMAT " connections)\n", number_of(d, "listed"));
+		fprintf(f, "(of %" JSON_INTEGER_FORMAT " connection%s)\n", number_of(d, "listed"),
+			number_of(d, "listed") == 1 ? "" : "s");
 }
 
 void top_print(const json_t *d, FILE *f)
@@ -309,5 +313,6 @@ void top_print(const json_t *d, FILE *f)
 	print_rates("EVENTS", json_object_get(d, "events"), f);
 	print_rates("DROPPED", json_object_get(d, "dropped"), f);
 	print_rates("PASSED ON UNTOUCHED", json_object_get(d, "passed"), f);
+	print_rates("TCP", json_object_get(d, "stack"), f);
 	print_connections(d, f);
 }

@@ -38,7 +38,7 @@ void top_take_flow(struct top_sample *s, const char *line);
 /*
  * What moved from one sample to the next, a second: a new object, or NULL if one of them is damaged or there is no memory.
  * {"role":...,"seconds":...,"ports":{"client":{"device":...,"rx":...,...}},"events":{},"dropped":{},"passed":{},
- *  "connections":[{"src":...,"near":...,"far":...}],"listed":...,"cut":...}
+ *  "stack":{} (where it has a TCP of its own),"connections":[{"src":...,"near":...,"far":...}],"listed":...,"cut":...}
  */
 json_t *top_difference(const struct top_sample *before, const struct top_sample *now);
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "app/clock.h"
+#include "app/control.h"
 #include "app/control_client.h"
 #include "app/options.h"
 #include "app/top.h"
@@ -22,7 +23,7 @@ struct top_flags {
 #define FIELD(f) OPTION_FIELD(struct top_flags, f)
 
 static const struct option_desc table[] = {
-	{ .name = "control", .kind = OPTION_STRING, FIELD(path), .arg = "PATH",
+	{ .name = "control", .kind = OPTION_STRING, FIELD(path), .arg = "PATH", .check = control_check,
 	  .help = "the socket of the running suture" },
 	{ .name = "interval", .kind = OPTION_TIME, FIELD(interval), .arg = "TIME", .def = "1s", .min = SUT_MS(100),
 	  .max = 3600u * SUT_MS(1000), .help = "between two looks" },

@@ -76,6 +76,7 @@ check 'mode 0600' test -n "$(find "$dir/c" -type s -perm 0600)"
 expect 0 out '' "$suture" replica checkpoint --control "$dir/c"
 expect 0 out 'failed over' "$suture" replica failover --control "$dir/c"
 expect 1 err 'replica checkpoint: .*dead' "$suture" replica checkpoint --control "$dir/c"
+check 'the log tells of a stream without a peer' grep -q 'qemu:listen:.*: has no peer yet: waiting for it' "$dir/log"
 check 'the log tells of the failover, once' test "$(grep -c 'failed over: the primary is dead; 0 connections live on' "$dir/log")" = 1
 
 # A second instance at the same path is refused before it opens anything; the first one goes on.
@@ -138,9 +139,17 @@ stop TERM
 start "$dir/log" "$suture" accel near --client "qemu:listen:unix:$dir/a" --server "qemu:listen:unix:$dir/b" --control "$dir/c"
 expect 1 err "unknown command 'failover'" "$suture" replica failover --control "$dir/c"
 expect 1 err "$dir/a: the answer broke off" "$suture" replica failover --control "$dir/a"
-expect 1 err 'not that of\|no control socket\|refused\|nobody listens' "$suture" replica failover --control "$dir/log"
+expect 1 err "$dir/log: that is no socket" "$suture" replica failover --control "$dir/log"
+expect 1 err "$dir: that is no socket" "$suture" flows --control "$dir"
+expect 1 err 'there is no such socket' "$suture" flows --control "$dir/log/c"
+expect 0 out '^{"connections":0}$' "$suture" drain --json --control "$dir/c"
+expect 0 out '^0 connections need it still' "$suture" drain --off --control "$dir/c"
+if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
+	chmod 755 "$dir"
+	expect 1 err "$dir/c: permission is refused: " setpriv --reuid 65534 --clear-groups "$suture" stats --control "$dir/c"
+fi
 expect 2 err '--control PATH is missing' "$suture" replica failover
-expect 1 err 'cannot be the path' "$suture" replica failover --control ''
+expect 2 err 'cannot be the path' "$suture" replica failover --control ''
 stop TERM
 
 # State: one connection, seen in captures, goes into the file; the next run begins with it, the one behind that without.

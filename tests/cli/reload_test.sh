@@ -77,6 +77,12 @@ said '^mode: auto -> merge$'
 said '^idle-time: 125min -> 1h$'
 said '^ports: 80,443,8080,8443 -> 80,8000-8999$'
 said '^stats: no -> yes$'
+expect 0 out '^{"changed":0}$' $reload --json
+conf 'mode = hold idle-time = 1h ports = {80, "8000-8999"} syn-timeout = 9s quiet = no stats = yes'
+expect 0 out '^{"setting":"mode","was":"merge","is":"hold"}$' $reload --json
+said '^{"changed":1}$'
+conf 'mode = merge idle-time = 1h ports = {80, "8000-8999"} syn-timeout = 9s quiet = no stats = yes'
+expect 0 out '^1 setting changed$' $reload
 expect 0 out '^0 settings changed$' $reload
 grep -q 'reload: mode: auto -> merge' "$dir/log" || { echo 'not ok: the log does not say it'; bad=1; }
 
@@ -104,7 +110,7 @@ expect 1 err 'cannot change while it runs: client; nothing is changed' $reload
 # A limit: memory is laid out anew, and a drain goes on.
 "$suture" drain --control "$dir/c" >/dev/null
 conf 'mode = merge idle-time = 1h ports = {80, "8000-8999"} stats = yes max-flows = 1000'
-expect 0 out '^1 settings changed; memory was laid out anew: 0 connections came over' $reload
+expect 0 out '^1 setting changed; memory was laid out anew: 0 connections came over' $reload
 said '^max-flows: 256k -> 1000$'
 stop
 grep -q 'counters of accel-near' "$dir/log" || { echo 'not ok: stats = yes has no effect'; bad=1; }

@@ -85,7 +85,7 @@ reloaded() {
 	settings 'max-flows = 1000 idle-time = 1h'
 	ctl reload >"$LAB/reload" || return 1
 	cat "$LAB/reload"
-	grep -q '^max-flows: 256k -> 1000$' "$LAB/reload" && grep -q '^2 settings changed; .*: [1-9][0-9]* connections came over, [0-9]* not joined yet' "$LAB/reload" &&
+	grep -q '^max-flows: 256k -> 1000$' "$LAB/reload" && grep -q '^2 settings changed; .*: [1-9][0-9]* connections* came over, [0-9]* not joined yet' "$LAB/reload" &&
 		sleep 0.5 && lab_alive chat && listed && small && ctl stats >"$LAB/stats" &&
 		awk '$1 == "promised" && $2 > 1 { found = 1 } END { exit !found }' "$LAB/stats"
 }

@@ -197,11 +197,14 @@ lists() {
 	sleep 0.3
 	"$SUTURE" flows --control "$LAB/ctl" >"$LAB/flows" && cat "$LAB/flows" &&
 		grep -E "^192\.0\.2\.1\.[0-9]+ +192\.0\.2\.2\.7 +echo +ESTABLISHED .* cwnd [1-9][0-9]* srtt [1-9][0-9]*us retrans 0$" "$LAB/flows" &&
-		"$SUTURE" flows --json --control "$LAB/ctl" | grep '"dport":7,"mode":"echo","state":"ESTABLISHED",.*"cwnd":[1-9]' &&
+		! "$SUTURE" flows --not-state established --control "$LAB/ctl" | grep ESTABLISHED && "$SUTURE" flows --state TIME-WAIT --json --control "$LAB/ctl" | awk '!/"TIME-WAIT"/ { exit 1 }' &&
+		"$SUTURE" flows --state ESTABLISHED --json --control "$LAB/ctl" | grep '"dport":7,"mode":"echo","state":"ESTABLISHED",.*"cwnd":[1-9]' &&
 		"$SUTURE" stats --control "$LAB/ctl" | grep '^  stack   opened_passive ' &&
 		"$SUTURE" stats --json --control "$LAB/ctl" | grep '^{"role":"serve",.*"stack":{"segments_in":[1-9].*"ports":{"tun":' &&
 		c curl -sS -m 5 http://127.0.0.1:9100/metrics >"$LAB/metrics" && grep '^suture_stack_opened_passive_total [1-9]' "$LAB/metrics" &&
-		grep '^suture_flows{state="ESTABLISHED"} [1-9]' "$LAB/metrics"
+		grep '^suture_flows{state="ESTABLISHED"} [1-9]' "$LAB/metrics" &&
+		! grep -E 'suture_(promised|mirrored|passed|flows_opened)|reason="(mode-bypass|wire-loss|standby)' "$LAB/metrics" &&
+		"$SUTURE" top --once --interval 200ms --json --control "$LAB/ctl" | grep '"stack":{'
 }
 
 logs() {

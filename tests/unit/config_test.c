@@ -197,6 +197,14 @@ static void refuses(void **state)
 		{ "flag = 1", 1, "flag: '1' is neither yes nor no" },
 		{ "ports = {80,\n 0}", 2, "ports: '0' is not valid" },
 		{ "many = {a, b, c, d, e}", 1, "many: given more than 4 times" },
+		{ "many = {\"a\",\n\"b\", \"c\",\n\"d\", \"e\"}", 3,
+		  "many: given more than 4 times" },
+		{ "string = a b", 1,
+		  "string: unknown setting 'b' behind it; a value of more than one word needs "
+		  "quotes: string = \"a ...\"" },
+		{ "\nmany = 80 echo", 2, "many = {\"80 ...\"}" },
+		{ "many = {80 echo}", 1, "needs quotes" },
+		{ "string = a\nb = 5", 2, "unknown setting 'b'; known are" },
 		{ "flag", 1, "" },
 		{ "flag = {yes, no}", 1, "" },
 		{ "flag = yes }", 1, "" },
@@ -226,6 +234,32 @@ static void refuses(void **state)
 		assert_int_equal(cfg.number, 5);
 		config_close(args.file);
 	}
+}
+
+/* Where a text stood is known as long as it is there; of one from elsewhere nothing is. */
+static void knows_where(void **state)
+{
+	char where[200], line[220];
+	const char *flag = "--many=from-a-flag";
+
+	(void)state;
+	assert_int_equal(
+		parse("string = \"x\"\nmany = {\"a\",\n \"b\"}\n\nmany = {\"c\",\n\n \"d\"}", flag),
+		0);
+	assert_int_equal(cfg.many_count, 3);
+	assert_true(config_where(args.file, cfg.string, where, sizeof where) > 0);
+	snprintf(line, sizeof line, "%s:1: ", path);
+	assert_string_equal(where, line);
+	config_where(args.file, cfg.many[0], where, sizeof where);
+	snprintf(line, sizeof line, "%s:5: ", path);
+	assert_string_equal(where, line);
+	config_where(args.file, cfg.many[1], where, sizeof where);
+	snprintf(line, sizeof line, "%s:7: ", path);
+	assert_string_equal(where, line);
+	assert_int_equal(config_where(args.file, cfg.many[2], where, sizeof where), 0);
+	assert_int_equal(config_where(args.file, NULL, where, sizeof where), 0);
+	assert_int_equal(config_where(NULL, cfg.string, where, sizeof where), 0);
+	config_close(args.file);
 }
 
 static void refuses_files(void **state)
@@ -286,13 +320,10 @@ static void blanks_sections(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(reads_flat),
-		cmocka_unit_test(reads_lists),
-		cmocka_unit_test(reads_its_section),
-		cmocka_unit_test(flags_win),
-		cmocka_unit_test(refuses),
-		cmocka_unit_test(refuses_files),
-		cmocka_unit_test(survives_any_bytes),
+		cmocka_unit_test(reads_flat),	     cmocka_unit_test(reads_lists),
+		cmocka_unit_test(reads_its_section), cmocka_unit_test(flags_win),
+		cmocka_unit_test(refuses),	     cmocka_unit_test(knows_where),
+		cmocka_unit_test(refuses_files),     cmocka_unit_test(survives_any_bytes),
 		cmocka_unit_test(blanks_sections),
 	};
 

@@ -47,6 +47,8 @@ static struct counters counters;
 static struct metrics_flows flows;
 static char *text;
 
+static const struct report_row *stack_row; /* NULL: no TCP of its own */
+
 static const char *write_text(void)
 {
 	const struct report_port ports[] = {
@@ -54,7 +56,7 @@ static const char *write_text(void)
 		{ .name = "server", .spec = "if:eth0", .stats = { .tx_dropped = 9 } },
 	};
 	const struct metrics m = {
-		.report = { &ops, &counters, ports, 2, NULL, 0 },
+		.report = { &ops, &counters, ports, 2, stack_row, stack_row != NULL },
 		.flows = &flows,
 		.resident_bytes = 4096,
 		.cpu_seconds = 1.5,
@@ -175,6 +177,24 @@ static void has_all_numbers(void **state)
 	assert_non_null(strstr(text, "\nsuture_flows_complete 1\n"));
 	assert_non_null(strstr(text, "\nprocess_cpu_seconds_total 1.500\n"));
 	assert_non_null(strstr(text, "suture_info{version=\"" SUT_VERSION "\",role=\"test\"} 1\n"));
+}
+
+/* Who has a TCP of its own is the end of connections: what is of those in between is not there at all. */
+static void leaves_out_other_roles(void **state)
+{
+	static const struct report_row row = { "segments_in", "segments", 5 };
+
+	(void)state;
+	stack_row = &row;
+	write_text();
+	stack_row = NULL;
+	assert_non_null(strstr(text, "\nsuture_stack_segments_in_total 5\n"));
+	assert_non_null(strstr(text, "\nsuture_bytes_out_total "));
+	assert_non_null(strstr(text, "\nsuture_dropped_total{reason=\"not-ours\"} 0\n"));
+	assert_null(strstr(text, "suture_promised_total"));
+	assert_null(strstr(text, "suture_passed_total"));
+	assert_null(strstr(text, "mode-bypass"));
+	assert_null(strstr(text, "wire-loss"));
 }
 
 /* A walk ends, however many connections and states there are. */
@@ -367,6 +387,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(is_well_formed, free_text),
 		cmocka_unit_test_teardown(has_all_numbers, free_text),
+		cmocka_unit_test_teardown(leaves_out_other_roles, free_text),
 		cmocka_unit_test(walk_is_bounded),
 		cmocka_unit_test_setup_teardown(answers, open_server, close_server),
 		cmocka_unit_test_setup_teardown(bears_bad_clients, open_server, close_server),

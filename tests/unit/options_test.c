@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -32,6 +33,14 @@ static const char *const modes[] = { "one", "two", "three", NULL };
 
 #define F(f) OPTION_FIELD(struct cfg, f)
 
+static int check_even(const char *text, char *ret_err, size_t err_size)
+{
+	if (strlen(text) % 2 == 0)
+		return 0;
+	snprintf(ret_err, err_size, "'%s' is odd", text);
+	return -EINVAL;
+}
+
 static const struct option_desc table[] = {
 	{ .name = "flag", .letter = 'f', .kind = OPTION_FLAG, F(flag), .help = "a flag" },
 	{ .name = "other", .letter = 'x', .kind = OPTION_FLAG, F(other), .help = "another" },
@@ -64,6 +73,20 @@ static const struct option_desc table[] = {
 	  .arg = "TIME",
 	  .def = "3000",
 	  .help = "a time as others write it" },
+	{ .name = "gap",
+	  .kind = OPTION_TIME,
+	  F(time),
+	  .arg = "TIME",
+	  .help = "a time, or none",
+	  .min = 1000000,
+	  .max = 3600000000000,
+	  .or_zero = 1 },
+	{ .name = "even",
+	  .kind = OPTION_STRING,
+	  F(string),
+	  .arg = "TEXT",
+	  .help = "a string that is judged",
+	  .check = check_even },
 	{ .name = "rate", .kind = OPTION_RATE, F(rate), .arg = "RATE", .help = "a rate" },
 	{ .name = "share", .kind = OPTION_PPM, F(share), .arg = "SHARE", .help = "a share" },
 	{ .name = "string",
@@ -177,6 +200,7 @@ static void reads_shares(void **state)
 	assert_int_equal(cfg.share, 1000);
 	assert_int_equal(parse("--share 0.0001%"), 0);
 	assert_int_equal(cfg.share, 1);
+	assert_int_equal(parse("--gap 0 --even ab"), 0);
 	assert_int_equal(parse("--share 50ppm"), 0);
 	assert_int_equal(cfg.share, 50);
 	assert_int_equal(parse("--share 100%"), 0);
@@ -253,9 +277,12 @@ static void refuses(void **state)
 		{ "--time=1.5ns", "--time", "finer" },
 		{ "--time=.s", "--time", "with its unit" },
 		{ "--time=99999999999h", "--time", "too large" },
+		{ "--gap=5us", "--gap", "out of range: 1ms to 1h, or 0" },
+		{ "--gap=2h", "--gap", "out of range: 1ms to 1h, or 0" },
+		{ "--even=abc", "--even", "'abc' is odd" },
 		{ "--rate=5", "--rate", "100mbit" },
 		{ "--rate=5Mbps", "--rate", "100mbit" },
-		{ "--share=101%", "--share", "out of range" },
+		{ "--share=101%", "--share", "out of range: 0 to 100%" },
 		{ "--share=0.5", "--share", "1%" },
 		{ "--share=0.00001%", "--share", "finer" },
 		{ "--mode=four", "--mode", "one, two, three" },

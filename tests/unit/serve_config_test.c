@@ -134,6 +134,19 @@ static void refuses(void **state)
 		{ "192.0.2.2/24", NULL, "80", "http", "http needs DIR" },
 		{ "192.0.2.2/24", NULL, "7 echo loud", NULL,
 		  "7: echo takes nothing behind it: 'loud'" },
+		{ "192.0.2.0/24", NULL, "7 echo", NULL, "address of the network itself" },
+		{ "192.0.2.255/24", NULL, "7 echo", NULL, "broadcast address" },
+		{ "192.0.2.3/30", NULL, "7 echo", NULL, "broadcast address" },
+		{ "2001:db8::/64", NULL, "7 echo", NULL, "address of the network itself" },
+		{ "127.0.0.2/8", NULL, "7 echo", NULL, "kernel keeps 127.0.0.0/8" },
+		{ "::1/64", NULL, "7 echo", NULL, "kernel keeps ::1" },
+		{ "0.0.0.5/24", NULL, "7 echo", NULL, "no addresses of hosts" },
+		{ "224.0.0.5/24", NULL, "7 echo", NULL, "no address of a single host" },
+		{ "ff02::5/64", NULL, "7 echo", NULL, "no address of a single host" },
+		{ "192.0.2.2/24", "192.0.2.255", "7 echo", NULL, "--host-addr: '192.0.2.255'" },
+		{ "192.0.2.2/24", NULL, "7 proxy x", NULL,
+		  "--port: 7: proxy: 'x' is not HOST:PORT" },
+		{ "192.0.2.2/24", NULL, "7 proxy x:65536", NULL, "is not HOST:PORT" },
 		{ "192.0.2.2/24", NULL, "7 echo", "more",
 		  "'more' belongs to no port: echo takes nothing" },
 	};
@@ -165,6 +178,16 @@ static void refuses(void **state)
 	add_addr("2001:db8::2/64");
 	assert_int_equal(serve_configure(&cfg, why, sizeof why), -EINVAL);
 	assert_non_null(strstr(why, "--mtu: IPv6 (2001:db8::2/64) needs 1280"));
+	cfg.flags.mtu = 0;
+	cfg.flags.addrs = 0;
+	add_addr("192.0.2.1/30");
+	add_addr("192.0.2.2/30");
+	assert_int_equal(serve_configure(&cfg, why, sizeof why), -EINVAL);
+	assert_non_null(strstr(why, "no room for the host"));
+	cfg.flags.addrs = 1;
+	cfg.flags.tun = "a/b";
+	assert_int_equal(serve_configure(&cfg, why, sizeof why), -EINVAL);
+	assert_non_null(strstr(why, "--tun: 'a/b' is no name of a device"));
 	cfg.flags.tun = NULL;
 	assert_int_equal(serve_configure(&cfg, why, sizeof why), -EINVAL);
 }

@@ -83,8 +83,30 @@ static void tells_rates(void **state)
 	assert_non_null(strstr(text, "packets_in"));
 	assert_null(strstr(text, "promised"));
 	assert_null(strstr(text, "DROPPED"));
+	assert_null(json_object_get(d, "stack"));
 	assert_non_null(strstr(text, "if:?[2J"));
 	assert_null(strchr(text, 033));
+	json_decref(d);
+}
+
+/* Who has a TCP of its own counts what that does. */
+static void tells_of_tcp(void **state)
+{
+	static const char line[] =
+		"{\"role\":\"serve\",\"stack\":{\"segments_in\":%d,\"timeouts\":3}}";
+	char was[100], is[100];
+	json_t *d;
+
+	(void)state;
+	snprintf(was, sizeof was, line, 10);
+	snprintf(is, sizeof is, line, 30);
+	top_take_stats(&before, was);
+	top_take_stats(&now, is);
+	d = top_difference(&before, &now);
+	assert_true(rate(d, "stack", "segments_in") == 10);
+	assert_int_equal(json_object_size(json_object_get(d, "stack")), 1);
+	print(d);
+	assert_non_null(strstr(text, "\nTCP\nsegments_in "));
 	json_decref(d);
 }
 
@@ -172,6 +194,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(tells_rates, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(tells_of_tcp, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(orders_connections, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(shows_no_more_than_it_says, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(bears_nonsense, set_up, tear_down),
