@@ -117,19 +117,6 @@ static void answer_look(struct plane_port *pp, const struct way_key *key)
 	pp->port.more = true;
 }
 
-static int amend(struct plane_port *pp, const struct way_line *l)
-{
-	struct way w;
-	int err = plane_bpf_get(pp->plane, &l->key, &w);
-
-	if (err)
-		return err;
-	w.flags |= l->way.flags;
-	w.id = l->way.id ? l->way.id : w.id;
-	w.end = l->way.end ? l->way.end : w.end;
-	return plane_bpf_set(pp->plane, &l->key, &w);
-}
-
 static void destroy(struct plane_port *pp, const struct way_key *key)
 {
 	int err = plane_bpf_destroy(pp->plane, key);
@@ -153,7 +140,7 @@ static void take_line(struct plane_port *pp, const struct packet *p)
 		pp->count[N_plane_refused] += plane_bpf_set(pp->plane, &l.key, &l.way) != 0;
 		break;
 	case WAY_LINE_AMEND:
-		pp->count[N_plane_refused] += amend(pp, &l) != 0;
+		pp->count[N_plane_refused] += plane_bpf_amend(pp->plane, &l.key, &l.way) != 0;
 		break;
 	case WAY_LINE_DEL:
 		(void)plane_bpf_del(pp->plane, &l.key); /* what is not there is as good */
