@@ -194,7 +194,10 @@ void sut_stack_run(struct sut_stack *s);
 /* When sut_stack_run() has something to do next, on the stack's clock: possibly early, never late; UINT64_MAX: never. */
 uint64_t sut_stack_deadline(const struct sut_stack *s);
 
-/* The same for poll(2): milliseconds from now, rounded up; -1: no limit. */
+/*
+ * The same for poll(2): milliseconds from now, rounded up; -1: no limit.  And 0 where sut_next() has something to tell, as it may after
+ * sut_stack_run(): so a loop that asks just before it waits loses no event.
+ */
 int sut_stack_timeout(const struct sut_stack *s);
 
 /* The device's MTU has changed.  0, or -EINVAL: it is out of range. */
@@ -251,7 +254,7 @@ int sut_connect(struct sut_stack *s, const struct sut_addr *local, const struct 
  *   -EPIPE     sut_shutdown() was called, or the connection is over and its error was told
  *   -ENOTCONN  c is a listener
  *   -EBADF
- *   or the connection's error, once (-ECONNRESET, -ETIMEDOUT, -ECONNREFUSED, -EHOSTUNREACH, -ENETUNREACH).
+ *   or the connection's error, once (-ECONNRESET, -ETIMEDOUT, -ECONNREFUSED, -EHOSTUNREACH, -ENETUNREACH, -EACCES, -EPROTO).
  */
 ssize_t sut_write(struct sut_stack *s, sut_id c, const void *bytes, size_t len);
 

@@ -121,7 +121,7 @@ static sut_time next_deadline(const struct serve *s)
 {
 	sut_time t = stack_deadline(s->stack);
 
-	if (s->control_more || s->more)
+	if (s->control_more || s->more || stack_has_events(s->stack))
 		return 0;
 	t = earlier(t, conns_deadline(s));
 	t = earlier(t, earlier(s->next_retry, s->next_report));

@@ -208,6 +208,8 @@ int sut_stack_timeout(const struct sut_stack *s)
 {
 	uint64_t at = stack_deadline(s->pure), now = stack_now(s), ms;
 
+	if (stack_has_events(s->pure))
+		return 0;
 	if (at == SUT_NEVER)
 		return -1;
 	if (at <= now)

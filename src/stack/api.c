@@ -52,15 +52,15 @@ static struct conn *writer(struct stack *s, conn_id id, int *ret_e)
 /* n of len bytes were taken: what follows. */
 static int written(struct stack *s, struct conn *c, uint32_t n, size_t len)
 {
-	if (n < len) {
+	if (n < len)
 		c->flags |= CF_WANT_WRITE;
-		if (c->sendq.bytes < c->sndbuf)
-			cells_wait(s, c);
-	}
+	if (c->sendq.bytes > 0)
+		cells_wait_off(s, c); /* ACKs will tell it */
+	else if (n < len)
+		cells_wait(s, c);
 	if (n == 0)
 		return -EAGAIN;
 	c->flags |= CF_PUSH; /* MUST-61 */
-	timers_window(s, c);
 	conn_dirty(s, c);
 	return (int)n;
 }
@@ -108,7 +108,8 @@ int stack_write_fill(struct stack *s, conn_id id, size_t len, stack_filler fill,
 		return written(s, c, 0, len);
 	if (n <= 0)
 		return n < 0 ? n : -EAGAIN;
-	return written(s, c, (uint32_t)n, (uint32_t)n);
+	/* fill() may have had no more; but where there is no room for more, somebody is to be told when there is. */
+	return written(s, c, (uint32_t)n, sendq_room(s, c) == 0 ? len : (uint32_t)n);
 }
 
 int stack_write_urgent(struct stack *s, conn_id id, const void *bytes, size_t len, sut_time now)

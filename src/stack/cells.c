@@ -6,9 +6,16 @@
  * so writers cannot keep what was sent to us from being taken, readers that do not read cannot keep us from answering, and who answers
  * what it reads (an echo) never waits for memory that its own unread input holds.
  *
- * A connection whose write found no cell may have nothing in flight, and so nothing that would wake it: it waits in a list, and
- * is told when cells come back, the oldest first.
+ * Peers that never read could hold all cells of what goes out.  So the last quarter of the memory is shared: there a connection takes a cell
+ * only while it has no more than an eighth of those that are left.  And half of that quarter, as far as there may be connections, is
+ * for who has none: so each has one, however many peers read nothing, as long as there are so many cells.
+ *
+ * A connection whose write found no cell and that has none has nothing in flight, and so nothing that would wake it: it waits in a list, and
+ * is told when cells come back, the oldest first.  One that has some is told when they are acknowledged (input.c).  Who is told may have
+ * no use for the cell any more, so the flush tells others as long as there are cells.
  */
+
+enum { FEW = 4, PART = 8 }; /* parts of all cells, and of those that are left */
 
 /* Of the cells that are free, those that a direction must leave: what the other one, which has used so many, lacks of its eighth. */
 static uint32_t kept_back(const struct stack *s, uint32_t used)
@@ -43,11 +50,31 @@ uint32_t cells_room_in(const struct stack *s)
 	return bytes_of(cells_free_in(s));
 }
 
-uint32_t cells_room_out(const struct stack *s)
+/* Cells for what goes out that can still be had by some connection. */
+static uint32_t free_out(const struct stack *s)
 {
 	uint32_t n = store_free_cells(stack_store(s)), kept = kept_back(s, used_in(s));
 
-	return n > kept ? bytes_of(n - kept) : 0;
+	return n > kept ? n - kept : 0;
+}
+
+/* How many of them c may take. */
+static uint32_t share(const struct stack *s, const struct conn *c)
+{
+	const uint32_t few = s->cfg.cells / FEW, half = few / 2;
+	const uint32_t last = half < s->cfg.max_conns ? half : s->cfg.max_conns;
+	uint32_t n = free_out(s), easy = n > few ? n - few : 0, has = c->sendq.cells + easy;
+	uint32_t more = n - easy > last ? n - easy - last : 0;
+
+	/* In the last quarter one by one, while it has no more than a part of what is left. */
+	if (more > 0 && more >= PART * has)
+		return easy + (more - PART * has) / (PART + 1) + 1;
+	return has == 0 && n > 0 ? 1 : easy;
+}
+
+uint32_t cells_room_out(const struct stack *s, const struct conn *c)
+{
+	return bytes_of(share(s, c));
 }
 
 static uint32_t take(struct stack *s)
@@ -69,11 +96,14 @@ uint32_t cells_take_in(struct stack *s)
 	return cells_free_in(s) > 0 ? take(s) : STORE_NONE;
 }
 
-uint32_t cells_take_out(struct stack *s)
+uint32_t cells_take_out(struct stack *s, struct conn *c)
 {
-	uint32_t i = cells_room_out(s) > 0 ? take(s) : STORE_NONE;
+	uint32_t i = share(s, c) > 0 ? take(s) : STORE_NONE;
 
-	s->cells_out += i != STORE_NONE;
+	if (i != STORE_NONE) {
+		s->cells_out++;
+		c->sendq.cells++;
+	}
 	return i;
 }
 
@@ -108,20 +138,32 @@ void cells_wait_off(struct stack *s, struct conn *c)
 		s->starved_last = c->prev_starved;
 }
 
+/* The one that has waited longest; it has no cells (or it would not be here), so that one is left is all that it takes. */
+static void tell_first(struct stack *s)
+{
+	struct conn *c = conn_at(s, s->starved_first - 1);
+
+	cells_wait_off(s, c);
+	c->flags &= ~(uint32_t)CF_WANT_WRITE;
+	conn_tell(s, c, CONN_WRITABLE);
+}
+
 void cells_give(struct stack *s, uint32_t i)
 {
 	store_give(stack_store(s), i);
-	if (s->starved_first && cells_room_out(s) > 0) {
-		struct conn *c = conn_at(s, s->starved_first - 1);
-
-		cells_wait_off(s, c);
-		c->flags &= ~(uint32_t)CF_WANT_WRITE;
-		conn_tell(s, c, CONN_WRITABLE);
-	}
+	if (s->starved_first && free_out(s) > 0)
+		tell_first(s);
 }
 
-void cells_give_out(struct stack *s, uint32_t i)
+void cells_give_out(struct stack *s, struct conn *c, uint32_t i)
 {
 	s->cells_out--;
+	c->sendq.cells--;
 	cells_give(s, i);
+}
+
+void cells_tell(struct stack *s)
+{
+	for (uint32_t n = free_out(s); n > 0 && s->starved_first; n--)
+		tell_first(s);
 }

@@ -45,11 +45,14 @@ static const char *check_chain(const struct stack *s, uint32_t first, uint32_t l
 static const char *check_sendq(const struct stack *s, const struct conn *c, uint32_t *ret_cells)
 {
 	const struct sendq *q = &c->sendq;
-	uint32_t bytes = 0;
-	const char *e = check_chain(s, q->first, q->last, true, ret_cells, &bytes);
+	uint32_t bytes = 0, cells = 0;
+	const char *e = check_chain(s, q->first, q->last, true, &cells, &bytes);
 
 	if (e != NULL)
 		return e;
+	if (cells != q->cells)
+		return "the cells of the send queue are miscounted";
+	*ret_cells += cells;
 	return bytes == q->bytes + q->skip ? NULL : "the send queue's bytes are miscounted";
 }
 

@@ -54,7 +54,7 @@ enum conn_flag {
 	CF_ZERO_WINDOW	= 1u << 23,	/* our announced window is 0, or too small to be of use */
 	CF_TFO		= 1u << 24,	/* data went, or came, in the SYN */
 	CF_NO_READ	= 1u << 25,	/* closed by the application: data that comes now is reset */
-	CF_DF		= 1u << 26,	/* reserved for path MTU discovery: DF is set */
+	CF_ACK_NXT	= 1u << 26,	/* the last ACK beside a shrunk window stood at snd_nxt */
 	CF_COOKIE	= 1u << 27,	/* made out of a SYN cookie */
 	CF_STARVED	= 1u << 28,	/* waits for cells (cells.c) */
 	CF_TABLE	= 1u << 29,	/* its quad is in the table */
@@ -80,6 +80,7 @@ struct sendq {
 	uint32_t first, last; /* cells; STORE_NONE if empty */
 	uint32_t skip; /* bytes of the first cell that are acknowledged */
 	uint32_t bytes; /* held, sent or not */
+	uint32_t cells;
 	uint32_t at_cell, at_off, at_pos; /* a place looked up lately: pos bytes behind the front */
 };
 
@@ -152,6 +153,7 @@ struct recovery {
 	uint32_t sacked, lost; /* bytes; without SACK sacked is what duplicate ACKs stand for */
 	uint32_t seen_left[4], seen_right[4]; /* the last ACK's SACK blocks */
 	uint32_t point; /* recovery ends when snd_una passes it */
+	uint32_t timed_out; /* snd_una at the last timeout */
 	uint8_t state; /* enum recovery_state */
 	uint8_t dupacks;
 	uint8_t reo_mult; /* RACK.reo_wnd_mult */

@@ -33,9 +33,12 @@ static void establish(struct stack *s, struct conn *c, const char *why)
 /* The writer that met a full buffer is told once a good part of it is free. */
 static void tell_room(struct stack *s, struct conn *c)
 {
+	uint32_t room, has = c->sendq.bytes;
+
 	if (!(c->flags & CF_WANT_WRITE))
 		return;
-	if (c->sendq.bytes != 0 && sendq_room(s, c) < c->sndbuf / 4)
+	room = sendq_room(s, c);
+	if (has != 0 && room < c->sndbuf / 4 && room < has) /* memory may be what bounds it */
 		return;
 	c->flags &= ~(uint32_t)CF_WANT_WRITE;
 	conn_tell(s, c, CONN_WRITABLE);

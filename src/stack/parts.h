@@ -106,6 +106,8 @@ bool input_reopens(const struct conn *c, const struct seg *g);
 void reply_rst(struct stack *s, const struct conn_quad *q, const struct seg *g);
 /* A RST of a connection: seq = snd_nxt, with ACK. */
 void reply_abort(struct stack *s, struct conn *c);
+/* The same with another number: what the peer waits for, where that is known better. */
+void reply_abort_at(struct stack *s, struct conn *c, uint32_t seq);
 /* RFC 5961: an ACK of what we expect, limited for each connection and in all. */
 void reply_challenge(struct stack *s, struct conn *c);
 /* The ACK that an unacceptable segment gets (step one), limited so that no two peers answer each other for ever. */
@@ -141,17 +143,20 @@ uint32_t recvq_window(const struct stack *s, const struct conn *c);
 
 /* A cell, empty; STORE_NONE: none is left, or only those that are kept for the other direction. */
 uint32_t cells_take_in(struct stack *s);
-uint32_t cells_take_out(struct stack *s);
+/* Where few are left, for a connection that has few (c->sendq.cells counts them). */
+uint32_t cells_take_out(struct stack *s, struct conn *c);
 void cells_give(struct stack *s, uint32_t i);
-void cells_give_out(struct stack *s, uint32_t i); /* one of cells_take_out() */
+void cells_give_out(struct stack *s, struct conn *c, uint32_t i); /* one of cells_take_out() */
 /* Cells for what comes in that can still be had. */
 uint32_t cells_free_in(const struct stack *s);
 /* Bytes that fit in cells that can still be had. */
 uint32_t cells_room_in(const struct stack *s);
-uint32_t cells_room_out(const struct stack *s);
-/* Told CONN_WRITABLE when there are cells again. */
+uint32_t cells_room_out(const struct stack *s, const struct conn *c);
+/* Told CONN_WRITABLE when there are cells again: c, which has none. */
 void cells_wait(struct stack *s, struct conn *c);
 void cells_wait_off(struct stack *s, struct conn *c);
+/* The flush: cells are there, and who was told first may have had no use for them: the next ones are told. */
+void cells_tell(struct stack *s);
 
 /* --- sendq.c */
 
@@ -223,8 +228,7 @@ void timers_ack_sent(struct stack *s, struct conn *c);
 /* Data waits and nothing is in flight: T_PERSIST, unless it runs. */
 void timers_persist(struct stack *s, struct conn *c);
 void timers_idle(struct stack *s, struct conn *c); /* keep_idle_ms is another */
-void timers_window(struct stack *s,
-		   struct conn *c); /* snd_wnd changed, or data was written: persist */
+void timers_window(struct stack *s, struct conn *c); /* snd_wnd changed: persist */
 /* The user timeout was set, or begins anew: something was sent, or acknowledged. */
 void timers_user(struct stack *s, struct conn *c);
 /* RTO with its back-off, ns. */
@@ -280,9 +284,8 @@ uint32_t recovery_allows(const struct stack *s, const struct conn *c);
 void recovery_timeout(struct stack *s, struct conn *c); /* T_RTX: all is lost but what was SACKed */
 void recovery_reorder(struct stack *s, struct conn *c); /* T_REORDER */
 void recovery_probe(struct stack *s, struct conn *c); /* T_PROBE */
-void recovery_mss(
-	struct stack *s,
-	struct conn *c); /* path MTU fell: what is in flight and too long is lost (RFC 1191) */
+/* path_mtu is another: so is mss; if that fell, what is in flight and too long is lost (RFC 1191). */
+void recovery_mss(struct stack *s, struct conn *c);
 void recovery_clear(struct stack *s, struct conn *c);
 /* What must hold of the records between two calls; a sentence of what does not, else NULL. */
 const char *recovery_check(const struct stack *s, const struct conn *c);

@@ -54,12 +54,20 @@ static void pool_give(struct stack *s, uint32_t i)
 	s->used_sent--;
 }
 
-/* A connection alone may have half of them; what is left is shared in the same way. */
+/*
+ * A connection alone may have half of them; what is left is shared in the same way.  Of the last quarter it gets some only while it has no more
+ * than a part of that, and the last eighth is for who has nothing in flight, and for splitting: however many peers acknowledge nothing, the
+ * next connection does not stand still for that.
+ */
 bool recovery_room(const struct stack *s, const struct conn *c)
 {
-	uint32_t left = pool_size(s) - s->used_sent;
+	uint32_t left = pool_size(s) - s->used_sent, last = pool_size(s) / 8;
 
-	return left > pool_size(s) / 16 && c->rec.records < left;
+	if (c->rec.records == 0)
+		return left > 0;
+	if (left > pool_size(s) / 4)
+		return c->rec.records < left;
+	return left > last && 8 * c->rec.records <= left - last;
 }
 
 /* The list that x's state has, or NULL. */

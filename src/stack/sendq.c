@@ -53,7 +53,7 @@ uint32_t sendq_room(const struct stack *s, const struct conn *c)
 {
 	const struct sendq *q = &c->sendq;
 	uint32_t room = c->sndbuf > q->bytes ? c->sndbuf - q->bytes : 0;
-	uint32_t memory = cells_room_out(s);
+	uint32_t memory = cells_room_out(s, c);
 
 	if (q->last != STORE_NONE)
 		memory += room_in(store_cell_const(stack_store(s), q->last));
@@ -71,15 +71,16 @@ static void append(struct stack *s, struct sendq *q, uint32_t i)
 }
 
 /* The last cell if it has room, else a new one behind it; NULL: no memory. */
-static struct cell *tail(struct stack *s, struct sendq *q)
+static struct cell *tail(struct stack *s, struct conn *c)
 {
 	struct store *st = stack_store(s);
+	struct sendq *q = &c->sendq;
 	struct cell *x = q->last == STORE_NONE ? NULL : store_cell(st, q->last);
 	uint32_t i;
 
 	if (x != NULL && room_in(x) > 0)
 		return x;
-	i = cells_take_out(s);
+	i = cells_take_out(s, c);
 	if (i == STORE_NONE)
 		return NULL;
 	append(s, q, i);
@@ -95,7 +96,7 @@ uint32_t sendq_write(struct stack *s, struct conn *c, const uint8_t *bytes, uint
 	if (len > room)
 		len = room;
 	while (done < len) {
-		struct cell *x = tail(s, q);
+		struct cell *x = tail(s, c);
 		uint32_t n;
 
 		if (x == NULL)
@@ -120,7 +121,7 @@ uint32_t sendq_ref(struct stack *s, struct conn *c, const uint8_t *bytes, uint32
 
 	if (q->bytes >= c->sndbuf)
 		return 0;
-	i = cells_take_out(s);
+	i = cells_take_out(s, c);
 	if (i == STORE_NONE)
 		return 0;
 	store_cell(stack_store(s), i)->flags = CELL_REF;
@@ -134,10 +135,11 @@ uint32_t sendq_ref(struct stack *s, struct conn *c, const uint8_t *bytes, uint32
  * Places for up to len bytes: first what the last cell has (*ret_tail: it has some), then new cells, which are a chain of their
  * own until they are filled.
  */
-static unsigned fill_places(struct stack *s, const struct sendq *q, uint32_t len,
-			    struct stack_room *ret_r, bool *ret_tail, uint32_t *ret_fresh)
+static unsigned fill_places(struct stack *s, struct conn *c, uint32_t len, struct stack_room *ret_r,
+			    bool *ret_tail, uint32_t *ret_fresh)
 {
 	struct store *st = stack_store(s);
+	const struct sendq *q = &c->sendq;
 	struct cell *x = q->last == STORE_NONE ? NULL : store_cell(st, q->last);
 	uint32_t *next = ret_fresh;
 	unsigned n = 0;
@@ -150,7 +152,7 @@ static unsigned fill_places(struct stack *s, const struct sendq *q, uint32_t len
 		len -= ret_r[n++].len;
 	}
 	while (len > 0 && n < STACK_SLICES) {
-		uint32_t i = cells_take_out(s);
+		uint32_t i = cells_take_out(s, c);
 
 		if (i == STORE_NONE)
 			break;
@@ -170,7 +172,7 @@ int sendq_fill(struct stack *s, struct conn *c, uint32_t len, stack_filler fill,
 	struct stack_room room[STACK_SLICES];
 	uint32_t space = c->sndbuf > q->bytes ? c->sndbuf - q->bytes : 0, fresh, left;
 	bool tail;
-	unsigned n = fill_places(s, q, len < space ? len : space, room, &tail, &fresh);
+	unsigned n = fill_places(s, c, len < space ? len : space, room, &tail, &fresh);
 	int got = n > 0 ? fill(ctx, room, n) : 0;
 
 	left = got > 0 ? (uint32_t)got : 0;
@@ -190,7 +192,7 @@ int sendq_fill(struct stack *s, struct conn *c, uint32_t len, stack_filler fill,
 		if (here > 0)
 			append(s, q, i);
 		else
-			cells_give_out(s, i);
+			cells_give_out(s, c, i);
 	}
 	assert(left == 0); /* fill() has put no more than there was room for */
 	return n > 0 ? got : -EAGAIN;
@@ -252,8 +254,9 @@ unsigned sendq_slices(const struct stack *s, struct conn *c, uint32_t pos, uint3
 	return slices;
 }
 
-static void drop_front(struct stack *s, struct sendq *q)
+static void drop_front(struct stack *s, struct conn *c)
 {
+	struct sendq *q = &c->sendq;
 	uint32_t i = q->first;
 	const struct cell *x = store_cell_const(stack_store(s), i);
 
@@ -265,7 +268,7 @@ static void drop_front(struct stack *s, struct sendq *q)
 	if (q->at_cell == i)
 		q->at_cell = STORE_NONE;
 	q->skip = 0;
-	cells_give_out(s, i);
+	cells_give_out(s, c, i);
 }
 
 void sendq_ack(struct stack *s, struct conn *c, uint32_t n)
@@ -287,7 +290,7 @@ void sendq_ack(struct stack *s, struct conn *c, uint32_t n)
 			break;
 		}
 		n -= here;
-		drop_front(s, q);
+		drop_front(s, c);
 	}
 }
 
@@ -297,6 +300,6 @@ void sendq_clear(struct stack *s, struct conn *c)
 
 	cells_wait_off(s, c);
 	while (q->first != STORE_NONE)
-		drop_front(s, q);
+		drop_front(s, c);
 	sendq_init(q);
 }

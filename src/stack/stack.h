@@ -354,6 +354,9 @@ struct conn_ready {
 /* The next one to be told of, oldest first; false if there is none. */
 bool stack_next(struct stack *s, struct conn_ready *ret_r);
 
+/* Is stack_next() to be called before the caller waits for anything?  (It may have nothing to tell all the same.) */
+bool stack_has_events(const struct stack *s);
+
 /* --- options and inspection */
 
 enum conn_option {

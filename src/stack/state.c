@@ -197,6 +197,7 @@ void conn_flush_all(struct stack *s)
 		if (c->gen % 2 == 1)
 			output_conn(s, c);
 	}
+	cells_tell(s);
 }
 
 /* --- who is to be told */
@@ -269,6 +270,11 @@ static bool tell_listener(struct stack *s, struct listener *l, struct conn_ready
 		return false;
 	*ret_r = (struct conn_ready){ listener_id_of(s, l), l->user, events };
 	return true;
+}
+
+bool stack_has_events(const struct stack *s)
+{
+	return s->ready_first != CONN_NONE;
 }
 
 bool stack_next(struct stack *s, struct conn_ready *ret_r)

@@ -359,6 +359,34 @@ static void own_world(void **state)
 	sut_stack_free(s);
 }
 
+/* What sut_stack_run() has to tell is not slept over: the loop of the header calls it last. */
+static void events_before_sleep(void **state)
+{
+	struct sut_stack_config c = config(0);
+	struct sut_event e;
+	struct sut_stack *s;
+	struct sut_addr to;
+	char byte;
+
+	(void)state;
+	assert_int_equal(make(&c, &s), 0);
+	assert_int_equal(sut_stack_timeout(s), -1);
+	sut_addr_read("192.0.2.77", 80, &to);
+	assert_int_equal(sut_connect(s, NULL, &to, 5, &a), 0);
+	sut_stack_run(s);
+	while (sut_stack_deadline(s) != UINT64_MAX) { /* nobody answers */
+		assert_int_equal(sut_next(s, &e), 0);
+		now = sut_stack_deadline(s);
+		sut_stack_run(s);
+	}
+	assert_int_equal(sut_stack_timeout(s), 0);
+	assert_int_equal(sut_next(s, &e), 1);
+	assert_int_equal(e.events, SUT_ERROR);
+	assert_int_equal(sut_read(s, a, &byte, 1), -ETIMEDOUT);
+	assert_int_equal(sut_stack_timeout(s), -1);
+	sut_stack_free(s);
+}
+
 static void a_connection(void **state)
 {
 	struct sut_info i;
@@ -554,11 +582,11 @@ static void options_and_lists(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(addresses),	     cmocka_unit_test(configurations),
-		cmocka_unit_test(own_world),	     cmocka_unit_test(a_connection),
-		cmocka_unit_test(offload),	     cmocka_unit_test(bad_packets),
-		cmocka_unit_test(options_and_lists), cmocka_unit_test(other_writes),
-		cmocka_unit_test(any_ipv4),
+		cmocka_unit_test(addresses),	cmocka_unit_test(configurations),
+		cmocka_unit_test(own_world),	cmocka_unit_test(events_before_sleep),
+		cmocka_unit_test(a_connection), cmocka_unit_test(offload),
+		cmocka_unit_test(bad_packets),	cmocka_unit_test(options_and_lists),
+		cmocka_unit_test(other_writes), cmocka_unit_test(any_ipv4),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

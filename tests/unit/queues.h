@@ -2,7 +2,7 @@
 #ifndef SUT_TEST_QUEUES_H
 #define SUT_TEST_QUEUES_H
 /*
- * queues - as much of a stack as its queues need: two connections and a pool of cells.
+ * queues - as much of a stack as its queues need: some connections and a pool of cells.
  *
  * Segments are pieces of one stream, whose byte at place i is queues_byte(i).
  */
@@ -11,7 +11,7 @@
 
 #include "stack/parts.h"
 
-#define QUEUES_CONNS 2u
+#define QUEUES_CONNS 8u
 
 struct queues {
 	struct stack *s;

@@ -175,32 +175,83 @@ static void bounds(void **state)
 	queues_free(&q);
 }
 
-/* An eighth of the memory is for the other direction; who waits is told, in order of asking. */
+/* Writes to connection number k: how many cells it got. */
+static uint32_t fill_cells(struct queues *q, unsigned k, uint32_t bytes)
+{
+	struct conn *c = conn_at(q->s, k);
+	static uint8_t buf[1 << 20];
+	uint32_t room = sendq_room(q->s, c), n;
+
+	c->sndbuf = 1 << 20;
+	n = sendq_write(q->s, c, buf, bytes);
+	assert_int_equal(n, room < bytes ? room : bytes); /* what was said is had */
+	assert_int_equal(sendq_room(q->s, c), room - n);
+	return c->sendq.cells;
+}
+
+/*
+ * An eighth of the memory is for the other direction.  Of what goes out a connection may have all but a quarter; what is left goes to who
+ * has less than that, so that there is something for the next one.
+ */
 static void memory_is_shared(void **state)
 {
 	struct queues q;
-	struct conn *other;
+
+	(void)state;
+	queues_new(&q, 640);
+	for (unsigned k = 0; k < QUEUES_CONNS; k++)
+		conn_at(q.s, k)->sndbuf = 1 << 20;
+	assert_int_equal(fill_cells(&q, 0, 1 << 20), 400); /* 560 less 160 */
+	assert_int_equal(fill_cells(&q, 1, 1 << 20), 17);
+	assert_int_equal(fill_cells(&q, 2, 1 << 20), 16);
+	for (unsigned k = 3; k < QUEUES_CONNS; k++)
+		(void)fill_cells(&q, k, 1 << 20);
+	/* who has much gets nothing of what the others give back, but the next one does */
+	sendq_clear(q.s, conn_at(q.s, 1));
+	assert_int_equal(sendq_room(q.s, q.c), 0);
+	assert_int_equal(fill_cells(&q, 1, 1 << 20), 9);
+	for (unsigned k = 0; k < QUEUES_CONNS; k++)
+		sendq_clear(q.s, conn_at(q.s, k));
+	assert_int_equal(q.s->cells_out, 0);
+	assert_int_equal(store_free_cells(stack_store(q.s)), 640);
+	queues_free(&q);
+}
+
+/* Who waits is told when a cell is free, in order of asking; and if that one has no use for it, the next one. */
+static void waiting(void **state)
+{
+	struct queues q;
+	struct conn *a, *b;
+	uint8_t byte = 1;
 
 	(void)state;
 	queues_new(&q, 16);
-	other = conn_at(q.s, 1);
-	q.c->sndbuf = other->sndbuf = 1 << 20;
-	assert_int_equal(sendq_room(q.s, q.c), 14 * STORE_CELL_BYTES);
-	assert_int_equal(put(&q, 0, 50000), 14 * STORE_CELL_BYTES);
-	assert_int_equal(sendq_room(q.s, other), 0);
-	assert_int_equal(cells_take_out(q.s), STORE_NONE);
-	cells_wait(q.s, other);
-	cells_wait(q.s, q.c);
-	cells_wait(q.s, other);
+	a = conn_at(q.s, 6);
+	b = conn_at(q.s, 7);
+	for (unsigned k = 0; k < 5; k++)
+		(void)fill_cells(&q, k, 50000);
+	assert_int_equal(sendq_room(q.s, a), 0);
+	assert_int_equal(cells_take_out(q.s, a), STORE_NONE);
+	cells_wait(q.s, a);
+	cells_wait(q.s, b);
+	cells_wait(q.s, a);
+	cells_tell(q.s); /* there is none */
+	assert_true((a->flags & CF_STARVED) && (b->flags & CF_STARVED));
 	sendq_ack(q.s, q.c, STORE_CELL_BYTES - 1);
-	assert_true(other->flags & CF_STARVED);
+	assert_true(a->flags & CF_STARVED);
 	sendq_ack(q.s, q.c, 1);
-	assert_false(other->flags & CF_STARVED);
-	assert_true(other->events & CONN_WRITABLE);
-	assert_true(q.c->flags & CF_STARVED);
-	cells_wait(q.s, other);
-	sendq_clear(q.s, q.c); /* leaves the list, and wakes the other one */
-	assert_false(q.c->flags & CF_STARVED);
+	assert_false(a->flags & CF_STARVED);
+	assert_true(a->events & CONN_WRITABLE);
+	assert_true(b->flags & CF_STARVED);
+	cells_tell(q.s); /* a has not taken it */
+	assert_false(b->flags & CF_STARVED);
+	assert_true(b->events & CONN_WRITABLE);
+	assert_int_equal(sendq_write(q.s, b, &byte, 1), 1);
+	assert_int_equal(cells_take_out(q.s, a), STORE_NONE);
+	cells_wait(q.s, a);
+	cells_wait(q.s, conn_at(q.s, 5));
+	for (unsigned k = 0; k < QUEUES_CONNS; k++)
+		sendq_clear(q.s, conn_at(q.s, k)); /* leaves the list, and wakes the others */
 	assert_int_equal(q.s->starved_first, 0);
 	assert_int_equal(q.s->starved_last, 0);
 	assert_int_equal(store_free_cells(stack_store(q.s)), 16);
@@ -213,6 +264,7 @@ int main(void)
 		cmocka_unit_test(random_use),
 		cmocka_unit_test(bounds),
 		cmocka_unit_test(memory_is_shared),
+		cmocka_unit_test(waiting),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

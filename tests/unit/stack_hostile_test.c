@@ -607,7 +607,7 @@ static void tiny_windows(void **state)
 	}
 	print_message("an hour of tiny windows: %llu packets to it\n",
 		      (unsigned long long)h->sent_others);
-	assert_true(h->sent_others < 2500);
+	assert_true(h->sent_others < 3700); /* no more than the peer says */
 	assert_int_equal(c->state, ST_ESTABLISHED);
 	good_ends(h, 60000);
 	hostile_free(h);
@@ -684,15 +684,11 @@ static void never_reads(void **state)
 	hostile_free(h);
 }
 
-/*
- * The same where they have all memory between them: others can be connected and say nothing, until the application lets one of the
- * idle ones go.
- */
+/* The same where they have all memory between them: what is kept for who has nothing is enough for others to go on. */
 static void never_read_all(void **state)
 {
 	struct hostile *h = hostile_new();
 	struct stack_usage u;
-	conn_id first = 0;
 
 	(void)state;
 	h->w->cfg.max_conns = 64;
@@ -706,15 +702,11 @@ static void never_read_all(void **state)
 		x.wnd = CLOSED_WINDOW;
 		attack(h, &x, NULL);
 		fill(h, id);
-		first = k == 0 ? id : first;
 	}
 	stack_usage(h->w->s, &u);
 	print_message("20 peers that never read, of 1 MB each: %u of %u cells\n", u.cells,
 		      h->w->cfg.cells);
 	good_begin(h);
-	hostile_passes(h, 20000);
-	assert_true(h->v != 0);
-	assert_int_equal(stack_abort(h->w->s, first, h->w->now), 0);
 	good_ends(h, 60000);
 	hostile_free(h);
 }
