@@ -304,7 +304,6 @@ static void shut(struct stack *s, struct conn *c, const char *why)
 		conn_set_state(s, c, ST_FIN_WAIT_1, why);
 	else if (c->state == ST_CLOSE_WAIT)
 		conn_set_state(s, c, ST_LAST_ACK, why);
-	timers_window(s, c);
 	conn_dirty(s, c);
 }
 

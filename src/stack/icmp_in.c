@@ -147,7 +147,6 @@ static void too_big(struct stack *s, struct conn *c, const struct icmp_error *e)
 		return;
 	}
 	c->path_mtu = mtu;
-	negotiate_mss(s, c);
 	recovery_mss(s, c);
 	conn_dirty(s, c);
 }

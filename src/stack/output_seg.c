@@ -89,12 +89,22 @@ int emit_segment(struct stack *s, struct conn *c, struct output_seg *o, bool sac
 	return emit_gathered(s, c, &c->quad, &lane, o);
 }
 
-/* MUST-34: an ACK whose number lies behind a window that was shrunk would not be taken. */
-static uint32_t acceptable_seq(const struct conn *c)
+/*
+ * MUST-34: an ACK whose number lies behind a window that was shrunk would not be taken.  But where nothing that was taken came in since a
+ * timeout, it may be that the peer never knew of that window, and has all that was sent: to it the window's edge is old, and if the same
+ * befell its ACKs both ends would wait for ever.  One number cannot be right in both cases, so then the ACKs take turns.
+ */
+static uint32_t acceptable_seq(struct conn *c)
 {
 	uint32_t edge = c->snd_una + c->snd_wnd;
 
-	return after(c->snd_nxt, edge) ? edge : c->snd_nxt;
+	if (!after(c->snd_nxt, edge))
+		return c->snd_nxt;
+	if (c->rtx_count > 0)
+		c->flags ^= CF_ACK_NXT;
+	else
+		c->flags &= ~(uint32_t)CF_ACK_NXT;
+	return c->flags & CF_ACK_NXT ? c->snd_nxt : edge;
 }
 
 void output_ack(struct stack *s, struct conn *c)

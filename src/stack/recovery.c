@@ -22,6 +22,7 @@
  */
 
 #define DUP_THRESH 3u
+#define FAR_BEHIND (1u << 29)
 
 void recovery_init(struct recovery *r)
 {
@@ -181,6 +182,31 @@ static bool state_after(struct stack *s, struct conn *c, const struct delivery *
 	return over;
 }
 
+/* Marks that lie behind snd_una mean nothing but that; left alone they would be ahead of it when half of all numbers are used up. */
+static void keep_behind(uint32_t *mark, uint32_t una)
+{
+	if (after(una - FAR_BEHIND, *mark))
+		*mark = una - FAR_BEHIND;
+}
+
+/* Once a round trip, in which no more than a window's worth (FAR_BEHIND twice) goes by. */
+static void keep_marks(struct conn *c)
+{
+	struct recovery *r = &c->rec;
+	uint32_t una = c->snd_una;
+
+	if (after(una - FAR_BEHIND, r->point))
+		r->undo = false;
+	keep_behind(&r->point, una);
+	keep_behind(&r->cwr_point, una);
+	keep_behind(&r->rtt_round, una);
+	keep_behind(&r->dsack_round, una);
+	keep_behind(&c->snd_sml, una);
+	if (!after(c->icmp_seq, una))
+		c->icmp_mtu = 0;
+	r->seen = 0;
+}
+
 static void window_after(struct stack *s, struct conn *c, const struct delivery *d, bool lost)
 {
 	struct cc *cc = &c->cc;
@@ -188,8 +214,10 @@ static void window_after(struct stack *s, struct conn *c, const struct delivery 
 
 	cc->rtt = d->rtt;
 	cc->round = d->acked != 0 && !before(d->ack, r->cc_round);
-	if (cc->round)
+	if (cc->round) {
 		r->cc_round = c->snd_nxt;
+		keep_marks(c);
+	}
 	if (r->state == REC_RECOVERY) {
 		if (d->bytes > 0 || lost)
 			recovery_prr(c, d);
@@ -292,11 +320,14 @@ uint32_t recovery_allows(const struct stack *s, const struct conn *c)
 	return c->cc.cwnd > pipe ? c->cc.cwnd - pipe : 0;
 }
 
-/* RFC 1191, 6.4: that is no congestion, so cwnd stays. */
+/* RFC 1191, 6.4: that is no congestion, so cwnd stays.  A super-packet is too long only where its segments are. */
 void recovery_mss(struct stack *s, struct conn *c)
 {
-	uint32_t i, next;
+	uint32_t i, next, was = c->mss;
 
+	negotiate_mss(s, c);
+	if (c->mss >= was)
+		return;
 	for (i = c->rec.first; i != CONN_NONE; i = next) {
 		const struct sent *x = sent_at(s, i);
 

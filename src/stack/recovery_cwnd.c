@@ -174,16 +174,16 @@ void recovery_timeout(struct stack *s, struct conn *c)
 		return;
 	stack_bump(s, STACK_RTO);
 	c->timeouts++;
-	if (r->state != REC_LOSS) {
+	if (r->state != REC_LOSS || r->timed_out != c->snd_una) {
 		struct cc before_it = *cc;
 
 		cc_timeout(cc, flight_size(c, c->snd_una), s->now);
-		if (r->state == REC_RECOVERY) { /* what there is to go back to lies before that */
+		if (r->state >= REC_RECOVERY) { /* what there is to go back to lies before that */
 			cc->prior_cwnd = before_it.prior_cwnd;
 			cc->prior_ssthresh = before_it.prior_ssthresh;
 			cc->prior_w_max = before_it.prior_w_max;
 		}
-		if (r->state != REC_RECOVERY || !r->undo)
+		if (r->state < REC_RECOVERY || !r->undo)
 			begin_undo(c, c->snd_una);
 		reduced(c);
 	} else {
@@ -193,6 +193,7 @@ void recovery_timeout(struct stack *s, struct conn *c)
 	forget = !(c->flags & CF_SACK) || (sent_at(s, r->first)->flags & SENT_SACKED);
 	list_all_lost(s, c, forget);
 	r->state = REC_LOSS;
+	r->timed_out = c->snd_una;
 	r->point = c->snd_nxt;
 	r->dupacks = 0;
 	r->tlp_out = false;

@@ -38,11 +38,11 @@ void reply_rst(struct stack *s, const struct conn_quad *q, const struct seg *g)
 	(void)output_emit(s, NULL, q, s->cfg.ttl ? s->cfg.ttl : 64, 0, &o);
 }
 
-void reply_abort(struct stack *s, struct conn *c)
+void reply_abort_at(struct stack *s, struct conn *c, uint32_t seq)
 {
 	uint8_t opt[40];
 	struct output_seg o = {
-		.seq = c->snd_nxt,
+		.seq = seq,
 		.ack = c->rcv_nxt,
 		.flags = TCP_RST | TCP_ACK,
 		.options = opt,
@@ -51,6 +51,11 @@ void reply_abort(struct stack *s, struct conn *c)
 
 	stack_bump(s, STACK_RESET_OUT);
 	(void)output_emit(s, c, &c->quad, c->ttl, c->tos, &o);
+}
+
+void reply_abort(struct stack *s, struct conn *c)
+{
+	reply_abort_at(s, c, c->snd_nxt);
 }
 
 void reply_challenge(struct stack *s, struct conn *c)

@@ -406,7 +406,6 @@ int stack_set_mtu(struct stack *s, uint32_t mtu)
 		if (x->gen % 2 == 0 || (x->path_mtu < mtu && x->path_mtu != old))
 			continue;
 		x->path_mtu = mtu;
-		negotiate_mss(s, x);
 		recovery_mss(s, x);
 		conn_dirty(s, x);
 	}

@@ -102,7 +102,8 @@ void timers_window(struct stack *s, struct conn *c)
 {
 	if (!output_pending(c))
 		return;
-	if (after(c->snd_una + c->snd_wnd, c->snd_nxt)) {
+	if (c->probes > 0 && after(c->snd_una + c->snd_wnd, c->snd_nxt)) {
+		/* The probes' back-off is over.  But a wait that is not backed off goes on, or it might never end (3.8.6.2.1). */
 		c->probes = 0;
 		timer_off(s, c, T_PERSIST); /* the flush arms it again if it is still to be */
 	}

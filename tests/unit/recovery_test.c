@@ -530,6 +530,67 @@ static void ecn_once_a_window(void **state)
 
 #define PATH 256u
 
+/* A super-packet is longer than a segment: that alone does not make it too long for a device whose MTU has changed. */
+static void mtu_that_loses_nothing(void **state)
+{
+	struct peer *p = peer_new();
+
+	(void)state;
+	p->cfg.offload = STACK_OFFLOAD_CSUM | STACK_OFFLOAD_TSO;
+	peer_open(p, 20);
+	peer_write(p, 10 * peer_conn(p)->mss);
+	peer_expect(p, 1, 10 * peer_conn(p)->mss, TCP_ACK | TCP_PSH);
+	assert_int_equal(stack_set_mtu(p->s, 9000), 0); /* the peer takes no more than before */
+	peer_flush(p);
+	peer_quiet(p);
+	assert_int_equal(stack_set_mtu(p->s, 1400), 0);
+	peer_flush(p);
+	assert_int_equal(peer_next(p)->seq, 1);
+	peer_free(p);
+}
+
+/*
+ * Marks of long ago (where a recovery ended, the window was reduced, a short segment went) must not lie ahead again when half of all
+ * numbers have gone by.
+ */
+static void half_of_all_numbers(void **state)
+{
+	struct peer *p = peer_new();
+	const struct conn *c;
+	uint32_t at, cwnd;
+
+	(void)state;
+	p->sack = false;
+	p->ecn = p->cfg.ecn = true;
+	p->cfg.offload = STACK_OFFLOAD_CSUM | STACK_OFFLOAD_TSO;
+	peer_open(p, 20);
+	c = peer_conn(p);
+	while (c->snd_una - p->iss < (1u << 31) + (1u << 28)) {
+		if (c->sendq.bytes == 0)
+			peer_write(p, 600 * c->mss);
+		p->out[0] = p->out[p->n - 1];
+		p->n = p->taken = 1;
+		peer_passes(p, 20);
+		peer_ack(p, c->snd_nxt - p->iss);
+	}
+	p->taken = p->n;
+	at = c->snd_una - p->iss;
+	peer_write(p, 100); /* nothing is in flight: Nagle has nothing against it */
+	peer_expect(p, at, 100, TCP_ACK | TCP_PSH);
+	peer_ack(p, at + 100);
+	cwnd = c->cc.cwnd;
+	peer_write(p, 8 * c->mss);
+	p->taken = p->n;
+	peer_says(p, TCP_ACK | TCP_ECE, 1, at + 100 + c->mss, NULL, 0, 0);
+	peer_flush(p);
+	assert_true(c->cc.cwnd < cwnd);
+	for (unsigned k = 0; k < 3; k++)
+		peer_ack(p, at + 100 + c->mss);
+	assert_int_equal(c->rec.state, REC_RECOVERY);
+	peer_expect(p, at + 100 + c->mss, c->mss, TCP_ACK);
+	peer_free(p);
+}
+
 struct path {
 	struct {
 		sut_time at;
@@ -712,6 +773,8 @@ int main(void)
 		cmocka_unit_test(sack_cuts_a_super_packet),
 		cmocka_unit_test(few_records),
 		cmocka_unit_test(ecn_once_a_window),
+		cmocka_unit_test(half_of_all_numbers),
+		cmocka_unit_test(mtu_that_loses_nothing),
 		cmocka_unit_test(any_path),
 		cmocka_unit_test(any_peer),
 	};
