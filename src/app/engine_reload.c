@@ -206,11 +206,8 @@ static void apply(struct reload *r)
 			    r->fixed);
 		return;
 	}
-	r->role_changed |= r->e->cfg->renewed != NULL;
 	if (configure(r) != 0)
 		return;
-	if (r->e->cfg->renewed)
-		r->e->cfg->renewed(r->e->cfg->hook_ctx, r->next);
 	settings_compare(s, r->next, tell, r);
 	take_options(r->e, options_in(r));
 	settings_take(s, r->next);
