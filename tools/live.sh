@@ -24,6 +24,7 @@
 #   tags        802.1Q in 802.1ad, merge strict wrap            seven kinds of tags; hold, merge, gso, strict wrap
 #   journal     hold gso wrap                                 + merge, strict
 #   serve       our own TCP, offloads and none                + IPv6 without
+#   example     the echo server of examples, over its TUN device
 #   stack       our own TCP and the kernel's, both roles,    100 MB, each option off in both roles, without offloads, each
 #               20 MB, 1 % and 5 % lost                       option over a wire that loses 5 %
 #   stack_flood SYNs straight into the device, 5 s            10 s, IPv6 too
@@ -32,7 +33,7 @@
 #
 # Each test prints "ok NAME", "not ok NAME # why", "skip NAME # why".  These go to the file that $RESULTS names; failures are shown.
 set -u
-tests="basic options refused drops loss capture sackbreak doctor flood cookie operate journal programs paths traps restarts tags serve stack stack_flood bigtcp ordinary"
+tests="basic options refused drops loss capture sackbreak doctor flood cookie operate journal programs paths traps restarts tags serve example stack stack_flood bigtcp ordinary"
 
 build=$1
 shift

@@ -21,6 +21,8 @@
 static struct {
 	bool mptcp, fastopen;
 	const char *md5;
+	int user_timeout; /* ms */
+	int keepalive; /* s */
 } asked;
 
 int ends_fail(const char *what)
@@ -45,6 +47,10 @@ bool ends_ask(const char *word)
 		asked.fastopen = true;
 	else if (strncmp(word, "--md5=", 6) == 0)
 		asked.md5 = word + 6;
+	else if (strncmp(word, "--user-timeout=", 15) == 0)
+		asked.user_timeout = atoi(word + 15);
+	else if (strncmp(word, "--keepalive=", 12) == 0)
+		asked.keepalive = atoi(word + 12);
 	else
 		return false;
 	return true;
@@ -105,6 +111,21 @@ static bool md5_address(int family, struct sockaddr_storage *ret_a)
 	return true;
 }
 
+/* When the kernel gives a silent peer up. */
+static void set_patience(int fd)
+{
+	int one = 1, probes = 2;
+
+	if (asked.user_timeout)
+		setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &asked.user_timeout, sizeof(int));
+	if (!asked.keepalive)
+		return;
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &asked.keepalive, sizeof(int));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &asked.keepalive, sizeof(int));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
+}
+
 /* A socket as it was asked for, or -1. */
 static int make_socket(int family)
 {
@@ -114,6 +135,7 @@ static int make_socket(int family)
 	if (fd < 0)
 		return -1;
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	set_patience(fd);
 	if (asked.fastopen)
 		setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &one, sizeof(one));
 	if (!asked.md5)

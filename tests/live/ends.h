@@ -19,7 +19,8 @@ double ends_now_ms(void);
 
 /*
  * What sockets made from now on are to be: "--mptcp" (Multipath TCP), "--md5=ADDRESS" (segments to and from that address signed, RFC 2385),
- * "--fastopen" (clients send their first bytes in the SYN where they may).  False if the word is none of these.
+ * "--fastopen" (clients send their first bytes in the SYN where they may), "--user-timeout=MS" (the kernel gives up when data is not acknowledged
+ * for so long), "--keepalive=S" (it probes a peer that was silent for so long, twice).  False if the word is none of these.
  */
 bool ends_ask(const char *word);
 

@@ -20,7 +20,7 @@
  *	peer refused HOST PORT			connects and reads: prints how it ended, and after how many ms
  *	peer sha				the digest of standard input
  *
- * Before the verb: --mptcp, --fastopen, --md5=ADDRESS (ends.h).
+ * Before the verb: --mptcp, --fastopen, --md5=ADDRESS, --user-timeout=MS, --keepalive=S (ends.h).
  *
  * Exit codes: 0 all as it should be, 1 not, 2 bad usage.
  */
@@ -403,7 +403,8 @@ static int usage(void)
 	fputs("usage: peer sink|echo|greet|late|early|ws PORT |\n"
 	      "       push|chat|greeted|upload|wschat|abort|stay|crowd HOST PORT NUMBER [SPORT] |\n"
 	      "       again HOST PORT COUNT SPORT | refused HOST PORT | sha\n"
-	      "       before these: --mptcp, --fastopen, --md5=ADDRESS\n",
+	      "       before these: --mptcp, --fastopen, --md5=ADDRESS, --user-timeout=MS, "
+	      "--keepalive=S\n",
 	      stderr);
 	return 2;
 }

@@ -294,6 +294,39 @@ killed() {
 	lab_in client timeout 10 "$PEER" push $OURS4 9000 1000 && served
 }
 
+# gives_up WORD MS: our process is stopped, and says nothing any more: the kernel gives the connection up by itself.  Awake again, we hear of it.
+gives_up() {
+	serve || return 1
+	lab_start stay client timeout 60 "$PEER" "$1" stay $OURS4 9001 "$2"
+	lab_await stay '^stays' 10 || return 1
+	kill -STOP "$(cat "$LAB/end.pid")"
+	ended stay
+	kill -CONT "$(cat "$LAB/end.pid")"
+	cat "$LAB/stay.out"
+	grep -q 'Connection timed out' "$LAB/stay.out" && lab_await end 'ends: reset' 10 && served
+}
+
+# ended NAME: within 20 s.
+ended() {
+	tries=1000
+	while lab_alive "$1" && [ $tries -gt 0 ]; do
+		tries=$((tries - 1))
+		sleep 0.02
+	done
+	lab_end "$1"
+}
+
+# We are the server; the client's kernel cannot be heard any more, and nobody has anything to say.
+probed() {
+	serve --keepalive=500 || return 1
+	lab_start stay client timeout 60 "$PEER" stay $OURS4 9001 0
+	lab_await stay '^stays' 10 || return 1
+	lab_stop wire
+	lab_await end 'ends: timed out' 20 || return 1
+	lab_end stay
+	served
+}
+
 vanished() {
 	WHERE='stack: '
 	wire --delay 1ms
@@ -302,6 +335,9 @@ vanished() {
 	check 'the peer vanishes: keepalive' vanishes idle --keepalive=500
 	wire --delay 1ms
 	check 'we are killed, and come again' killed
+	check "we are silent: the kernel's user timeout" gives_up --user-timeout=2000 1500
+	check "we are silent: the kernel's keepalive" gives_up --keepalive=1 0
+	check 'a client is silent: our keepalive' probed
 }
 
 # --- paths
