@@ -233,8 +233,8 @@ static SUT_PRINTF(2, 0) void complain(cfg_t *cfg, const char *fmt, va_list ap)
 		     text + strlen(unknown), known);
 	} else {
 		fail(current, (unsigned)cfg->line,
-		     "%s; a value with anything but letters, digits and one of .:/-_ needs "
-		     "quotes, a list is {80, \"8000-8999\"}",
+		     "%s; a value with blanks, commas or one of #{}()+= needs quotes, "
+		     "a list is {80, \"8000-8999\"}",
 		     text);
 	}
 }

@@ -248,6 +248,14 @@ static bool has_moved(struct serve *s, struct serve_conn *c)
 	return moved;
 }
 
+/* Has the peer acknowledged anything since that was asked last? */
+static bool has_taken(struct serve *s, struct serve_conn *c)
+{
+	const uint32_t una = c->seen_una;
+
+	return has_moved(s, c) && c->seen_una != una;
+}
+
 static uint32_t throw_away(void *ctx, uint64_t user, const uint8_t *bytes, uint32_t len)
 {
 	(void)ctx;
@@ -467,7 +475,7 @@ static void expire_idle(struct serve *s, struct serve_conn *c)
 	if (!c->finishing) {
 		if (c->port->service->expired)
 			c->port->service->expired(s, c);
-	} else if (serve_acked(s, c) < c->put && has_moved(s, c)) {
+	} else if (serve_acked(s, c) < c->put && has_taken(s, c)) {
 		serve_touch(s, c);
 	} else {
 		c->cut = serve_acked(s, c) < c->put ? "idle" : NULL;

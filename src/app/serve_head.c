@@ -142,6 +142,18 @@ static unsigned read_path(struct http_text t, char ret_path[HTTP_PATH_MAX])
 	return 0;
 }
 
+/* A target, its query included, is one word, which another reader could not divide elsewhere (RFC 9112, 3.2). */
+static bool is_target(struct http_text t)
+{
+	for (size_t i = 0; i < t.n; i++) {
+		const unsigned char c = (unsigned char)t.s[i];
+
+		if (c <= ' ' || c == 0x7f || c == '#')
+			return false;
+	}
+	return t.n > 0;
+}
+
 /* Leaves of a target with scheme, host and query the path. */
 static struct http_text path_of(struct http_text t)
 {
@@ -177,7 +189,7 @@ static unsigned read_first_line(struct http_head *h, unsigned *ret_minor)
 	version = (struct http_text){ last, (size_t)(end - last) };
 	status = read_version(version, ret_minor);
 	method_status = read_method(method, &h->method);
-	if (status || method_status == 400)
+	if (status || method_status == 400 || !is_target(target))
 		return status ? status : 400;
 	if (method_status)
 		return method_status;
@@ -222,11 +234,20 @@ static void take(struct http_text *field, struct http_text v)
 	*field = field->s ? (struct http_text){ "", 0 } : v;
 }
 
+/* HOST[:PORT], or nothing (RFC 9110, 7.2): which files are served does not depend on it, but it has to be one. */
+static bool is_host(struct http_text v)
+{
+	for (size_t i = 0; i < v.n; i++)
+		if (!is_token(v.s[i]) && !strchr("[]:(),;=", v.s[i]))
+			return false;
+	return true;
+}
+
 static unsigned read_field(struct http_head *h, struct fields *f, struct http_text name,
 			   struct http_text v)
 {
 	if (text_is_nocase(name, "host"))
-		return f->hosts++ ? 400 : 0;
+		return f->hosts++ || !is_host(v) ? 400 : 0;
 	if (text_is_nocase(name, "content-length"))
 		return read_length(v, f);
 	if (text_is_nocase(name, "transfer-encoding")) {

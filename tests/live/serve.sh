@@ -435,6 +435,17 @@ said_all() {
 	[ "$(grep -cE '"GET /part\?[123whole]+ HTTP/1.1" 200 900000 srtt=[0-9]+us retrans=[0-9]+$' "$LAB/access")" = 4 ]
 }
 
+# More requests at once than may wait for their lines in the log: each is answered, and has its line.
+flooded() {
+	seq 5 | awk '{ for (i = 1; i <= 1000; i++) printf "GET /flood%d-%d HTTP/1.1\r\nHost: a\r\n\r\n", NR, i }' >"$LAB/flood"
+	c timeout 20 nc -N $OURS4 80 <"$LAB/flood" >"$LAB/got"
+	grep -c '^HTTP/1.1 404' "$LAB/got" | grep -x 5000 && soon flood_said && ! grep 'GET /flood.*cut=' "$LAB/access"
+}
+
+flood_said() {
+	[ "$(grep -c '"GET /flood[1-5]-[0-9]* HTTP/1.1" 404 14 ' "$LAB/access")" = 5000 ]
+}
+
 # Told to end while a client takes nothing.
 cut_by_drain() {
 	# shellcheck disable=SC2216
@@ -545,6 +556,7 @@ serve_conf --drain-time 300ms && {
 	check 'what cannot change' not_changed
 	check 'streams idle' stream_idles
 	check 'whole answers' whole
+	check '5000 requests at once' flooded
 	check 'an answer cut by a reset' cut_by_reset
 	check 'an answer cut by idleness' cut_by_idleness
 	check 'addresses' addresses
