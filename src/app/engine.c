@@ -361,6 +361,23 @@ static int enter_sandbox(struct engine *e)
 	return err;
 }
 
+/* Tells the owner which ports there are: 0, or -errno (said already). */
+static int tell_joined(struct engine *e)
+{
+	struct port *port[PORTS_MAX] = { NULL };
+	char why[500];
+	int err;
+
+	if (!e->cfg->joined)
+		return 0;
+	for (unsigned i = 0; i < e->ports.n; i++)
+		port[i] = e->ports.slot[i].port;
+	err = e->cfg->joined(e->cfg->hook_ctx, port, why, sizeof why);
+	if (err)
+		log_line(&e->log, LOG_ERROR, "%s", why);
+	return err;
+}
+
 /* With everything open: 0 to 1 as the exit code. */
 static int run_opened(struct engine *e)
 {
@@ -374,6 +391,8 @@ static int run_opened(struct engine *e)
 		log_line(&e->log, LOG_ERROR, "event loop: %s", strerror(-err));
 		return 1;
 	}
+	if (tell_joined(e) != 0)
+		return 1;
 	if (e->cfg->opened)
 		e->cfg->opened(e->cfg->opened_ctx);
 	/* files come behind it: what cannot be written with what is left is to be known now, not at the end */

@@ -58,6 +58,19 @@ struct engine_config {
 	/* What all of that was read from, to be read anew; role_config lies in its block; NULL: it cannot be. */
 	const struct settings *settings;
 
+	/*
+	 * Called with the opened ports, by index (NULL: not joined), before opened(): 0, or -errno with a sentence in ret_err.  NULL: nothing
+	 * to do.
+	 */
+	int (*joined)(void *ctx, struct port *const *port, char *ret_err, size_t err_size);
+
+	/*
+	 * Called once settings that were read anew are in force, with their block; the role has taken them.  Where it is set the role is always
+	 * given its configuration: more than the options may have changed (files that they name).
+	 */
+	void (*renewed)(void *ctx, void *next);
+	void *hook_ctx; /* of both */
+
 	void (*opened)(
 		void *ctx); /* called once all is open, before readiness; NULL: nothing to do */
 	void *opened_ctx;

@@ -206,8 +206,11 @@ static void apply(struct reload *r)
 			    r->fixed);
 		return;
 	}
+	r->role_changed |= r->e->cfg->renewed != NULL;
 	if (configure(r) != 0)
 		return;
+	if (r->e->cfg->renewed)
+		r->e->cfg->renewed(r->e->cfg->hook_ctx, r->next);
 	settings_compare(s, r->next, tell, r);
 	take_options(r->e, options_in(r));
 	settings_take(s, r->next);
@@ -223,7 +226,7 @@ void operate_reload(struct engine *e, const char *args, struct control_reply *re
 	char why[2000];
 
 	(void)args;
-	if (!s || !e->opt.config) {
+	if (!s || (!e->opt.config && !e->cfg->renewed)) {
 		reply_error(reply, "no --config was given: there is nothing to read anew");
 		return;
 	}

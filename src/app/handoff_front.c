@@ -265,7 +265,7 @@ static int read_own(struct handoff_front *s)
 		if (endpoint_is_zero(s->role.own_ip6))
 			(void)neighbour_own_address(device, AF_INET6, s->role.own_ip6);
 	}
-	if (s->flags.own_ports_count != 2)
+	if (s->flags.own_ports_count != 1)
 		return handoff_wrong(&s->error, "own-ports: expected one range, as 61000-65534");
 	s->role.port_lo = s->flags.own_ports[0];
 	s->role.port_hi = s->flags.own_ports[1];

@@ -41,6 +41,7 @@
 	X(sendto,          "streams, the service manager's datagram") \
 	X(sendmsg,         "streams") \
 	X(sendmmsg,        "devices: a burst out") \
+	X(bpf,             "ways of handed-off connections: maps inside the kernel") \
 	X(epoll_wait,      "the loop") \
 	X(epoll_pwait,     "the loop") \
 	X(epoll_ctl,       "the loop: connections come and go") \

@@ -13,6 +13,20 @@ const struct command commands[] = {
 	{ "drain",      cmd_drain,      "let a running suture take no new connections" },
 	{ "explain",    cmd_explain,    "draw the connections of captures as ladders, of both sides of a box" },
 	{ "flows",      cmd_flows,      "list the connections of a running suture" },
+#ifdef HAVE_HANDOFF_BACK
+	{ "handoff back", cmd_handoff_back, "the agent of a back end: let its server have connections of a front end" },
+#endif
+#ifdef HAVE_HANDOFF_FRONT
+	{ "handoff front", cmd_handoff_front, "accept connections, read their first requests, and give them to back ends" },
+#endif
+#ifdef HAVE_HANDOFF
+	{ "handoff drain", cmd_handoff_drain, "give a back end of a running front end no new connections" },
+	{ "handoff key", cmd_handoff_key, "make a key for front ends and agents" },
+	{ "handoff rung", cmd_handoff_rung, "force how connections go to a back end" },
+	{ "handoff status", cmd_handoff_status, "list the back ends of a running front end, and their rungs" },
+	{ "handoff undrain", cmd_handoff_undrain, "give a back end connections again" },
+	{ "handoff weight", cmd_handoff_weight, "give a back end another weight" },
+#endif
 	{ "reload",     cmd_reload,     "let a running suture read its settings anew" },
 	{ "replay",     cmd_replay,     "run a role over captures, on the captures' time" },
 #ifdef HAVE_REPLICA_REWRITE
@@ -37,6 +51,12 @@ const struct command commands[] = {
 const char *const command_sections[] = {
 #ifdef HAVE_ACCEL_NEAR
 	"accel-near",
+#endif
+#ifdef HAVE_HANDOFF_BACK
+	"handoff-back",
+#endif
+#ifdef HAVE_HANDOFF_FRONT
+	"handoff-front",
 #endif
 #ifdef HAVE_REPLICA_REWRITE
 	"replica-compare", "replica-mirror", "replica-rewrite",

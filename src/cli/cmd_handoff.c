@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/cmd_handoff.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <net/if.h>
+
+#include "port/port.h"
+
+#ifdef HAVE_HANDOFF_BPF
+#include "app/plane_bpf.h"
+#include "app/plane_port.h"
+
+static struct plane_bpf_config config_of(const struct handoff_kernel_want *w)
+{
+	struct plane_bpf_config c = {
+		.side = w->back ? PLANE_BPF_BACK : PLANE_BPF_FRONT,
+		.plane = *w->plane,
+		.pins = w->pins && *w->pins ? w->pins : NULL,
+		.cgroup = w->cgroup,
+		.no_adopt = w->no_adopt,
+	};
+
+	return c;
+}
+
+int handoff_kernel_open(const struct handoff_kernel_want *w, struct handoff_kernel *ret_k,
+			char *ret_err, size_t err_size)
+{
+	const struct plane_bpf_config c = config_of(w);
+	struct handoff_kernel k = { NULL, NULL };
+	char why[PLANE_BPF_TEXT];
+	int err = plane_bpf_open(&c, &k.plane, why);
+
+	if (err) {
+		snprintf(ret_err, err_size, "bpf: %s; --plane user does without", why);
+		return err;
+	}
+	err = plane_port_open(k.plane, &k.port, ret_err, err_size);
+	if (err) {
+		plane_bpf_close(k.plane, PLANE_BPF_KEEP);
+		return err;
+	}
+	*ret_k = k;
+	return 0;
+}
+
+int handoff_kernel_attach(const struct handoff_kernel *k, const char *device, int tap,
+			  char *ret_err, size_t err_size)
+{
+	unsigned index = if_nametoindex(device);
+	int err = index ? 0 : -errno;
+
+	if (err == 0 && tap >= 0)
+		err = plane_bpf_tap(k->plane, tap);
+	if (err == 0)
+		err = plane_bpf_attach(k->plane, index);
+	if (err)
+		snprintf(ret_err, err_size, "bpf: the programs cannot be attached to %s: %s",
+			 device, strerror(-err));
+	return err;
+}
+
+int handoff_kernel_configure(const struct handoff_kernel *k, const struct handoff_kernel_want *w)
+{
+	return plane_bpf_configure(k->plane, w->plane);
+}
+
+bool handoff_kernel_adopts(const struct handoff_kernel *k, char *ret_why, size_t size)
+{
+	char why[PLANE_BPF_TEXT] = "";
+	bool adopts = plane_bpf_adopts(k->plane, why);
+
+	snprintf(ret_why, size, "%s", adopts ? "" : why);
+	return adopts;
+}
+
+void handoff_kernel_close(struct handoff_kernel *k, bool keep)
+{
+	if (k->port)
+		k->port->ops->close(k->port);
+	plane_bpf_close(k->plane, keep ? PLANE_BPF_KEEP : PLANE_BPF_REMOVE);
+}
+#else
+int handoff_kernel_open(const struct handoff_kernel_want *w, struct handoff_kernel *ret_k,
+			char *ret_err, size_t err_size)
+{
+	(void)w;
+	(void)ret_k;
+	snprintf(ret_err, err_size,
+		 "bpf: this suture was built without it; --plane user does without");
+	return -EOPNOTSUPP;
+}
+
+int handoff_kernel_attach(const struct handoff_kernel *k, const char *device, int tap,
+			  char *ret_err, size_t err_size)
+{
+	(void)k;
+	(void)tap;
+	snprintf(ret_err, err_size, "bpf: %s", device);
+	return -EOPNOTSUPP;
+}
+
+int handoff_kernel_configure(const struct handoff_kernel *k, const struct handoff_kernel_want *w)
+{
+	(void)k;
+	(void)w;
+	return -EOPNOTSUPP;
+}
+
+bool handoff_kernel_adopts(const struct handoff_kernel *k, char *ret_why, size_t size)
+{
+	(void)k;
+	snprintf(ret_why, size, "this suture was built without BPF");
+	return false;
+}
+
+void handoff_kernel_close(struct handoff_kernel *k, bool keep)
+{
+	(void)k;
+	(void)keep;
+}
+#endif
+
+int handoff_check_device(const struct option_usage *u, const char *flag, const char *spec)
+{
+	char why[300];
+
+	if (!spec)
+		return options_complain(u, "%s PORT is missing", flag);
+	if (port_check(spec, why, sizeof why) != 0)
+		return options_complain(u, "%s: %s", flag, why);
+	if (strncmp(spec, "if:", 3) != 0)
+		return options_complain(
+			u, "%s: '%s': BPF programs need a network interface: if:NAME", flag, spec);
+	return -1;
+}
+
+void handoff_warn_keys(const struct channel_keys *k, bool quiet)
+{
+	if (k->insecure && !quiet)
+		fprintf(stderr, "suture: WARNING: --insecure-no-key: whoever can send from a "
+				"peer's address "
+				"(or with it, forged) is believed:\n"
+				"suture: WARNING: they can make servers here take connections that "
+				"no client "
+				"has opened, and end those that are there\n");
+}

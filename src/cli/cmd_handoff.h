@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SUT_CLI_CMD_HANDOFF_H
+#define SUT_CLI_CMD_HANDOFF_H
+/* cmd_handoff - what the commands of the hand-off share: checks of ports, the data plane in the kernel, what is said about keys. */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "app/handoff_words.h"
+#include "app/options.h"
+
+struct plane_bpf;
+struct plane_config;
+struct port;
+
+/* The data plane in the kernel, and the port that speaks to it; both NULL where it is not wanted. */
+struct handoff_kernel {
+	struct plane_bpf *plane;
+	struct port *port;
+};
+
+/* What it is to be: as struct plane_bpf_config. */
+struct handoff_kernel_want {
+	bool back;
+	const char *pins, *cgroup;
+	bool no_adopt;
+	const struct plane_config *plane;
+};
+
+/* 0, or -errno with a sentence in ret_err. */
+int handoff_kernel_open(const struct handoff_kernel_want *w, struct handoff_kernel *ret_k,
+			char *ret_err, size_t err_size);
+
+/* tap: the packet socket that is to see only what user space must see, -1: none.  0, or -errno with a sentence. */
+int handoff_kernel_attach(const struct handoff_kernel *k, const char *device, int tap,
+			  char *ret_err, size_t err_size);
+int handoff_kernel_configure(const struct handoff_kernel *k, const struct handoff_kernel_want *w);
+bool handoff_kernel_adopts(const struct handoff_kernel *k, char *ret_why, size_t size);
+void handoff_kernel_close(struct handoff_kernel *k, bool keep);
+
+/* Is spec "if:NAME"?  -1, or 2 after complaining. */
+int handoff_check_device(const struct option_usage *u, const char *flag, const char *spec);
+
+/* Says on stderr what it means to run without keys. */
+void handoff_warn_keys(const struct channel_keys *k, bool quiet);
+#endif
