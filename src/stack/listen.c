@@ -322,7 +322,7 @@ static struct spent *spent_find(struct stack *s, uint32_t tag)
 	return oldest;
 }
 
-/* An ACK that belongs to no connection: does it bring a cookie back? */
+/* An ACK that belongs to no connection, or does not fit the one that there is: does it bring a cookie back? */
 static void cookie_ack(struct stack *s, struct listener *l, const struct conn_quad *q,
 		       struct seg *g)
 {
@@ -350,6 +350,9 @@ static void cookie_ack(struct stack *s, struct listener *l, const struct conn_qu
 		reply_rst(s, q, g);
 		return;
 	}
+	c = table_find(s, q);
+	if (c != NULL)
+		conn_end(s, c, 0, "the cookie before it was answered");
 	c = half_open(s, l, q, g->ack - 1);
 	if (c == NULL)
 		return;
@@ -363,6 +366,25 @@ static void cookie_ack(struct stack *s, struct listener *l, const struct conn_qu
 	conn_set_state(s, c, ST_SYN_RECEIVED, "SYN cookie");
 	stack_bump(s, STACK_COOKIES_TAKEN);
 	input_segment(s, c, g);
+}
+
+/*
+ * A SYN that was answered by a cookie came again and found room: two numbers of ours are out, and the peer may have taken the first.
+ * Then its half-open connection, of which nobody else knows, makes way for the one out of the cookie.
+ */
+bool listen_other_isn(struct stack *s, const struct conn *c, struct seg *g)
+{
+	struct listener *l = parent_of(s, c);
+	struct conn_quad q;
+
+	if (l == NULL || c->state != ST_SYN_RECEIVED || (c->flags & (CF_WAITS | CF_HELD)) ||
+	    s->now >= s->cookies_until || g->ack == c->iss + 1 ||
+	    (g->flags & (TCP_SYN | TCP_ACK | TCP_RST)) != TCP_ACK ||
+	    cookie_read(s, &c->quad, c->irs, g->ack - 1) == 0)
+		return false;
+	q = c->quad; /* c may go */
+	cookie_ack(s, l, &q, g);
+	return true;
 }
 
 /* --- LISTEN */
@@ -385,7 +407,11 @@ static void listen_syn(struct stack *s, struct listener *l, const struct conn_qu
 {
 	struct conn *c;
 
-	if (too_many(s, l)) {
+	/*
+	 * One for a connection in TIME-WAIT is no stranger: it takes the place that this leaves, and a cookie's number would not lie
+	 * above those of the old connection.
+	 */
+	if (too_many(s, l) && !g->reopens) {
 		if (l->waiting < l->backlog)
 			cookie_send(s, l, q, g);
 		else

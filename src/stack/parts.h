@@ -70,6 +70,8 @@ void conn_flush_all(struct stack *s);
 void listen_input(struct stack *s, struct listener *l, const struct conn_quad *q, struct seg *g);
 /* The handshake of a passive connection is finished: true; false: the application's queue is full, drop the ACK (it comes again). */
 bool listen_established(struct stack *s, struct conn *c);
+/* Does g acknowledge a cookie that went out before c was half-open?  Then it was dealt with, and c may be gone. */
+bool listen_other_isn(struct stack *s, const struct conn *c, struct seg *g);
 /* A passive connection in SYN-RECEIVED or in the queue ends. */
 void listen_forget(struct stack *s, struct conn *c);
 /* The Fast Open option of our SYN-ACK (CF_TFO_COOKIE) in at most room bytes: its length without padding, or 0. */

@@ -298,7 +298,8 @@ static enum reason deliver(struct stack *s, const struct conn_quad *q, struct se
 	struct listener *l;
 
 	if (c != NULL && !input_reopens(c, g)) {
-		input_segment(s, c, g);
+		if (!listen_other_isn(s, c, g))
+			input_segment(s, c, g);
 		return R_NONE;
 	}
 	l = table_listener(s, q->laddr, q->lport);
