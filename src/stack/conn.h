@@ -242,6 +242,9 @@ struct conn {
 	uint32_t
 		answer_at; /* ms: when an unacceptable segment without data was answered last (reply.c) */
 	uint8_t answers; /* doublings of that interval; 0 when an acceptable one comes */
+	bool no_ect; /* a SYN of ours did not ask for ECN, so ECT is not set; CE is told of all the same (RFC 3168, 6.1.1) */
+	uint8_t fins_left; /* of this interval: answers to FINs that came again */
+	uint32_t fins_since; /* ms */
 	uint16_t ip_id;
 	uint16_t icmp_mtu; /* what was announced and is waited for (RFC 4821) */
 	uint32_t icmp_seq; /* end of the segment that it was about */

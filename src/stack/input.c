@@ -209,7 +209,8 @@ static bool step1_old(struct stack *s, struct conn *c, struct seg *g)
 		if (!step5_ack(s, c, &ack))
 			return false;
 	}
-	if (c->state == ST_TIME_WAIT && fin)
+	/* One that ends elsewhere is not the peer's, and must not keep the connection here. */
+	if (c->state == ST_TIME_WAIT && fin && ends_here)
 		conn_time_wait(s, c, "FIN again");
 	reply_unacceptable(s, c, g);
 	return false;

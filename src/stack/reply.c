@@ -9,14 +9,17 @@
  *
  *  - RSTs to strangers: so many a second in all.
  *  - Challenge ACKs (RFC 5961): a few in five seconds for each connection, and in all a number that nobody can count on (RFC 5961, 10).
- *  - ACKs of unacceptable segments: where the segment had data, always; it is the peer's clock that sends data again.  Where it had
- *    none, it may itself be such an ACK, and two ends could answer each other for ever: so one in 500 ms, and each time that
- *    nothing acceptable came in between the interval doubles.  A keepalive probe asks for its answer and doubles nothing; the
- *    answer to it is acceptable to an end that agrees about numbers, so it cannot be part of a loop.
+ *  - ACKs of unacceptable segments: where the segment had data, always; it is the peer's clock that sends data again.  A FIN alone is
+ *    sent again by that clock too, but needs no bytes: a few in five seconds for each connection, which no peer that waits for its
+ *    RTO gets near to.  Where it had neither, it may itself be such an ACK, and two ends could answer each other for ever: so one in
+ *    500 ms, and each time that nothing acceptable came in between the interval doubles.  A keepalive probe asks for its answer: it
+ *    waits for no doubling, and doubles nothing; the answer to it is acceptable to an end that agrees about numbers, so it
+ *    cannot be part of a loop.
  */
 
 #define CHALLENGES 10u /* for each connection, in */
 #define CHALLENGE_MS 5000u
+#define FINS 10u /* the same */
 #define ANSWER_MS 500u
 #define ANSWER_DOUBLINGS 7u
 
@@ -81,20 +84,45 @@ static bool is_keepalive(const struct conn *c, const struct seg *g)
 	return g->seq == c->rcv_nxt - 1 && !(g->flags & TCP_SYN);
 }
 
+/* May a segment without sequence space (or a SYN) be answered now? */
+static bool may_answer(struct conn *c, const struct seg *g, uint32_t now)
+{
+	bool keepalive = is_keepalive(c, g);
+
+	if (now - c->answer_at < ANSWER_MS << (keepalive ? 0 : c->answers))
+		return false;
+	c->answer_at = now;
+	if (!keepalive && c->answers < ANSWER_DOUBLINGS)
+		c->answers++;
+	return true;
+}
+
+/* The same of a FIN without data. */
+static bool may_answer_fin(struct conn *c, uint32_t now)
+{
+	if (now - c->fins_since >= CHALLENGE_MS) {
+		c->fins_since = now;
+		c->fins_left = FINS;
+	}
+	if (c->fins_left == 0)
+		return false;
+	c->fins_left--;
+	return true;
+}
+
 void reply_unacceptable(struct stack *s, struct conn *c, const struct seg *g)
 {
 	uint32_t now = now_ms(s);
+	bool may = true;
 
 	if (g->flags & TCP_RST)
 		return;
-	if (g->len == 0 || (g->flags & TCP_SYN)) {
-		if (now - c->answer_at < ANSWER_MS << c->answers) {
-			stack_bump(s, STACK_OLD_ACKS_MUTED);
-			return;
-		}
-		c->answer_at = now;
-		if (!is_keepalive(c, g) && c->answers < ANSWER_DOUBLINGS)
-			c->answers++;
-	}
-	output_ack(s, c);
+	if (g->len == 0 || (g->flags & TCP_SYN))
+		may = may_answer(c, g, now);
+	else if (g->data_len == 0)
+		may = may_answer_fin(c, now);
+	if (may)
+		output_ack(s, c);
+	else
+		stack_bump(s, STACK_OLD_ACKS_MUTED);
 }

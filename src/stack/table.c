@@ -179,7 +179,7 @@ void conn_setup(const struct stack *s, struct conn *c, const struct conn_quad *q
 	c->parent = CONN_NONE;
 	c->next_wait = CONN_NONE;
 	c->armed = SUT_NEVER;
-	c->challenge_since = c->answer_at = now_ms(s) - 60000; /* long ago */
+	c->challenge_since = c->answer_at = c->fins_since = now_ms(s) - 60000; /* long ago */
 	c->opened = s->now;
 	c->last_in = s->now;
 	c->last_out = s->now;
