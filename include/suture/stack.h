@@ -216,12 +216,12 @@ int sut_stack_counter(const struct sut_stack *s, unsigned i, const char **ret_na
 typedef uint64_t sut_id;
 
 /*
- * Listens on local; an ip of zeros is every address of the stack, of both families.  0.0.0.0 (::ffff:0.0.0.0) is every IPv4 one,
- * where the stack has IPv4 addresses only, or just one of them; where it has several and IPv6 ones too, listen on each of them.
+ * Listens on local; an ip of zeros is every address of the stack, of both families, 0.0.0.0 (::ffff:0.0.0.0) every IPv4 one.  Where
+ * several listen on one port, a connection comes to the one that names its address, else to that of 0.0.0.0, else to that of zeros.
  * backlog: connections that may wait to be accepted.
  * 0, or
  *   -EINVAL         port or backlog is 0
- *   -EADDRNOTAVAIL  local is not an address of the stack, or is 0.0.0.0 where that cannot be (above)
+ *   -EADDRNOTAVAIL  local is not an address of the stack, or is 0.0.0.0 and the stack has no IPv4 address
  *   -EADDRINUSE     this very address and port is listened on
  *   -ENOSPC         max_listeners are in use
  */

@@ -117,48 +117,36 @@ static bool is_taken(const struct stack *s, const struct stack_addr *local)
 	return false;
 }
 
-/*
- * What a listener of 0.0.0.0 is bound to: zeros where all our addresses are IPv4, the one that is where there are others.
- * NULL: neither, as the table of listeners knows one address, or all.
- */
-static const uint8_t *any4(const struct stack *s)
+/* MUST-43: one address of ours, or any, or any IPv4 one (where there is one). */
+static bool can_listen_on(const struct stack *s, const uint8_t ip[16])
 {
-	static const uint8_t zero[16];
-	const uint8_t *one = NULL;
-	unsigned n = 0;
-
+	if (net_of(s, ip) != NULL || is_zero(ip))
+		return true;
+	if (!is_any4(ip))
+		return false;
 	for (unsigned i = 0; i < s->cfg.nets; i++) {
-		if (is_ip4(s->cfg.net[i].ip)) {
-			one = s->cfg.net[i].ip;
-			n++;
-		}
+		if (is_ip4(s->cfg.net[i].ip))
+			return true;
 	}
-	if (n == s->cfg.nets)
-		return zero;
-	return n == 1 ? one : NULL;
+	return false;
 }
 
 int stack_listen(struct stack *s, const struct stack_addr *local, unsigned backlog, uint64_t user,
 		 conn_id *ret_l)
 {
 	struct listener *l = slot_free(s);
-	struct stack_addr at = *local; /* zeros: any */
-	const uint8_t *any = is_any4(at.ip) ? any4(s) : NULL;
 
-	if (at.port == 0 || backlog == 0)
+	if (local->port == 0 || backlog == 0)
 		return -EINVAL;
-	if (any != NULL)
-		memcpy(at.ip, any, 16);
-	/* MUST-43: one address of ours, or any. */
-	if (!is_zero(at.ip) && net_of(s, at.ip) == NULL)
+	if (!can_listen_on(s, local->ip))
 		return -EADDRNOTAVAIL;
-	if (is_taken(s, &at))
+	if (is_taken(s, local))
 		return -EADDRINUSE;
 	if (l == NULL)
 		return -ENOSPC;
 	/* It may still stand in the ready list: that membership stays. */
 	l->gen++;
-	l->local = at;
+	l->local = *local;
 	l->user = user;
 	l->rcvbuf = 0;
 	l->wscale = 0;

@@ -260,7 +260,7 @@ struct conn {
 _Static_assert(sizeof(struct conn) <= 960, "an idle connection costs less than 1 KB");
 
 struct listener {
-	struct stack_addr local; /* ip zero: any */
+	struct stack_addr local; /* ip zero: any; 0.0.0.0: any IPv4 one */
 	uint64_t user;
 	uint32_t gen; /* odd while in use */
 	uint32_t rcvbuf; /* of its connections; 0: the configuration's */

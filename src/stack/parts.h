@@ -29,7 +29,7 @@ struct seg {
 
 /* The connection with this quad, else NULL. */
 struct conn *table_find(struct stack *s, const struct conn_quad *q);
-/* The listener for this local end: one of its address before one of any; else NULL. */
+/* The listener for this local end: one of its address before one of 0.0.0.0 before one of any; else NULL. */
 struct listener *table_listener(struct stack *s, const uint8_t ip[16], uint16_t port);
 /* A new connection in CLOSED, in the table, all timers off, options at their defaults; NULL: full. */
 struct conn *conn_new(struct stack *s, const struct conn_quad *q);

@@ -203,8 +203,10 @@ void stack_usage(const struct stack *s, struct stack_usage *ret_u);
 /* --- the application's calls; none blocks */
 
 /*
- * LISTEN on local (ip all zero: every address of ours, both families).  backlog: connections that wait to be accepted.
- * -EADDRINUSE, -EADDRNOTAVAIL, -EINVAL (port 0, backlog 0), -ENOSPC.
+ * LISTEN on local (ip all zero: every address of ours, both families; 0.0.0.0: every IPv4 one).  Of several on one port the one that
+ * names the SYN's address is the one, else that of 0.0.0.0, else that of zeros.  backlog: connections that wait to be accepted.
+ * -EADDRINUSE (this very address and port), -EADDRNOTAVAIL (not ours, or 0.0.0.0 and none of ours is IPv4), -EINVAL (port 0,
+ * backlog 0), -ENOSPC.
  */
 int stack_listen(struct stack *s, const struct stack_addr *local, unsigned backlog, uint64_t user,
 		 conn_id *ret_l);

@@ -74,10 +74,28 @@ static bool is_any(const uint8_t ip[16])
 	return memcmp(ip, any, 16) == 0;
 }
 
+static bool is_v4(const uint8_t ip[16])
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+
+	return memcmp(ip, mapped, 12) == 0;
+}
+
+/* Does a listener of `local` listen on ip, and how nearly is it meant (MUST-42)?  0: no; 3: it is its address, 2: 0.0.0.0, 1: any. */
+static unsigned fits(const uint8_t local[16], const uint8_t ip[16])
+{
+	if (memcmp(local, ip, 16) == 0)
+		return 3;
+	if (is_v4(local) && load_be32(local + 12) == 0 && is_v4(ip))
+		return 2;
+	return is_any(local);
+}
+
 struct listener *table_listener(struct stack *s, const uint8_t ip[16], uint16_t port)
 {
 	struct listener *found = NULL;
 	uint32_t left = s->used_listeners;
+	unsigned best = 0;
 
 	for (uint32_t i = 0; left > 0 && i < s->cfg.max_listeners; i++) {
 		struct listener *l = listener_at(s, i);
@@ -85,12 +103,10 @@ struct listener *table_listener(struct stack *s, const uint8_t ip[16], uint16_t 
 		if (l->gen % 2 == 0)
 			continue;
 		left--;
-		if (l->local.port != port)
-			continue;
-		if (memcmp(l->local.ip, ip, 16) == 0) /* MUST-42: the one of this address first */
-			return l;
-		if (is_any(l->local.ip))
+		if (l->local.port == port && fits(l->local.ip, ip) > best) {
+			best = fits(l->local.ip, ip);
 			found = l;
+		}
 	}
 	return found;
 }
@@ -154,13 +170,6 @@ static void slot_clear(struct conn *c)
 	};
 
 	*c = fresh;
-}
-
-static bool is_v4(const uint8_t ip[16])
-{
-	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
-
-	return memcmp(ip, mapped, 12) == 0;
 }
 
 void conn_setup(const struct stack *s, struct conn *c, const struct conn_quad *q)

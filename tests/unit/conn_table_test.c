@@ -141,6 +141,44 @@ static void listeners(void **state)
 	world_free(w);
 }
 
+/* 0.0.0.0 is every IPv4 address, however many there are, and lies between an address and zeros: in whatever order they came. */
+static void listeners_ipv4(void **state)
+{
+	static const struct stack_addr any = { .port = 80 };
+	static const struct stack_addr any4 = { .ip = { [10] = 0xff, [11] = 0xff }, .port = 80 };
+	const uint8_t *ip[3];
+
+	(void)state;
+	for (unsigned first = 0; first < 3; first++) {
+		struct world *w = world_new();
+		const struct stack_addr *at[3] = { &any, &any4, NULL };
+		struct stack_addr one = any;
+		conn_id l[3];
+
+		w->cfg.net[2] = w->cfg.net[0];
+		w->cfg.net[2].ip[15] = 9;
+		w->cfg.nets = 3;
+		world_start(w);
+		for (unsigned i = 0; i < 3; i++)
+			ip[i] = w->cfg.net[i].ip;
+		memcpy(one.ip, ip[0], 16);
+		at[2] = &one;
+		for (unsigned i = 0; i < 3; i++) {
+			unsigned j = (first + i) % 3;
+
+			assert_int_equal(stack_listen(w->s, at[j], 1, 0, &l[j]), 0);
+			assert_int_equal(stack_listen(w->s, at[j], 1, 0, &l[j]), -EADDRINUSE);
+		}
+		assert_ptr_equal(table_listener(w->s, ip[0], 80), listener_by_id(w->s, l[2]));
+		assert_ptr_equal(table_listener(w->s, ip[2], 80), listener_by_id(w->s, l[1]));
+		assert_ptr_equal(table_listener(w->s, ip[1], 80), listener_by_id(w->s, l[0]));
+		assert_int_equal(stack_close(w->s, l[0], w->now), 0);
+		assert_null(table_listener(w->s, ip[1], 80));
+		assert_ptr_equal(table_listener(w->s, ip[2], 80), listener_by_id(w->s, l[1]));
+		world_free(w);
+	}
+}
+
 /* RFC 6056: none is given twice, none below the range, and another remote end begins elsewhere. */
 static void ephemeral_ports(void **state)
 {
@@ -195,7 +233,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(finds_who_is_there), cmocka_unit_test(handles_grow_old),
 		cmocka_unit_test(slots_in_lists),     cmocka_unit_test(listeners),
-		cmocka_unit_test(ephemeral_ports),    cmocka_unit_test(ports_used_up),
+		cmocka_unit_test(listeners_ipv4),     cmocka_unit_test(ephemeral_ports),
+		cmocka_unit_test(ports_used_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -292,8 +292,8 @@ static void configurations(void **state)
 	sut_stack_free(NULL);
 }
 
-/* Which address a listener of 0.0.0.0 has: NULL, none, and the error is -EADDRNOTAVAIL. */
-static void listen4(const char *const *text, unsigned n, const char *expected)
+/* Can one listen on 0.0.0.0?  If not the error is -EADDRNOTAVAIL. */
+static void listen4(const char *const *text, unsigned n, int can)
 {
 	struct sut_stack *s = stack_of(text, n);
 	char got_text[SUT_ADDR_TEXT];
@@ -301,10 +301,10 @@ static void listen4(const char *const *text, unsigned n, const char *expected)
 	struct sut_info i;
 
 	assert_int_equal(sut_addr_read("0.0.0.0", 80, &any), 0);
-	assert_int_equal(sut_listen(s, &any, 1, 0, &l), expected != NULL ? 0 : -EADDRNOTAVAIL);
-	if (expected != NULL) {
+	assert_int_equal(sut_listen(s, &any, 1, 0, &l), can ? 0 : -EADDRNOTAVAIL);
+	if (can) {
 		assert_int_equal(sut_info(s, l, &i, sizeof i), 0);
-		assert_string_equal(sut_addr_text(&i.local, got_text), expected);
+		assert_string_equal(sut_addr_text(&i.local, got_text), "0.0.0.0:80");
 		assert_int_equal(sut_listen(s, &any, 1, 0, &l), -EADDRINUSE);
 	}
 	sut_stack_free(s);
@@ -320,10 +320,10 @@ static void any_ipv4(void **state)
 	char text[SUT_ADDR_TEXT];
 
 	(void)state;
-	listen4(nets, 2, "[::]:80"); /* the stack has no other */
-	listen4(nets + 1, 2, "198.51.100.1:80");
-	listen4(nets + 2, 1, NULL);
-	listen4(nets, 3, NULL);
+	listen4(nets, 2, 1); /* the stack has no other */
+	listen4(nets + 1, 2, 1);
+	listen4(nets + 2, 1, 0);
+	listen4(nets, 3, 1);
 	s = stack_of(nets, 3);
 	assert_int_equal(sut_addr_read("0.0.0.0", 7000, &any), 0);
 	assert_int_equal(sut_addr_read("198.51.100.2", 80, &to), 0);
