@@ -246,6 +246,8 @@ static bool step1_syn(struct stack *s, struct conn *c, struct seg *g)
 		strip_syn(g);
 		return true;
 	}
+	if (!(g->flags & TCP_ACK))
+		negotiate_again(s, c, g);
 	if ((c->flags & CF_TS) && (g->opt.present & OPT_TS) &&
 	    !before(g->opt.tsval, c->ts_recent)) {
 		c->ts_recent = g->opt.tsval; /* RFC 7323, 4.3 */

@@ -14,6 +14,7 @@
 enum { HDR4 = 40, HDR6 = 60 }; /* bytes of IP and TCP headers without options */
 enum { MSS_LEAST = 48 }; /* what a peer may squeeze a segment's payload down to */
 enum { COOKIE_LEAST = 4 }; /* RFC 7413, 4.1.1 */
+enum { ECN_SYNS = 2 }; /* so many of our SYNs ask for ECN */
 
 static uint32_t headers(const struct conn *c)
 {
@@ -116,15 +117,36 @@ static uint8_t *put_fastopen(const struct stack *s, const struct conn *c, uint8_
 	return at + len;
 }
 
-unsigned negotiate_write(const struct stack *s, const struct conn *c, bool synack,
-			 uint8_t ret_opt[40])
+/* What we offer, or are ready to agree to: until our SYN has gone out. Then it stands, whatever is set meanwhile. */
+static void offer(const struct stack *s, struct conn *c)
 {
 	const struct stack_config *cfg = &s->cfg;
-	bool ts = synack ? c->flags & CF_TS : !cfg->no_timestamps;
-	bool sack = synack ? c->flags & CF_SACK : !cfg->no_sack;
-	bool scale = synack ? c->flags & CF_WSCALE : !cfg->no_wscale;
+
+	if (c->snd_nxt != c->iss)
+		return;
+	c->flags &= ~(uint32_t)(CF_TS | CF_SACK | CF_WSCALE);
+	c->flags |= cfg->no_timestamps ? 0 : CF_TS;
+	c->flags |= cfg->no_sack ? 0 : CF_SACK;
+	c->flags |= cfg->no_wscale ? 0 : CF_WSCALE;
+	c->rcv_wscale = scale_offered(c);
+}
+
+/* RFC 3168, 6.1.1.1: something on the way may not like it. */
+bool negotiate_asks_ecn(const struct stack *s, const struct conn *c)
+{
+	return s->cfg.ecn && c->rtx_count < ECN_SYNS;
+}
+
+unsigned negotiate_write(const struct stack *s, struct conn *c, bool synack, uint8_t ret_opt[40])
+{
+	bool ts, sack, scale;
 	uint8_t *at = ret_opt;
 
+	if (!synack)
+		offer(s, c);
+	ts = c->flags & CF_TS;
+	sack = c->flags & CF_SACK;
+	scale = c->flags & CF_WSCALE;
 	memset(ret_opt, 0, 40); /* MUST-69: padding is zero */
 	*at++ = TCPOPT_MSS;
 	*at++ = 4;
@@ -148,7 +170,7 @@ unsigned negotiate_write(const struct stack *s, const struct conn *c, bool synac
 		*at++ = TCPOPT_NOP;
 		*at++ = TCPOPT_WSCALE;
 		*at++ = 3;
-		*at++ = synack ? c->rcv_wscale : scale_offered(c);
+		*at++ = c->rcv_wscale;
 	}
 	if (synack)
 		at += listen_cookie_write(s, c, at, 40 - (unsigned)(at - ret_opt));
@@ -159,21 +181,26 @@ unsigned negotiate_write(const struct stack *s, const struct conn *c, bool synac
 
 /* --- reading */
 
-static void read_flags(struct stack *s, struct conn *c, const struct seg *g, bool synack)
+/* RFC 3168, 6.1.1: an ECN-setup SYN has both flags, an ECN-setup SYN-ACK has ECE alone. */
+static bool is_ecn_setup(const struct seg *g, bool synack)
 {
-	const struct stack_config *cfg = &s->cfg;
 	uint8_t ecn = g->flags & (TCP_ECE | TCP_CWR);
 
-	c->flags &= ~(uint32_t)(CF_TS | CF_SACK | CF_WSCALE | CF_ECN);
-	if ((g->opt.present & OPT_TS) && !cfg->no_timestamps)
-		c->flags |= CF_TS;
-	if ((g->opt.present & OPT_SACK_PERMITTED) && !cfg->no_sack)
-		c->flags |= CF_SACK;
-	if ((g->opt.present & OPT_WSCALE) && !cfg->no_wscale)
-		c->flags |= CF_WSCALE;
-	/* RFC 3168, 6.1.1: an ECN-setup SYN has both flags, an ECN-setup SYN-ACK has ECE alone. */
-	if (cfg->ecn && ecn == (synack ? TCP_ECE : TCP_ECE | TCP_CWR))
-		c->flags |= CF_ECN;
+	return ecn == (synack ? TCP_ECE : TCP_ECE | TCP_CWR);
+}
+
+/* Of what we offer, what the peer's SYN has too is agreed. */
+static void read_flags(struct conn *c, const struct seg *g)
+{
+	if (!(g->opt.present & OPT_TS))
+		c->flags &= ~(uint32_t)CF_TS;
+	if (!(g->opt.present & OPT_SACK_PERMITTED))
+		c->flags &= ~(uint32_t)CF_SACK;
+	if (!(g->opt.present & OPT_WSCALE))
+		c->flags &= ~(uint32_t)CF_WSCALE;
+	c->snd_wscale = c->flags & CF_WSCALE ? g->opt.wscale : 0;
+	if (!(c->flags & CF_WSCALE))
+		c->rcv_wscale = 0;
 }
 
 static void read_windows(struct stack *s, struct conn *c, const struct seg *g)
@@ -182,8 +209,6 @@ static void read_windows(struct stack *s, struct conn *c, const struct seg *g)
 
 	c->irs = g->seq;
 	c->rcv_nxt = g->seq + 1;
-	c->snd_wscale = c->flags & CF_WSCALE ? g->opt.wscale : 0;
-	c->rcv_wscale = c->flags & CF_WSCALE ? scale_offered(c) : 0;
 	/* A SYN's window is not scaled, its own or ours (RFC 7323, 2.2). */
 	c->snd_wnd = g->wnd;
 	c->snd_wnd_max = g->wnd;
@@ -194,14 +219,36 @@ static void read_windows(struct stack *s, struct conn *c, const struct seg *g)
 	c->rcv_adv += wnd > 0xffff ? 0xffff : wnd;
 }
 
-void negotiate_read(struct stack *s, struct conn *c, const struct seg *g, bool synack)
+static uint32_t mss_announced(const struct conn *c, const struct seg *g)
 {
 	uint32_t mss = c->ip == 6 ? 1220 : 536; /* MUST-15 */
 
 	if (g->opt.present & OPT_MSS)
 		mss = g->opt.mss;
-	c->peer_mss = mss < MSS_LEAST ? MSS_LEAST : mss;
-	read_flags(s, c, g, synack);
+	return mss < MSS_LEAST ? MSS_LEAST : mss;
+}
+
+void negotiate_again(struct stack *s, struct conn *c, const struct seg *g)
+{
+	uint32_t mss = mss_announced(c, g);
+
+	read_flags(c, g);
+	if (!is_ecn_setup(g, false))
+		c->flags &= ~(uint32_t)CF_ECN;
+	if (mss < c->peer_mss)
+		c->peer_mss = mss;
+	negotiate_mss(s, c);
+}
+
+void negotiate_read(struct stack *s, struct conn *c, const struct seg *g, bool synack)
+{
+	offer(s, c);
+	c->peer_mss = mss_announced(c, g);
+	read_flags(c, g);
+	c->flags &= ~(uint32_t)CF_ECN;
+	if (s->cfg.ecn && is_ecn_setup(g, synack))
+		c->flags |= CF_ECN;
+	c->no_ect = c->rtx_count >= ECN_SYNS;
 	read_windows(s, c, g);
 	if (c->flags & CF_TS) {
 		c->ts_recent = g->opt.tsval;

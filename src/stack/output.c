@@ -178,7 +178,7 @@ static bool output_new(struct stack *s, struct conn *c, uint32_t len)
 		o.flags |= TCP_PSH; /* MUST-61; SHLD-27: once */
 	if (fin)
 		o.flags |= TCP_FIN;
-	if (c->flags & CF_ECN && o.len > 0) { /* RFC 3168, 6.1: on new data only */
+	if (c->flags & CF_ECN && !c->no_ect && o.len > 0) { /* RFC 3168, 6.1: on new data only */
 		o.ecn = 2;
 		if (c->flags & CF_CWR)
 			o.flags |= TCP_CWR;

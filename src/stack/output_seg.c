@@ -144,8 +144,7 @@ static void output_syn(struct stack *s, struct conn *c, bool again)
 		o.ack = c->rcv_nxt;
 		if (c->flags & CF_ECN)
 			o.flags |= TCP_ECE;
-	} else if (s->cfg.ecn && c->rtx_count < 2) {
-		/* RFC 3168, 6.1.1.1: something on the way may not like it. */
+	} else if (negotiate_asks_ecn(s, c)) {
 		o.flags |= TCP_ECE | TCP_CWR;
 	}
 	o.window = window_field(s, c, 0); /* RFC 7323, 2.2: not scaled */

@@ -85,13 +85,19 @@ uint32_t isn_ts_offset(const struct stack *s, const struct conn_quad *q); /* RFC
 /* --- negotiate.c: options of SYN segments */
 
 /* Writes our SYN's or SYN-ACK's options (at most 40 bytes, a multiple of 4, padding zero): their length. */
-unsigned negotiate_write(const struct stack *s, const struct conn *c, bool synack,
-			 uint8_t ret_opt[40]);
+unsigned negotiate_write(const struct stack *s, struct conn *c, bool synack, uint8_t ret_opt[40]);
+/* Does our next SYN ask for ECN? */
+bool negotiate_asks_ecn(const struct stack *s, const struct conn *c);
 /*
  * Takes the peer's SYN (or SYN-ACK): what is agreed (CF_TS, CF_SACK, CF_WSCALE, CF_ECN), mss, scales, ts_recent, irs, rcv_nxt
  * (irs + 1), rcv_adv, snd_wnd, snd_wnd_max, snd_wl1, snd_wl2; keeps a Fast Open cookie that a SYN-ACK brought.
  */
 void negotiate_read(struct stack *s, struct conn *c, const struct seg *g, bool synack);
+/*
+ * The peer's SYN came again, in SYN-RECEIVED: what it does not offer any more is not agreed (some leave options out when they hear
+ * nothing, as something on the way may not like them), and our next SYN-ACK does not have it.
+ */
+void negotiate_again(struct stack *s, struct conn *c, const struct seg *g);
 /* mss anew from peer_mss, path_mtu, options (MUST-16); tells cc. */
 void negotiate_mss(struct stack *s, struct conn *c);
 /* Bytes of the send queue that may go in our SYN: 0 where no Fast Open cookie is known.  A SYN that goes again carries none. */
