@@ -189,7 +189,7 @@ enum reason icmp_in(struct stack *s, const struct packet *p, const struct view *
 		return R_FRAGMENT;
 	if (v->l4_len < sizeof(struct icmp_hdr) || p->head_len < v->l4 + sizeof(struct icmp_hdr))
 		return R_ICMP_SHORT;
-	if (!csum_icmp_ok(p, v))
+	if (!csum_icmp_ok(p, v) || (p->off.csum == CSUM_UNKNOWN && !csum_ip_ok(p, v)))
 		return R_ICMP_CSUM;
 	if (is_echo(p, v)) {
 		echo(s, p, v);

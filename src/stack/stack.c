@@ -337,8 +337,11 @@ enum reason stack_input(struct stack *s, const struct packet *p, const struct vi
 	view_addrs(p, v, q.raddr, q.laddr);
 	if (is_many(s, q.laddr)) /* MUST-57 */
 		return R_BROADCAST;
-	if (!is_ours(s, q.laddr))
+	/* IPv4's addresses in IPv6 packets would be those of connections over IPv4 (RFC 4942, 2.2). */
+	if (!is_ours(s, q.laddr) || (v->ip == 6 && is_v4(q.laddr)))
 		return R_NOT_OURS;
+	if (is_bad_source(s, q.raddr) || (v->ip == 6 && is_v4(q.raddr)))
+		return R_BAD_SOURCE;
 	if (v->fragment)
 		return R_FRAGMENT;
 	/*
@@ -349,8 +352,6 @@ enum reason stack_input(struct stack *s, const struct packet *p, const struct vi
 		return icmp_in(s, p, v); /* MUST-54 */
 	if (!v->tcp)
 		return R_NOT_TCP;
-	if (is_bad_source(s, q.raddr))
-		return R_BAD_SOURCE;
 	if (!csum_good(p, v))
 		return R_TCP_CSUM;
 	q.lport = be16_get(view_tcp(p, v)->dport);

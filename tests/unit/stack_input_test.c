@@ -175,6 +175,12 @@ static void addresses(void **state)
 	x.v6 = true;
 	assert_int_equal(world_says(w, x), R_NONE);
 	assert_int_equal(world_expect(w, TCP_SYN | TCP_ACK)->mss, 1440);
+	/* An IPv4 address in an IPv6 packet is none: it would be one of a connection over IPv4. */
+	x.mapped = 24;
+	assert_int_equal(world_says(w, x), R_NOT_OURS);
+	x.mapped = 8;
+	assert_int_equal(world_says(w, x), R_BAD_SOURCE);
+	world_quiet(w);
 	world_free(w);
 }
 

@@ -51,6 +51,7 @@ struct says {
 	uint32_t tsval, tsecr;
 	const void *opt; /* others: a multiple of 4 bytes */
 	uint32_t opt_len;
+	uint8_t mapped; /* where in an IPv6 header an IPv4-mapped address stands: 8 (the source), 24; 0: nowhere */
 	bool v6, bad_csum;
 };
 
@@ -188,11 +189,17 @@ static inline void world_free(struct world *w)
 	free(w);
 }
 
+static const uint8_t says_mapped[16] = { [10] = 0xff, 0xff, 0xc6, 0x33, 0x64 };
+
 static inline void says_ip(struct frame *f, const struct says *x)
 {
 	if (x->v6) {
 		frame_ip6(f, 6, 6);
 		f->buf[1] = (uint8_t)(x->tos << 4);
+		if (x->mapped) {
+			memcpy(f->buf + x->mapped, says_mapped, 16);
+			f->buf[x->mapped + 15] = x->mapped == 8 ? 2 : 1;
+		}
 		return;
 	}
 	frame_ip4(f, 6, 0);
