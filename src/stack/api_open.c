@@ -325,6 +325,8 @@ static void conn_close(struct stack *s, struct conn *c)
 	} else if (c->state == ST_SYN_SENT && c->sendq.bytes == 0) {
 		conn_end(s, c, 0, "close");
 	} else {
+		if (c->state == ST_TIME_WAIT)
+			recvq_clear(s, c); /* what is unread is not to take memory for two MSL */
 		if (c->state == ST_FIN_WAIT_2)
 			timer_set(s, c, T_WAIT, s->now + s->cfg.linger_fin_wait_2);
 		shut(s, c, "close");
