@@ -65,9 +65,9 @@ static __always_inline void set_at(struct scratch *s, __u32 at, __u32 v)
 
 static __always_inline __u32 clamped(const struct way *w, __u32 tsecr)
 {
-	if ((__s32)(tsecr - w->tsecr_lo) < 0)
+	if (after(w->tsecr_lo, tsecr))
 		return w->tsecr_lo;
-	if ((__s32)(tsecr - w->tsecr_hi) > 0)
+	if (after(tsecr, w->tsecr_hi))
 		return w->tsecr_hi;
 	return tsecr;
 }

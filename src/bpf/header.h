@@ -164,16 +164,20 @@ static __always_inline enum header_result header_refuse(__u32 why)
 	return HEADER_DROP;
 }
 
-/* Both ways of a pair, or neither. */
+/* Both ways of a pair, or neither: what is not there yet needs room, and comes first. */
 static __always_inline bool pair_lay(const struct pkt *p, struct scratch *s)
 {
+	bool had_out = bpf_map_lookup_elem(&ways, &s->in.mate) != NULL;
+
 	s->in.last_ns = s->out.last_ns = bpf_ktime_get_coarse_ns();
-	if (bpf_map_update_elem(&ways, &s->in.mate, &s->out, BPF_ANY) < 0)
+	if (!had_out && bpf_map_update_elem(&ways, &s->in.mate, &s->out, BPF_ANY) < 0)
 		return false;
-	if (bpf_map_update_elem(&ways, &p->key, &s->in, BPF_ANY) == 0)
-		return true;
-	bpf_map_delete_elem(&ways, &s->in.mate);
-	return false;
+	if (bpf_map_update_elem(&ways, &p->key, &s->in, BPF_ANY) < 0) {
+		if (!had_out)
+			bpf_map_delete_elem(&ways, &s->in.mate);
+		return false;
+	}
+	return !had_out || bpf_map_update_elem(&ways, &s->in.mate, &s->out, BPF_ANY) == 0;
 }
 
 /* A SYN (no ACK), whose header is in scratch.new: makes the pair that it asks for. */
