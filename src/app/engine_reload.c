@@ -206,7 +206,7 @@ static void apply(struct reload *r)
 			    r->fixed);
 		return;
 	}
-	r->role_changed |= r->e->cfg->renewed != NULL;
+	r->role_changed |= r->e->cfg->renewed && r->e->cfg->ops->configure;
 	if (configure(r) != 0)
 		return;
 	if (r->e->cfg->renewed)

@@ -306,6 +306,7 @@ static int read_rest(struct handoff_front *s)
 	s->world.fall = f->check_fall;
 	s->world.ifindex = f->plane == HANDOFF_PLANE_BPF;
 	s->world.device = device_of(s->backend_port ? s->backend_port : s->client);
+	s->world.client = s->world.ifindex && s->backend_port ? device_of(s->client) : NULL;
 	r->max_conns = f->max_flows;
 	r->head_max = f->head_max;
 	r->mtu = f->mtu;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <net/if.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
 
@@ -227,6 +228,12 @@ static int open_neighbour(struct world_port *w, char *ret_err, size_t err_size)
 	return err ? err : watch(w, neighbour_fd(w->neighbour), TAG_NEIGHBOUR);
 }
 
+static void tell_client(struct world_port *w)
+{
+	if (w->cfg.client && !lines_add(w->lines, "client if %u", if_nametoindex(w->cfg.client)))
+		w->stats.rx_dropped++;
+}
+
 static int open_all(struct world_port *w, char *ret_err, size_t err_size)
 {
 	int err;
@@ -236,6 +243,7 @@ static int open_all(struct world_port *w, char *ret_err, size_t err_size)
 	w->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 	if (!w->lines || w->epoll < 0 || w->timer < 0)
 		return w->lines ? -errno : -ENOMEM;
+	tell_client(w);
 	err = watch(w, w->timer, TAG_TIMER);
 	if (err == 0)
 		err = open_health(w);

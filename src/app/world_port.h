@@ -7,6 +7,7 @@
  *	backend NAME up
  *	backend NAME down WHY
  *	backend NAME mac AA:BB:CC:DD:EE:FF via AA:BB:CC:DD:EE:FF [if N]
+ *	client if N
  *
  * Owns:     health checks (health.h) and neighbours (neighbour.h) in one epoll set with a timer.
  */
@@ -23,6 +24,8 @@ struct world_port_config {
 	struct endpoint at[HEALTH_TARGETS];
 	const char *device; /* towards the back ends; NULL: nothing is told of link addresses */
 	bool ifindex; /* the device's number is told: where ways are BPF's */
+	const char *
+		client; /* the clients' device, where that is another one and its number is told; NULL otherwise */
 	/* health checks; interval 0: none, all back ends are up */
 	const char *path;
 	sut_time interval, timeout;
