@@ -83,6 +83,11 @@
 	X(NOT_OURS,        "not-ours",          "to an address that is not the stack's") \
 	X(BROADCAST,       "broadcast",         "to a broadcast or multicast address: no TCP answers") \
 	X(BAD_SOURCE,      "bad-source",        "from an address that no other host has") \
+	/* handoff */ \
+	X(NOT_EXPECTED,    "not-expected",      "to a connection that its host does not have yet, or that is not its next number") \
+	X(SWALLOWED,       "swallowed",         "of a host that answers instead of another one: nobody else sees it") \
+	X(NOT_ANNOUNCED,   "not-announced",     "to an origin that only front ends send to, or that is not known") \
+	X(BAD_MAC,         "bad-mac",           "SYN whose hand-off header has no valid MAC") \
 	/* link */ \
 	X(TOO_LONG,        "too-long",          "frame longer than suture can carry")
 

@@ -114,11 +114,15 @@ static void put_quad(struct fields_text *t, const uint8_t *q)
 	fields_put_addr(t, q + QUAD_DST, load_be16(q + QUAD_DPORT));
 }
 
+/* What cannot stand in a text becomes "_": an operator's words must not make a line unreadable. */
 static void put_text(struct fields_text *t, const char *s)
 {
 	bool bare = *s && !find(s, strlen(s), ' ');
 
-	fields_put(t, bare ? "%s" : "\"%s\"", s);
+	fields_put(t, "%s", bare ? "" : "'");
+	for (; *s; s++)
+		fields_put(t, "%c", *s < ' ' || *s > '~' || *s == '\'' ? '_' : *s);
+	fields_put(t, "%s", bare ? "" : "'");
 }
 
 static void put_u64(struct fields_text *t, const uint8_t *p)
@@ -269,16 +273,18 @@ uint64_t fields_said(const struct field *table, unsigned n, const void *from)
 /* Bytes of the word at s: to the next blank, or to the end of what is in quotes behind "=".  0: not well-formed. */
 static size_t word_len(const char *s, size_t n)
 {
-	size_t i = 0;
+	size_t i = 0, value = 0; /* where the value begins */
 
 	for (; i < n && s[i] != ' '; i++) {
 		if (s[i] <= ' ' || s[i] > '~')
 			return 0;
-		if (s[i] != '"')
+		if (s[i] == '=' && value == 0)
+			value = i + 1;
+		if (s[i] != '\'')
 			continue;
-		if (i == 0 || s[i - 1] != '=')
+		if (i == 0 || i != value)
 			return 0;
-		for (i++; i < n && s[i] != '"'; i++)
+		for (i++; i < n && s[i] != '\''; i++)
 			if (s[i] < ' ' || s[i] > '~')
 				return 0;
 		i++;
@@ -586,7 +592,7 @@ static bool read_version(struct word w, uint8_t *p)
 /* In quotes where it has to be, and only there: one form of each text. */
 static bool read_text(const struct field *f, struct word w, uint8_t *p)
 {
-	if (w.n >= 2 && w.s[0] == '"') {
+	if (w.n >= 2 && w.s[0] == '\'') {
 		w.s++;
 		w.n -= 2;
 		if (w.n && !find(w.s, w.n, ' '))

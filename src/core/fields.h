@@ -29,7 +29,7 @@ enum field_kind {
 	FIELD_PORT_HOST,		/* the same with the port in host order */
 	FIELD_MAC,			/* "aa:bb:cc:dd:ee:ff" */
 	FIELD_VERSION,			/* "6.18": u32, major << 16 | minor */
-	FIELD_TEXT,			/* up to max bytes with NUL; in quotes where it is empty or has blanks; no quotes inside */
+	FIELD_TEXT, /* up to max bytes with NUL; in single quotes where it is empty or has blanks; what is no printable ASCII is "_" */
 	FIELD_QUAD,			/* "SRC>DST": at is where two addresses of 16 bytes and two ports in network order lie */
 };
 /* clang-format on */

@@ -181,8 +181,9 @@ uint32_t pass_ack(const struct pass *x)
 	return x->v->ack + (x->s->w.flags & WAY_SHIFT ? x->s->w.ack : 0);
 }
 
-static enum pass_fate dropped(const struct pass *x, enum way_counter why)
+static enum pass_fate dropped(struct pass *x, enum way_counter why)
 {
+	x->why = why;
 	plane_count_event(x->pl, why);
 	return PASS_DROPPED;
 }
@@ -359,7 +360,8 @@ static enum pass_fate known(struct pass *x, sut_time now)
 			fate = PASS_SWALLOWED;
 	}
 	if (fate == PASS_SWALLOWED) {
-		plane_count_event(x->pl, WAY_N_SWALLOWED);
+		x->why = WAY_N_SWALLOWED;
+		plane_count_event(x->pl, x->why);
 		return fate;
 	}
 	if (!change(x))
@@ -388,9 +390,11 @@ static const struct way_key *mate_key(const struct way *w)
 	return memcmp(&w->mate, &none, sizeof none) ? &w->mate : NULL;
 }
 
-static struct plane_verdict verdict_drop(struct way_slot *s)
+static struct plane_verdict verdict_drop(struct way_slot *s, enum way_counter why)
 {
-	return (struct plane_verdict){ .act = WAY_DROP, .found = s, .w = s ? &s->w : NULL };
+	return (struct plane_verdict){
+		.act = WAY_DROP, .found = s, .why = why, .w = s ? &s->w : NULL
+	};
 }
 
 static struct plane_verdict run_known(struct pass *x, const struct way_key *key, sut_time now)
@@ -403,7 +407,7 @@ static struct plane_verdict run_known(struct pass *x, const struct way_key *key,
 	turn(key, &turned);
 	x->event_key = x->hook != PLANE_BACK_OUT ? key : mate ? mate : &turned;
 	if (known(x, now) != PASS_GOES)
-		return verdict_drop(x->s);
+		return verdict_drop(x->s, x->why);
 	return (struct plane_verdict){
 		.act = (enum way_act)x->s->w.act,
 		.found = true,
@@ -421,7 +425,7 @@ static struct plane_verdict run_unknown(struct plane *pl, const struct way_key *
 	if (i < 0 || !(pl->cfg.origin[i].flags & WAY_ORIGIN_GUARD))
 		return (struct plane_verdict){ .act = WAY_HOST };
 	plane_count_event(pl, WAY_N_NOT_ANNOUNCED);
-	return verdict_drop(NULL);
+	return verdict_drop(NULL, WAY_N_NOT_ANNOUNCED);
 }
 
 struct plane_verdict plane_run(struct plane *pl, enum plane_hook hook, struct packet *p,
@@ -437,7 +441,7 @@ struct plane_verdict plane_run(struct plane *pl, enum plane_hook hook, struct pa
 		enum opening made = plane_open(pl, p, v, &key, now);
 
 		if (made == OPEN_DROP && !x.s)
-			return verdict_drop(NULL);
+			return verdict_drop(NULL, pl->why);
 		x.s = way_table_find(plane_table(pl), &key);
 	}
 	if (x.s)

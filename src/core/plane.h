@@ -87,6 +87,7 @@ struct plane_verdict {
 	enum way_act act;
 	bool found; /* a way named it, or a header made one */
 	bool adopt; /* BACK_IN: give it to the listener of this quad as a finished handshake, with w->attrs */
+	enum way_counter why; /* where act is WAY_DROP */
 	uint32_t ifindex; /* WAY_SEND */
 	const struct way *w; /* NULL where found is false; valid until the next call */
 };

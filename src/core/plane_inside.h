@@ -15,6 +15,7 @@ struct plane {
 	plane_report report;
 	void *ctx;
 	uint64_t counter[WAY_N_COUNT];
+	enum way_counter why; /* of the last SYN with a header that was dropped */
 	uint32_t at_table; /* bytes from here */
 };
 
@@ -27,6 +28,7 @@ struct pass {
 	struct way_slot *s, *mate; /* mate: NULL where there is none */
 	const struct way_key *event_key;
 	enum plane_hook hook;
+	enum way_counter why; /* where it goes no further */
 };
 
 enum pass_fate { PASS_GOES, PASS_SWALLOWED, PASS_DROPPED };

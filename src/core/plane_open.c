@@ -135,6 +135,7 @@ static void pair_make(struct plane *pl, const struct ask *a, const struct way_ke
 static enum opening refuse(struct plane *pl, enum way_counter why)
 {
 	plane_count_event(pl, why);
+	pl->why = why;
 	return OPEN_DROP;
 }
 

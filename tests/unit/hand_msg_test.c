@@ -57,12 +57,12 @@ static void lines_are_written_as_they_are_read(void **state)
 	m = same("state id=1 ack=77 is=gone acked=0 fin=out rst=1");
 	assert_int_equal(m.fin_in, 0);
 	assert_int_equal(m.fin_out, 1);
-	m = same("host opts=none kernel=6.18 boot=1 adopt=yes shift=no why=\"tcp_syncookies is 0\" "
+	m = same("host opts=none kernel=6.18 boot=1 adopt=yes shift=no why='tcp_syncookies is 0' "
 		 "rcvwnd=65535 wscale=7 origins=0,3,63");
 	assert_string_equal(m.why, "tcp_syncookies is 0");
 	assert_int_equal(m.kernel, 6 << 16 | 18);
 	assert_true(m.origins == (UINT64_C(1) << 63 | 9));
-	same("host opts=ecn kernel=6.1 boot=1 adopt=no shift=yes why=\"\" rcvwnd=0 wscale=0 "
+	same("host opts=ecn kernel=6.1 boot=1 adopt=no shift=yes why='' rcvwnd=0 wscale=0 "
 	     "origins=none");
 }
 
@@ -86,12 +86,12 @@ static void what_is_not_quite_a_message_is_none(void **state)
 		"mss=1460 ws=7/8 opts=ts ts=1",
 		"state id=1 ack=77 is=lost acked=1 fin=both rst=0",
 		"state id=1 ack=77 is=gone acked=2 fin=both rst=0",
-		"refused id=1 why=\"no-room\"",
+		"refused id=1 why='no-room'",
 		"refused id=1 why=no room",
-		"refused id=1 why=\"no room",
+		"refused id=1 why='no room",
 		"refused id=1 why=",
-		"refused id=1 why=\"a\"b",
-		"refused id=1 why=a\"b c\"",
+		"refused id=1 why='a'b",
+		"refused id=1 why=a='b c'",
 	};
 	struct hand_msg m, before;
 

@@ -36,5 +36,9 @@ struct back_config {
 	const char *error;
 };
 
+void back_defaults(struct back_config *ret_c);
+/* What is impossible in c, or NULL. */
+const char *back_config_error(const struct back_config *c);
+
 extern const struct role_ops back_role;
 #endif

@@ -18,13 +18,13 @@
  *     mute id=N / forget id=N                    the host's answers are swallowed; all about it goes.  Answered by state
  *     ask id=N                                   answered by state
  * Agent to front end:
- *     host opts=ts,sack,ws kernel=6.18 boot=N adopt=yes|no shift=yes|no why="TEXT" rcvwnd=N wscale=N origins=N,N...
+ *     host opts=ts,sack,ws kernel=6.18 boot=N adopt=yes|no shift=yes|no why='TEXT' rcvwnd=N wscale=N origins=N,N...
  *     ready id=N
  *     refused id=N why=WORD                      no-room, no-origin, options, ...: take another rung
  *     state id=N ack=N is=pending|there|closing|gone|unknown acked=0|1 fin=none|in|out|both rst=0|1
  *                                                at each change, and when asked
  *
- * Each line has all of its words, and no other; they may stand in any order.  opts and origins are "none" where there is none; why is in
+ * Each line has all of its words, and no other; they may stand in any order.  opts and origins are "none" where there is none; why is in single
  * quotes where it is empty or has blanks.  In adopt, ws is the client's/the front end's, ts the client's last TSval/the front end's at the
  * freeze; in shift, ts is the latter.
  *

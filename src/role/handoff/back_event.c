@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Theory of operation
+ *
+ * Reports of the data plane move a hand-off through its states; each change is told to its front end.  Reports carry the number of the
+ * slot; one of a way that was laid before a restart has the number of another life, so the key decides.
+ *
+ * A client's reset ends nothing by itself: only the host knows whether it was in its window, and a data plane that sees sockets reports
+ * CLOSED.  Ours does not see them; it knows by the number that the host waits for (b), which nobody guesses.
+ */
+#include <string.h>
+
+#include "role/handoff/back_inside.h"
+
+static struct back_hand *hand_of(struct back_turn *t, const struct way_event *ev)
+{
+	struct back *b = t->b;
+	struct way_key out;
+
+	if (ev->id && ev->id <= b->max) {
+		struct back_hand *h = back_hand_at(b, ev->id - 1);
+
+		if (h->used && memcmp(&h->in, &ev->key, sizeof ev->key) == 0)
+			return h;
+	}
+	(void)back_quad(b, &ev->key, &out);
+	return back_hand_by_quad(b, &out);
+}
+
+static void del_pair(struct back_turn *t, const struct way_key *in, const struct way_key *out)
+{
+	struct way_line a = { .kind = WAY_LINE_DEL, .key = *in },
+			b = { .kind = WAY_LINE_DEL, .key = *out };
+
+	if (!back_way_line(t, &a) || !back_way_line(t, &b))
+		count_drop(t->b->env, R_OUTBOX_FULL);
+}
+
+static void opened(struct back_turn *t, const struct way_event *ev)
+{
+	struct back *b = t->b;
+	struct way_key out;
+	struct back_hand *h;
+
+	(void)back_quad(b, &ev->key, &out);
+	h = back_hand_by_quad(b, &out);
+	if (!h) {
+		h = back_hand_add(t, &ev->key, &out);
+		if (!h) {
+			count_drop(b->env, R_FLOWS_FULL);
+			del_pair(t, &ev->key, &out);
+			return;
+		}
+	} else if (h->laid) {
+		back_hand_unname(b, h);
+		back_hand_renew(t, h);
+		h->end = 0;
+	}
+	h->in = ev->key;
+	h->kind = BACK_OPEN;
+	h->origin = (uint8_t)(ev->a % WAY_ORIGINS);
+	h->laid = true;
+	if (h->front)
+		back_owe(b, h, DEBT_WATCH | DEBT_STATE);
+}
+
+static void refused(struct back_turn *t, struct back_hand *h, uint32_t error)
+{
+	bool half_open = h->learnt || error != 0;
+
+	if (h->state != HAND_PENDING)
+		return;
+	h->refused = true;
+	h->why = (int32_t)error;
+	back_hand_enter(t, h, HAND_GONE, "refused");
+	back_owe(t->b, h, DEBT_REFUSED | DEBT_STATE); /* whichever it still waits for */
+	if (h->kind == BACK_ADOPT) {
+		back_owe(t->b, h, DEBT_DEL);
+		h->laid = false;
+		return;
+	}
+	h->muted = true;
+	back_owe(t->b, h, DEBT_HUSH | (half_open ? DEBT_DESTROY : 0u));
+}
+
+static void closing(struct back_turn *t, struct back_hand *h)
+{
+	if (h->state == HAND_GONE)
+		return;
+	if (h->fin_in && h->fin_out && h->state != HAND_CLOSING)
+		back_hand_enter(t, h, HAND_CLOSING, "both FINs");
+	back_owe(t->b, h, DEBT_STATE);
+}
+
+static void gone(struct back_turn *t, struct back_hand *h, const char *why)
+{
+	if (h->state != HAND_GONE)
+		back_hand_enter(t, h, HAND_GONE, why);
+	back_owe(t->b, h, DEBT_STATE);
+}
+
+static void there(struct back_turn *t, struct back_hand *h)
+{
+	if (h->state == HAND_PENDING) {
+		back_hand_enter(t, h, HAND_THERE, "established");
+		back_owe(t->b, h, DEBT_STATE);
+	}
+}
+
+static void about(struct back_turn *t, struct back_hand *h, const struct way_event *ev)
+{
+	switch ((enum way_event_kind)ev->kind) {
+	case WAY_EV_LEARNT:
+		h->learnt = true;
+		h->shift = ev->a;
+		h->clock = ev->b;
+		count_event(t->b->env, EV_LEARNT);
+		break;
+	case WAY_EV_ESTABLISHED:
+		there(t, h);
+		break;
+	case WAY_EV_ACKED:
+		there(t, h);
+		h->acked = 1;
+		h->ack = ev->a;
+		back_owe(t->b, h, DEBT_STATE);
+		break;
+	case WAY_EV_FIN_IN:
+		h->fin_in = 1;
+		closing(t, h);
+		break;
+	case WAY_EV_FIN_OUT:
+		there(t, h);
+		h->fin_out = 1;
+		closing(t, h);
+		break;
+	case WAY_EV_RST_IN:
+		if (ev->b && back_inline(t->b) && h->state != HAND_PENDING) {
+			h->rst = 1;
+			gone(t, h, "reset by the client");
+		}
+		break;
+	case WAY_EV_RST_OUT:
+		h->rst = 1;
+		gone(t, h, "reset by the host");
+		break;
+	case WAY_EV_TIME_WAIT:
+		h->rst_seq = ev->a;
+		back_owe(t->b, h, DEBT_DESTROY);
+		break;
+	case WAY_EV_REFUSED:
+		refused(t, h, ev->a);
+		break;
+	case WAY_EV_CLOSED:
+		gone(t, h, "closed");
+		break;
+	case WAY_EV_OPENED:
+	case WAY_EV_SYN_IN:
+	case WAY_EV_COUNT:
+		break;
+	}
+}
+
+void back_event(struct back_turn *t, const struct way_event *ev)
+{
+	struct back_hand *h;
+
+	if (ev->kind == WAY_EV_OPENED) {
+		opened(t, ev);
+		return;
+	}
+	h = hand_of(t, ev);
+	if (h)
+		about(t, h, ev);
+}
+
+/* Lines of a data plane. */
+
+/* A way from before a restart.  Either direction of a pair makes the hand-off known. */
+static void have(struct back_turn *t, const struct way_line *l)
+{
+	struct back *b = t->b;
+	struct way_key out, again;
+	struct back_hand *h = back_hand_by_quad(b, &l->key);
+	int origin;
+
+	if (h) { /* the host's direction */
+		h->known = h->laid = true;
+		return;
+	}
+	origin = back_quad(b, &l->key, &out);
+	if (origin < 0 || back_quad(b, &out, &again) >= 0)
+		return; /* its mate is in the list too */
+	h = back_hand_by_quad(b, &out);
+	if (!h) {
+		h = back_hand_add(t, &l->key, &out);
+		if (!h)
+			return;
+		h->kind = l->way.flags & WAY_OPEN		      ? BACK_OPEN
+			  : l->way.flags & (WAY_UNLEARNT | WAY_SHIFT) ? BACK_SHIFT
+								      : BACK_ADOPT;
+		h->origin = (uint8_t)origin;
+		if (!(l->way.flags & (WAY_EXPECT | WAY_UNLEARNT | WAY_CLAMP)))
+			back_hand_enter(t, h, HAND_THERE, "found");
+		h->laid = true;
+		h->known = false;
+		back_owe(b, h, DEBT_LOOK);
+	}
+	h->laid = true;
+}
+
+/* All ways were told: what has none is no more. */
+static void listed(struct back_turn *t)
+{
+	struct back *b = t->b;
+
+	b->listing = false;
+	for (uint32_t i = 0; i < b->max; i++) {
+		struct back_hand *h = back_hand_at(b, i);
+
+		if (!h->used || h->known || h->laid)
+			continue;
+		gone(t, h, "no ways");
+		back_owe(b, h, DEBT_FREE);
+	}
+}
+
+static void about_way(struct back_turn *t, const struct way_line *l)
+{
+	struct way_key out;
+	struct back_hand *h = back_hand_by_quad(t->b, &l->key);
+
+	if (!h) {
+		(void)back_quad(t->b, &l->key, &out);
+		h = back_hand_by_quad(t->b, &out);
+	}
+	if (!h)
+		return;
+	if (l->kind == WAY_LINE_NONE) {
+		h->laid = false;
+		return;
+	}
+	back_seen(t, h, l);
+	if (!h->known && h->fin_in && h->fin_out && h->state == HAND_THERE)
+		closing(t, h);
+}
+
+void back_plane_input(struct back_turn *t, const struct packet *p)
+{
+	struct way_line l;
+
+	if (way_line_read((const char *)p->head, p->head_len, &l)) {
+		count_drop(t->b->env, R_MSG_UNKNOWN);
+		return;
+	}
+	switch (l.kind) {
+	case WAY_LINE_EVENT:
+		back_event(t, &l.event);
+		break;
+	case WAY_LINE_HAVE:
+		have(t, &l);
+		break;
+	case WAY_LINE_END:
+		listed(t);
+		break;
+	case WAY_LINE_SEEN:
+	case WAY_LINE_NONE:
+		about_way(t, &l);
+		break;
+	case WAY_LINE_SET:
+	case WAY_LINE_AMEND:
+	case WAY_LINE_DEL:
+	case WAY_LINE_LOOK:
+	case WAY_LINE_LIST:
+	case WAY_LINE_DESTROY:
+		count_drop(t->b->env, R_MSG_UNKNOWN);
+		break;
+	}
+}

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SUT_ROLE_HANDOFF_BACK_INSIDE_H
+#define SUT_ROLE_HANDOFF_BACK_INSIDE_H
+/*
+ * back_inside - what the files of the agent share: a hand-off, and who does what with it.
+ *
+ *     back.c         the role's interface: block, bursts, time     back_hand.c    hand-offs: slots, look-up
+ *     back_msg.c     what front ends say and are told              back_event.c   what the data plane reports
+ *     back_way.c     ways, laid and taken away; debts              back_time.c    what happens when nothing does
+ *     back_control.c operators, listings                           back_save.c    records
+ */
+#include "base/hash.h"
+#include "base/wheel.h"
+#include "core/env.h"
+#include "core/flow_row.h"
+#include "core/make.h"
+#include "core/outbox.h"
+#include "core/plane.h"
+#include "core/record.h"
+#include "core/way_text.h"
+#include "role/handoff/back.h"
+
+#define BACK_FRONT_MAX 64u
+#define BACK_NAME_MAX 32u /* with its NUL */
+#define BACK_EVENT_MAX 16u /* of one packet */
+#define BACK_PENDING SUT_MS(60000) /* what was announced and never comes is forgotten after */
+#define BACK_REPLY SUT_MS(1000) /* the data plane has answered a look by then */
+
+enum back_kind { BACK_ADOPT, BACK_SHIFT, BACK_OPEN };
+
+/* What is owed for a hand-off: messages and ways, in this order. */
+enum back_debt {
+	DEBT_HUSH = 1, /* the host's answers are swallowed */
+	DEBT_DESTROY = 2, /* the host's socket of this quad ends */
+	DEBT_WAYS = 4,
+	DEBT_WATCH = 8, /* ids, and the end that is watched for */
+	DEBT_LOOK = 16,
+	DEBT_DEL = 32,
+	DEBT_READY = 64,
+	DEBT_REFUSED = 128,
+	DEBT_STATE = 256,
+	DEBT_FREE = 512, /* the slot, once all else is paid */
+};
+
+/* A hand-off.  The client's direction may come to the origin or to the host's own address; the host's is one and names it. */
+struct back_hand {
+	struct way_key in, out;
+	uint32_t next_quad, next_id, next_debt; /* slots + 1 */
+	uint32_t id; /* the front end's */
+	uint16_t front; /* + 1; 0: nobody's */
+	uint16_t owes;
+	bool used, in_debt;
+	bool laid; /* ways of it lie in the data plane */
+	bool known; /* ... as far as it has told: since a restart */
+	bool looked, muted, refused, learnt, has_lane;
+	uint8_t kind; /* enum back_kind */
+	uint8_t state; /* enum hand_state: back_hand_enter() alone */
+	uint8_t origin;
+	uint8_t acked, fin_in, fin_out, rst;
+	uint8_t snd_wscale, rcv_wscale, wscale, options;
+	uint16_t mss;
+	uint32_t seq, front_seq, front_tsval, end, ack;
+	uint32_t shift, clock; /* learnt */
+	uint32_t rst_seq; /* of a reset to the host that DEBT_DESTROY makes, inline */
+	int32_t why; /* refused: errno, 0: nobody listens */
+	sut_time since, last; /* of the state; when a packet was last seen, as far as looked */
+	struct lane lane; /* client to host, as the host meets it: inline */
+};
+
+struct back_front {
+	char name[BACK_NAME_MAX];
+	uint32_t hands;
+	bool owes_host;
+};
+
+struct back {
+	struct back_config cfg;
+	const struct role_env *env;
+	uint32_t max, count, free, fronts;
+	uint32_t debt_first, debt_last; /* slots + 1 */
+	uint32_t buckets;
+	uint32_t at_quads, at_ids, at_hands, at_wheel, at_plane; /* bytes from here */
+	bool draining;
+	bool asked_list, listing; /* the data plane was asked for all its ways; has not told all */
+	uint32_t n_events;
+	struct way_event events[BACK_EVENT_MAX];
+	struct back_front front[BACK_FRONT_MAX];
+	struct hash_key hash;
+};
+
+/* A call into the role. */
+struct back_turn {
+	struct back *b;
+	struct outbox *out;
+	sut_time now;
+	const struct packet *p; /* inline: what the reports are about; else NULL */
+	const struct view *v;
+};
+
+static inline bool back_joined(const struct back *b, unsigned port)
+{
+	return b->env->ports >> port & 1;
+}
+
+/* Is the data plane our own? */
+static inline bool back_inline(const struct back *b)
+{
+	return !back_joined(b, BACK_PLANE);
+}
+
+static inline struct plane *back_plane(const struct back *b)
+{
+	return (struct plane *)(void *)((uint8_t *)(uintptr_t)b + b->at_plane);
+}
+
+static inline struct wheel *back_wheel(const struct back *b)
+{
+	return (struct wheel *)(void *)((uint8_t *)(uintptr_t)b + b->at_wheel);
+}
+
+/* back_hand.c */
+void back_hands_init(struct back *b);
+struct back_hand *back_hand_at(const struct back *b, uint32_t slot);
+uint32_t back_hand_slot(const struct back *b, const struct back_hand *h);
+/* The host's direction for a client's, by the list of origins; the origin's index, or -1: none (ret_out is the key turned round). */
+int back_quad(const struct back *b, const struct way_key *in, struct way_key *ret_out);
+struct back_hand *back_hand_by_quad(const struct back *b, const struct way_key *out);
+struct back_hand *back_hand_by_id(const struct back *b, unsigned front, uint32_t id);
+/* A new one, PENDING; NULL: full.  back_hand_name() gives it to a front end. */
+struct back_hand *back_hand_add(struct back_turn *t, const struct way_key *in,
+				const struct way_key *out);
+void back_hand_name(struct back *b, struct back_hand *h, unsigned front, uint32_t id);
+void back_hand_unname(struct back *b, struct back_hand *h);
+/* Forgets what is said of the connection, not its keys and owner: another one takes its place. */
+void back_hand_renew(struct back_turn *t, struct back_hand *h);
+void back_hand_free(struct back *b, struct back_hand *h);
+void back_hand_enter(struct back_turn *t, struct back_hand *h, enum hand_state state,
+		     const char *why);
+bool back_hand_over(const struct back_hand *h);
+
+/* back_way.c */
+void back_owe(struct back *b, struct back_hand *h, unsigned debts);
+/* Pays as far as there is room. */
+void back_pay(struct back_turn *t);
+bool back_owes(const struct back *b);
+/* A line to the data plane, or what it says done; false: no room. */
+bool back_way_line(struct back_turn *t, const struct way_line *l);
+
+/* back_msg.c */
+void back_msg_input(struct back_turn *t, const struct packet *p);
+bool back_tell(struct back_turn *t, unsigned front, const struct hand_msg *m);
+bool back_tell_hand(struct back_turn *t, const struct back_hand *h, enum back_debt what);
+/* The line of the host, as it is at present. */
+void back_host(const struct back *b, struct hand_msg *ret_m);
+
+/* back_event.c */
+void back_event(struct back_turn *t, const struct way_event *ev);
+void back_plane_input(struct back_turn *t, const struct packet *p);
+
+/* back_time.c */
+void back_arm(struct back_turn *t, struct back_hand *h);
+void back_fire(struct back_turn *t, struct back_hand *h);
+void back_seen(struct back_turn *t, struct back_hand *h, const struct way_line *l);
+
+/* back_control.c */
+void back_control(struct back_turn *t, const struct packet *p);
+bool back_list(const void *role, uint32_t *cursor, sut_time now, struct flow_row *ret_row);
+
+/* back_save.c */
+size_t back_save(const void *role, uint32_t *cursor, sut_time now, struct record *ret_record);
+int back_restore(void *role, const struct record *record, sut_time now);
+#endif
