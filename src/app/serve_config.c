@@ -313,16 +313,17 @@ static int check_rest(const struct serve_config *c, const struct words *w,
 		      const struct complaint *to)
 {
 	const struct serve_listen *l = c->listens ? &c->listen[c->listens - 1] : NULL;
+	const struct service *s = l ? l->service : NULL;
 
 	if (w->at == c->words.n)
 		return 0;
-	if (!l)
+	if (!s)
 		return complain(to, "port", NULL, "none is given for '%s'", c->words.word[w->at]);
 	return complain(
 		to, "port", NULL,
 		"'%s' belongs to no port: %s takes %s%s; each --port PORT has its own SERVICE",
-		c->words.word[w->at], l->service->name, l->arg ? "nothing but " : "nothing",
-		l->arg ? l->service->arg : "");
+		c->words.word[w->at], s->name, s->arg ? "nothing but " : "nothing",
+		s->arg ? s->arg : "");
 }
 
 static int read_ports(struct serve_config *c, const struct complaint *to)

@@ -218,6 +218,20 @@ drains() {
 		"$SUTURE" drain --off --control "$LAB/ctl" && page $OURS4
 }
 
+# descriptors: how many it has open.
+descriptors() {
+	find "/proc/$(cat "$LAB/serve.pid")/fd" -mindepth 1 | wc -l
+}
+
+# As many as there were, once the last connections have ended.
+none_left_open() {
+	soon as_many "$1" || { ls -l "/proc/$(cat "$LAB/serve.pid")/fd"; return 1; }
+}
+
+as_many() {
+	[ "$(descriptors)" = "$1" ]
+}
+
 # The kernel's side of each connection was content.
 no_errors() {
 	c cat /proc/net/snmp | awk '$1 == "Tcp:" { if (!n++) split($0, h); else for (i = 2; i <= NF; i++) if (h[i] == "InCsumErrors" && $i) exit 1 }' || return 1
@@ -497,6 +511,7 @@ bulk() {
 up
 WHERE='serve: '
 serve --drain-time 300ms && {
+	opened=$(descriptors)
 	bulk
 	check '100 MB down, IPv6' down "[$OURS6]"
 	check 'wget' wgets
@@ -515,6 +530,7 @@ serve --drain-time 300ms && {
 	check 'a head that does not come' times_out
 	check 'flows, stats, metrics' lists
 	check 'access log' logs
+	check 'no descriptor is left open' none_left_open "$opened"
 	check 'drain' drains
 	if ends >"$LAB/check.out" 2>&1; then echo "ok ${WHERE}the end"; else
 		echo "not ok ${WHERE}the end"
@@ -550,6 +566,7 @@ head -c 900000 "$LAB/www/big" >"$LAB/www/part"
 rm -f "$LAB/access"
 conf "port = {\"80 http $LAB/www\", \"7 echo\"}"
 serve_conf --drain-time 300ms && {
+	opened=$(descriptors)
 	check 'the log is moved away' rotated
 	check 'the device is down and up' downed
 	check 'other ports' other_ports
@@ -560,6 +577,7 @@ serve_conf --drain-time 300ms && {
 	check 'an answer cut by a reset' cut_by_reset
 	check 'an answer cut by idleness' cut_by_idleness
 	check 'addresses' addresses
+	check 'no descriptor is left open' none_left_open "$opened"
 	check 'no errors' no_errors
 	if cut_by_drain >"$LAB/check.out" 2>&1; then echo "ok ${WHERE}an answer cut by the end"; else
 		echo "not ok ${WHERE}an answer cut by the end"

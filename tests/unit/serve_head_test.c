@@ -101,7 +101,7 @@ static void refuses(void **state)
 		{ 400, "GET /?a b HTTP/1.1\r\nHost: a\r\n\r\n" },
 		{ 400, "GET /?a\tb HTTP/1.1\r\nHost: a\r\n\r\n" },
 		{ 400, "GET /?a\x7f HTTP/1.1\r\nHost: a\r\n\r\n" },
-		{ 400, "GET http://h\x01/ HTTP/1.1\r\nHost: a\r\n\r\n" },
+		{ 400, "GET http://192.0.2.1\x01/ HTTP/1.1\r\nHost: a\r\n\r\n" },
 		{ 400, "GET / HTTP/1.1\r\nHost: a b\r\n\r\n" },
 		{ 400, "GET / HTTP/1.1\r\nHost: a/b\r\n\r\n" },
 		{ 400, "GET / HTTP/1.1\r\nHost: u@a\r\n\r\n" },
