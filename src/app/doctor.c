@@ -2,130 +2,103 @@
 #include "app/doctor.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "app/findings.h"
 #include "base/compiler.h"
 #include "base/packet.h"
 
 #define GSO_MAX 65536
 #define MTU_MOST 65535
 
-/* The list that is being filled. */
-struct report {
-	struct doctor_finding *f;
-	unsigned n;
-};
-
-/* Adds a finding; what mends it, where something does, is set by mend(). */
-static SUT_PRINTF(4, 5) void found(struct report *r, enum doctor_severity s, const char *check,
-				   const char *fmt, ...)
-{
-	struct doctor_finding *f = &r->f[r->n];
-	va_list ap;
-
-	if (r->n == DOCTOR_FINDINGS_MAX)
-		return;
-	*f = (struct doctor_finding){ .severity = s, .check = check };
-	va_start(ap, fmt);
-	vsnprintf(f->text, sizeof f->text, fmt, ap);
-	va_end(ap);
-	r->n++;
-}
-
-static SUT_PRINTF(2, 3) void mend(struct report *r, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(r->f[r->n - 1].mend, sizeof r->f[0].mend, fmt, ap);
-	va_end(ap);
-}
-
-static void capability(struct report *r, const struct doctor_facts *f)
+static void capability(struct findings *r, const struct doctor_facts *f)
 {
 	if (!f->cap_net_raw) {
-		found(r, DOCTOR_WRONG, "capability",
-		      "devices cannot be opened: CAP_NET_RAW is missing");
-		mend(r,
-		     "run as root, or: setcap cap_net_raw,cap_net_admin+ep $(command -v suture)");
+		findings_add(r, DOCTOR_WRONG, "capability",
+			     "devices cannot be opened: CAP_NET_RAW is missing");
+		findings_mend(r, "run as root, or: setcap cap_net_raw,cap_net_admin+ep $(command "
+				 "-v suture)");
 	} else if (!f->cap_net_admin) {
-		found(r, DOCTOR_NOTE, "capability",
-		      "CAP_NET_ADMIN is missing: receive buffers stay within net.core.rmem_max");
-		mend(r,
-		     "run as root, or: setcap cap_net_raw,cap_net_admin+ep $(command -v suture)");
+		findings_add(
+			r, DOCTOR_NOTE, "capability",
+			"CAP_NET_ADMIN is missing: receive buffers stay within net.core.rmem_max");
+		findings_mend(r, "run as root, or: setcap cap_net_raw,cap_net_admin+ep $(command "
+				 "-v suture)");
 	} else {
-		found(r, DOCTOR_OK, "capability", "devices can be opened");
+		findings_add(r, DOCTOR_OK, "capability", "devices can be opened");
 	}
 }
 
-static void device(struct report *r, const struct doctor_port *p)
+static void device(struct findings *r, const struct doctor_port *p)
 {
 	if (!p->exists) {
-		found(r, DOCTOR_WRONG, "device",
-		      "%s: there is no device %s in this network namespace (ip link show lists "
-		      "those "
-		      "that are there)",
-		      p->role, p->name);
+		findings_add(
+			r, DOCTOR_WRONG, "device",
+			"%s: there is no device %s in this network namespace (ip link show lists "
+			"those "
+			"that are there)",
+			p->role, p->name);
 	} else if (!p->ethernet) {
-		found(r, DOCTOR_WRONG, "device", "%s: %s carries no Ethernet frames", p->role,
-		      p->name);
+		findings_add(r, DOCTOR_WRONG, "device", "%s: %s carries no Ethernet frames",
+			     p->role, p->name);
 	} else if (!p->up) {
-		found(r, DOCTOR_WRONG, "device", "%s: %s is down", p->role, p->name);
-		mend(r, "ip link set dev %s up", p->name);
+		findings_add(r, DOCTOR_WRONG, "device", "%s: %s is down", p->role, p->name);
+		findings_mend(r, "ip link set dev %s up", p->name);
 	} else if (!p->carrier) {
-		found(r, DOCTOR_WRONG, "device",
-		      "%s: %s is up but has no carrier: cable, or the other end", p->role, p->name);
+		findings_add(r, DOCTOR_WRONG, "device",
+			     "%s: %s is up but has no carrier: cable, or the other end", p->role,
+			     p->name);
 	} else {
-		found(r, DOCTOR_OK, "device", "%s: %s is up", p->role, p->name);
+		findings_add(r, DOCTOR_OK, "device", "%s: %s is up", p->role, p->name);
 	}
 }
 
-static void master(struct report *r, const struct doctor_port *p)
+static void master(struct findings *r, const struct doctor_port *p)
 {
 	if (!*p->master) {
-		found(r, DOCTOR_OK, "master", "%s: %s belongs to no other device", p->role,
-		      p->name);
+		findings_add(r, DOCTOR_OK, "master", "%s: %s belongs to no other device", p->role,
+			     p->name);
 		return;
 	}
-	found(r, DOCTOR_WRONG, "master",
-	      "%s: %s is a port of %s, which forwards its frames past suture", p->role, p->name,
-	      p->master);
-	mend(r, "ip link set dev %s nomaster", p->name);
+	findings_add(r, DOCTOR_WRONG, "master",
+		     "%s: %s is a port of %s, which forwards its frames past suture", p->role,
+		     p->name, p->master);
+	findings_mend(r, "ip link set dev %s nomaster", p->name);
 }
 
-static void address(struct report *r, const struct doctor_port *p)
+static void address(struct findings *r, const struct doctor_port *p)
 {
 	if (*p->address) {
-		found(r, DOCTOR_WRONG, "address",
-		      "%s: %s has the address %s: the kernel answers what is sent there", p->role,
-		      p->name, p->address);
-		mend(r, "ip addr flush dev %s", p->name);
+		findings_add(r, DOCTOR_WRONG, "address",
+			     "%s: %s has the address %s: the kernel answers what is sent there",
+			     p->role, p->name, p->address);
+		findings_mend(r, "ip addr flush dev %s", p->name);
 	} else if (p->link_local) {
-		found(r, DOCTOR_NOTE, "address",
-		      "%s: %s has an IPv6 link-local address: the kernel speaks on it of its own",
-		      p->role, p->name);
-		mend(r, "sysctl -w net/ipv6/conf/%s/disable_ipv6=1", p->name);
+		findings_add(
+			r, DOCTOR_NOTE, "address",
+			"%s: %s has an IPv6 link-local address: the kernel speaks on it of its own",
+			p->role, p->name);
+		findings_mend(r, "sysctl -w net/ipv6/conf/%s/disable_ipv6=1", p->name);
 	} else {
-		found(r, DOCTOR_OK, "address", "%s: %s has no address", p->role, p->name);
+		findings_add(r, DOCTOR_OK, "address", "%s: %s has no address", p->role, p->name);
 	}
 }
 
 /* What is sent to the machine itself may be forwarded; without an address nobody sends it anything. */
-static void forwards(struct report *r, const struct doctor_facts *f, int ip)
+static void forwards(struct findings *r, const struct doctor_facts *f, int ip)
 {
 	const struct doctor_port *a = &f->port[0], *b = &f->port[1];
 	bool reached = *a->address || *b->address;
 
-	found(r, reached ? DOCTOR_WRONG : DOCTOR_NOTE, "forwarding",
-	      "the kernel forwards IPv%d between %s and %s, past suture%s", ip, a->name, b->name,
-	      reached ? "" : ", should they ever have an address");
-	mend(r, "sysctl -w net/ipv%d/conf/%s/forwarding=0 net/ipv%d/conf/%s/forwarding=0", ip,
-	     a->name, ip, b->name);
+	findings_add(r, reached ? DOCTOR_WRONG : DOCTOR_NOTE, "forwarding",
+		     "the kernel forwards IPv%d between %s and %s, past suture%s", ip, a->name,
+		     b->name, reached ? "" : ", should they ever have an address");
+	findings_mend(r, "sysctl -w net/ipv%d/conf/%s/forwarding=0 net/ipv%d/conf/%s/forwarding=0",
+		      ip, a->name, ip, b->name);
 }
 
-static void forwarding(struct report *r, const struct doctor_facts *f)
+static void forwarding(struct findings *r, const struct doctor_facts *f)
 {
 	const struct doctor_port *a = &f->port[0], *b = &f->port[1];
 	bool four = a->forwarding4 > 0 && b->forwarding4 > 0,
@@ -136,107 +109,115 @@ static void forwarding(struct report *r, const struct doctor_facts *f)
 	if (six)
 		forwards(r, f, 6);
 	if (!four && !six)
-		found(r, DOCTOR_OK, "forwarding", "the kernel does not forward between %s and %s",
-		      a->name, b->name);
+		findings_add(r, DOCTOR_OK, "forwarding",
+			     "the kernel does not forward between %s and %s", a->name, b->name);
 }
 
 /* The larger of the two settings counts; a device without an address takes in nothing that could be filtered. */
-static void rp_filter(struct report *r, const struct doctor_facts *f, const struct doctor_port *p)
+static void rp_filter(struct findings *r, const struct doctor_facts *f, const struct doctor_port *p)
 {
 	int set = p->rp_filter > f->rp_filter_all ? p->rp_filter : f->rp_filter_all;
 
 	if (set <= 0) {
-		found(r, DOCTOR_OK, "rp_filter", "%s: %s is not filtered by the reverse path",
-		      p->role, p->name);
+		findings_add(r, DOCTOR_OK, "rp_filter",
+			     "%s: %s is not filtered by the reverse path", p->role, p->name);
 		return;
 	}
-	found(r, *p->address ? DOCTOR_WRONG : DOCTOR_NOTE, "rp_filter",
-	      "%s: packets that %s takes in for this machine are filtered by the reverse path (%d)",
-	      p->role, p->name, set);
+	findings_add(r, *p->address ? DOCTOR_WRONG : DOCTOR_NOTE, "rp_filter",
+		     "%s: packets that %s takes in for this machine are filtered by the reverse "
+		     "path (%d)",
+		     p->role, p->name, set);
 	if (f->rp_filter_all > 0)
-		mend(r, "sysctl -w net/ipv4/conf/all/rp_filter=0 net/ipv4/conf/%s/rp_filter=0",
-		     p->name);
+		findings_mend(
+			r, "sysctl -w net/ipv4/conf/all/rp_filter=0 net/ipv4/conf/%s/rp_filter=0",
+			p->name);
 	else
-		mend(r, "sysctl -w net/ipv4/conf/%s/rp_filter=0", p->name);
+		findings_mend(r, "sysctl -w net/ipv4/conf/%s/rp_filter=0", p->name);
 }
 
-static void mtu(struct report *r, const struct doctor_facts *f)
+static void mtu(struct findings *r, const struct doctor_facts *f)
 {
 	const struct doctor_port *a = &f->port[0], *b = &f->port[1];
 	const struct doctor_port *small = a->mtu < b->mtu ? a : b, *large = a->mtu < b->mtu ? b : a;
 
 	if (a->mtu == b->mtu) {
-		found(r, DOCTOR_OK, "mtu", "both devices have an MTU of %d", a->mtu);
+		findings_add(r, DOCTOR_OK, "mtu", "both devices have an MTU of %d", a->mtu);
 		return;
 	}
-	found(r, DOCTOR_WRONG, "mtu",
-	      "%s carries %d bytes, %s only %d: what is larger is lost between them", large->name,
-	      large->mtu, small->name, small->mtu);
+	findings_add(r, DOCTOR_WRONG, "mtu",
+		     "%s carries %d bytes, %s only %d: what is larger is lost between them",
+		     large->name, large->mtu, small->name, small->mtu);
 	/* Loopback has more than others can have. */
 	if (large->mtu > MTU_MOST)
-		mend(r, "ip link set dev %s mtu %d", large->name, small->mtu);
+		findings_mend(r, "ip link set dev %s mtu %d", large->name, small->mtu);
 	else
-		mend(r, "ip link set dev %s mtu %d", small->name, large->mtu);
+		findings_mend(r, "ip link set dev %s mtu %d", small->name, large->mtu);
 }
 
-static void offload(struct report *r, const struct doctor_port *p)
+static void offload(struct findings *r, const struct doctor_port *p)
 {
 	unsigned before = r->n;
 
 	if (p->lro > 0) {
-		found(r, DOCTOR_WRONG, "offload",
-		      "%s: %s merges segments as it receives them (LRO): their sizes are lost",
-		      p->role, p->name);
-		mend(r, "ethtool -K %s lro off", p->name);
+		findings_add(
+			r, DOCTOR_WRONG, "offload",
+			"%s: %s merges segments as it receives them (LRO): their sizes are lost",
+			p->role, p->name);
+		findings_mend(r, "ethtool -K %s lro off", p->name);
 	}
 	if (p->gso_max_size > GSO_MAX) {
-		found(r, DOCTOR_NOTE, "offload",
-		      "%s: super-packets of %s may have %" PRId64
-		      " bytes: suture makes several of %u of each, which costs a copy",
-		      p->role, p->name, p->gso_max_size, GSO_MAX);
-		mend(r, "ip link set dev %s gso_max_size %u gro_max_size %u", p->name, GSO_MAX,
-		     GSO_MAX);
+		findings_add(r, DOCTOR_NOTE, "offload",
+			     "%s: super-packets of %s may have %" PRId64
+			     " bytes: suture makes several of %u of each, which costs a copy",
+			     p->role, p->name, p->gso_max_size, GSO_MAX);
+		findings_mend(r, "ip link set dev %s gso_max_size %u gro_max_size %u", p->name,
+			      GSO_MAX, GSO_MAX);
 	}
 	if (p->tx_csum == 0) {
-		found(r, DOCTOR_NOTE, "offload",
-		      "%s: %s leaves checksums and segmentation to the processor: right, but "
-		      "slower",
-		      p->role, p->name);
-		mend(r, "ethtool -K %s tx on", p->name);
+		findings_add(
+			r, DOCTOR_NOTE, "offload",
+			"%s: %s leaves checksums and segmentation to the processor: right, but "
+			"slower",
+			p->role, p->name);
+		findings_mend(r, "ethtool -K %s tx on", p->name);
 	}
 	if (r->n == before)
-		found(r, DOCTOR_OK, "offload", "%s: offloads of %s keep frames whole", p->role,
-		      p->name);
+		findings_add(r, DOCTOR_OK, "offload", "%s: offloads of %s keep frames whole",
+			     p->role, p->name);
 }
 
-static void buffer(struct report *r, const struct doctor_facts *f)
+static void buffer(struct findings *r, const struct doctor_facts *f)
 {
 	if (f->buffer_forced || f->rmem_max >= DOCTOR_BUFFER) {
-		found(r, DOCTOR_OK, "buffer", "a port may buffer %d MB", DOCTOR_BUFFER >> 20);
+		findings_add(r, DOCTOR_OK, "buffer", "a port may buffer %d MB",
+			     DOCTOR_BUFFER >> 20);
 		return;
 	}
-	found(r, DOCTOR_WRONG, "buffer",
-	      "a port may buffer only %" PRId64 " bytes: bursts of super-packets are dropped",
-	      f->rmem_max);
-	mend(r, "sysctl -w net.core.rmem_max=%d", DOCTOR_BUFFER);
+	findings_add(r, DOCTOR_WRONG, "buffer",
+		     "a port may buffer only %" PRId64
+		     " bytes: bursts of super-packets are dropped",
+		     f->rmem_max);
+	findings_mend(r, "sysctl -w net.core.rmem_max=%d", DOCTOR_BUFFER);
 }
 
-static void other(struct report *r, const struct doctor_port *p)
+static void other(struct findings *r, const struct doctor_port *p)
 {
 	if (p->other_pid == 0) {
-		found(r, DOCTOR_OK, "other", "%s: nobody else reads %s", p->role, p->name);
+		findings_add(r, DOCTOR_OK, "other", "%s: nobody else reads %s", p->role, p->name);
 	} else if (p->other_pid < 0) {
-		found(r, DOCTOR_NOTE, "other",
-		      "%s: another process, which this user may not see, reads all frames of %s",
-		      p->role, p->name);
+		findings_add(
+			r, DOCTOR_NOTE, "other",
+			"%s: another process, which this user may not see, reads all frames of %s",
+			p->role, p->name);
 	} else if (strcmp(p->other_name, "suture") == 0) {
-		found(r, DOCTOR_WRONG, "other",
-		      "%s: another suture (process %d) works on %s already", p->role, p->other_pid,
-		      p->name);
-		mend(r, "kill %d", p->other_pid);
+		findings_add(r, DOCTOR_WRONG, "other",
+			     "%s: another suture (process %d) works on %s already", p->role,
+			     p->other_pid, p->name);
+		findings_mend(r, "kill %d", p->other_pid);
 	} else {
-		found(r, DOCTOR_NOTE, "other", "%s: process %d (%s) reads all frames of %s too",
-		      p->role, p->other_pid, p->other_name, p->name);
+		findings_add(r, DOCTOR_NOTE, "other",
+			     "%s: process %d (%s) reads all frames of %s too", p->role,
+			     p->other_pid, p->other_name, p->name);
 	}
 }
 
@@ -251,7 +232,7 @@ static bool listed(const char *list, const char *name)
 	return false;
 }
 
-static void clock_source(struct report *r, const struct doctor_facts *f)
+static void clock_source(struct findings *r, const struct doctor_facts *f)
 {
 	static const char *const fast[] = {
 		"tsc",	    "kvm-clock", "hyperv_clocksource_tsc_page", "arch_sys_counter",
@@ -261,28 +242,31 @@ static void clock_source(struct report *r, const struct doctor_facts *f)
 
 	for (unsigned i = ARRAY_LEN(fast); i-- > 0;) {
 		if (strcmp(f->clocksource, fast[i]) == 0) {
-			found(r, DOCTOR_OK, "clock", "the clock is %s: read without a system call",
-			      f->clocksource);
+			findings_add(r, DOCTOR_OK, "clock",
+				     "the clock is %s: read without a system call", f->clocksource);
 			return;
 		}
 		if (listed(f->clocksources, fast[i]))
 			better = fast[i];
 	}
 	if (!*f->clocksource) {
-		found(r, DOCTOR_NOTE, "clock", "this kernel does not tell which clock it uses");
+		findings_add(r, DOCTOR_NOTE, "clock",
+			     "this kernel does not tell which clock it uses");
 		return;
 	}
-	found(r, DOCTOR_NOTE, "clock", "the clock is %s: each reading costs a system call",
-	      f->clocksource);
+	findings_add(r, DOCTOR_NOTE, "clock", "the clock is %s: each reading costs a system call",
+		     f->clocksource);
 	if (better)
-		mend(r, "echo %s >/sys/devices/system/clocksource/clocksource0/current_clocksource",
-		     better);
+		findings_mend(
+			r,
+			"echo %s >/sys/devices/system/clocksource/clocksource0/current_clocksource",
+			better);
 }
 
 unsigned doctor_judge(const struct doctor_facts *f,
 		      struct doctor_finding ret_f[DOCTOR_FINDINGS_MAX])
 {
-	struct report r = { .f = ret_f };
+	struct findings r = { .f = ret_f, .max = DOCTOR_FINDINGS_MAX };
 	bool both = f->port[0].exists && f->port[1].exists;
 
 	capability(&r, f);

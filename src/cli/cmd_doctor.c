@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "app/doctor.h"
+#include "app/findings.h"
 #include "app/options.h"
-#include "app/report.h"
 #include "cli/command.h"
 
 struct doctor_config {
@@ -35,44 +35,6 @@ static const char *device_of(const char *spec)
 	return *spec && strlen(spec) < DOCTOR_NAME && !strchr(spec, ':') && !strchr(spec, '/')
 		       ? spec
 		       : NULL;
-}
-
-static const char *const severities[] = { "ok", "note", "wrong" };
-
-static void print_text(const struct doctor_finding *f)
-{
-	printf("%-6s%-11s%s\n", severities[f->severity], f->check, f->text);
-	if (*f->mend)
-		printf("      %-11smend: %s\n", "", f->mend);
-}
-
-static void print_json(const struct doctor_finding *f)
-{
-	printf("{\"severity\":\"%s\",\"check\":\"%s\",\"text\":", severities[f->severity],
-	       f->check);
-	report_json_string(f->text, stdout);
-	if (*f->mend) {
-		printf(",\"mend\":");
-		report_json_string(f->mend, stdout);
-	}
-	printf("}\n");
-}
-
-/* Prints the findings: how many are wrong. */
-static unsigned print(const struct doctor_config *c, const struct doctor_finding *f, unsigned n)
-{
-	unsigned wrong = 0;
-
-	for (unsigned i = 0; i < n; i++) {
-		wrong += f[i].severity == DOCTOR_WRONG;
-		if (c->quiet && f[i].severity == DOCTOR_OK)
-			continue;
-		if (c->json)
-			print_json(&f[i]);
-		else
-			print_text(&f[i]);
-	}
-	return wrong;
 }
 
 static int find_devices(const struct option_usage *usage, const struct doctor_config *c,
@@ -125,5 +87,6 @@ int cmd_accel_doctor(int argc, char **argv)
 	if (code >= 0)
 		return code;
 	doctor_look(name, role, &facts);
-	return print(&cfg, findings, doctor_judge(&facts, findings)) > 0;
+	return findings_print(findings, doctor_judge(&facts, findings), cfg.json, cfg.quiet,
+			      stdout) > 0;
 }
