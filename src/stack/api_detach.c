@@ -138,8 +138,8 @@ static void take_numbers(const struct stack *s, struct conn *c, const struct sta
 	c->rcv_adv = d->rcv_adv;
 	c->last_ack_sent = d->acked;
 	c->snd_wnd = c->snd_wnd_max = d->snd_wnd;
-	c->snd_wl1 = d->irs;
-	c->snd_wl2 = d->iss;
+	c->snd_wl1 = d->rcv_nxt - 1; /* whatever comes next tells of a newer window */
+	c->snd_wl2 = d->snd_nxt;
 	c->snd_wscale = d->snd_wscale;
 	c->rcv_wscale = d->rcv_wscale;
 	c->peer_mss = d->peer_mss;

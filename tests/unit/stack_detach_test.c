@@ -250,6 +250,30 @@ static void back_again(void **state)
 	stop();
 }
 
+/* However much the peer had said before: half of all numbers are ahead of its first one, and the other half are not. */
+static void back_after_much(void **state)
+{
+	struct stack_detached d;
+	struct opened o;
+	conn_id id = 0;
+
+	(void)state;
+	start();
+	o = open_one();
+	say(&o, TCP_ACK | TCP_PSH, 1000, 300);
+	assert_int_equal(stack_detach(w->s, o.id, NULL, NULL, w->now, &d), 0);
+	d.rcv_nxt += 3000000000u;
+	d.rcv_adv += 3000000000u;
+	d.acked += 3000000000u;
+	assert_int_equal(stack_attach(w->s, &d, 4096, 5, w->now, &id), 0);
+	world_flush(w);
+	world_expect(w, TCP_ACK);
+	o.x.wnd = 100;
+	say(&o, TCP_ACK, d.rcv_nxt, 0);
+	assert_int_equal(world_conn(w, id)->snd_wnd, 100u << d.snd_wscale);
+	stop();
+}
+
 static void back_half_closed(void **state)
 {
 	struct stack_detached d;
@@ -357,15 +381,11 @@ static void offers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(request),
-		cmocka_unit_test(behind_a_gap),
-		cmocka_unit_test(half_closed),
-		cmocka_unit_test(refused),
-		cmocka_unit_test(again),
-		cmocka_unit_test(limits),
-		cmocka_unit_test(offers),
-		cmocka_unit_test(back_again),
-		cmocka_unit_test(back_half_closed),
+		cmocka_unit_test(request),	   cmocka_unit_test(behind_a_gap),
+		cmocka_unit_test(half_closed),	   cmocka_unit_test(refused),
+		cmocka_unit_test(again),	   cmocka_unit_test(limits),
+		cmocka_unit_test(offers),	   cmocka_unit_test(back_again),
+		cmocka_unit_test(back_after_much), cmocka_unit_test(back_half_closed),
 	};
 
 	return cmocka_run_group_tests_name("stack_detach", tests, NULL, NULL);
