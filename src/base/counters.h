@@ -52,7 +52,24 @@
 	X(TS_LIFTED,      "ts_lifted",         "connections whose timestamps were lifted after the failover") \
 	X(CORRECTED,      "corrected",         "shifts put right by a later word") \
 	X(CONTRADICTED,   "contradicted",      "SYNs of the primary that do not fit what its client acknowledged") \
-	X(DISAGREED,      "disagreed",         "connections whose two servers negotiated different options")
+	X(DISAGREED,      "disagreed",         "connections whose two servers negotiated different options") \
+	X(HANDED_ADOPT,   "handed_adopt",      "connections handed over: adopted by the back end") \
+	X(HANDED_SHIFT,   "handed_shift",      "connections handed over: the back end's agent shifts them") \
+	X(HANDED_SPLICE,  "handed_splice",     "connections handed over: spliced by the front end") \
+	X(RUNG_FAILED,    "rungs_failed",      "hand-overs that a back end, or its agent, did not take") \
+	X(HAND_MOVED,     "handed_elsewhere",  "hand-overs tried with another back end: no rung of this one was left") \
+	X(REPLAYED_AGAIN, "replayed_again",    "times that a request was sent to a back end again: it had not been acknowledged") \
+	X(CLIENT_LEFT,    "client_left",       "clients that reset their connection before it was handed over") \
+	X(HAND_LOST,      "handovers_lost",    "clients reset: an agent did not say whether a back end has the connection") \
+	X(ANSWERED_400,   "answered_400",      "clients answered: their request cannot be understood in one way only") \
+	X(ANSWERED_408,   "answered_408",      "clients answered: their request took too long") \
+	X(ANSWERED_431,   "answered_431",      "clients answered: the head of their request is too large") \
+	X(ANSWERED_503,   "answered_503",      "clients answered: no back end can take them") \
+	X(CLOSED_UNANSWERED, "closed_unanswered", "clients closed without an answer: they said nothing, or garbage") \
+	X(PROBES_WELL,    "probes_well",       "rungs of back ends probed: they work") \
+	X(PROBES_FAILED,  "probes_failed",     "rungs of back ends probed: they do not work") \
+	X(FORWARDED,      "forwarded",         "packets of handed-over connections that the front end itself sent on") \
+	X(ICMP_FORWARDED, "icmp_forwarded",    "ICMP errors about handed-over connections sent on to whom they are for")
 
 enum event {
 #define X(id, label, text) EV_##id,

@@ -84,6 +84,8 @@
 	X(BROADCAST,       "broadcast",         "to a broadcast or multicast address: no TCP answers") \
 	X(BAD_SOURCE,      "bad-source",        "from an address that no other host has") \
 	/* handoff */ \
+	X(HAND_HELD,       "hand-held",         "of a client whose connection is being handed over: it comes again") \
+	X(NOT_REACHED,     "not-reached",       "no packet came from this address lately: its link address is not known") \
 	X(NOT_EXPECTED,    "not-expected",      "to a connection that its host does not have yet, or that is not its next number") \
 	X(SWALLOWED,       "swallowed",         "of a host that answers instead of another one: nobody else sees it") \
 	X(NOT_ANNOUNCED,   "not-announced",     "to an origin that only front ends send to, or that is not known") \

@@ -34,6 +34,7 @@ enum record_kind {
 	REC_TIME =
 		7, /* the wall clock, nanoseconds since 1970: of the records behind it in a journal */
 	REC_FLOW_END = 8, /* the flow with this key is over: record_flow.h */
+	REC_HANDOFF_FRONT = 9,
 	REC_HANDOFF_BACK = 10,
 };
 

@@ -34,6 +34,8 @@ struct role_kind {
 	const char *const *ways;
 	void (*flows)(void *config, const struct conn *flow,
 		      unsigned n); /* told of all flows; may be NULL */
+	/* Takes `set KEY TEXT` where the settings have no such key: false, it is not one; may be NULL. */
+	bool (*line)(void *config, const char *key, const char *text);
 };
 
 /* The role of this name, or NULL if this build has none. */

@@ -179,6 +179,20 @@ static bool mark_raw(struct lex *l, struct seg_marks *m)
 	return m->raw_set = true;
 }
 
+/* Backslash and r, and backslash and n, are what they are in C. */
+static void unescape(char *s)
+{
+	char *to = s;
+
+	for (; *s; s++) {
+		if (s[0] == '\\' && s[1] != 0)
+			s++, *to++ = (char)(*s == 'r' ? '\r' : *s == 'n' ? '\n' : *s);
+		else
+			*to++ = *s;
+	}
+	*to = 0;
+}
+
 static bool mark_payload(struct lex *l, struct seg_marks *m)
 {
 	if (lex_sym(l, "*")) {
@@ -186,7 +200,10 @@ static bool mark_payload(struct lex *l, struct seg_marks *m)
 		return true;
 	}
 	m->payload = PAYLOAD_TEXT;
-	return lex_string(l, m->text, sizeof m->text);
+	if (!lex_string(l, m->text, sizeof m->text))
+		return false;
+	unescape(m->text);
+	return true;
 }
 
 static bool mark_num(struct lex *l, const char *word, uint64_t max, uint16_t *ret_n)

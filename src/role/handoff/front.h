@@ -11,10 +11,10 @@
  *
  * Ports: client (frames: clients, and back ends unless the next one is joined), backend (frames, optional), control (messages:
  * operators), agents (messages: msg.h, each line with the back end's name in front), plane (messages, optional: way_text.h), world (messages
- * in: "backend NAME up|down [why]" health, "backend NAME mac AA:.. via AA:.. (own) [if N]", both from the app).
+ * in: "backend NAME up|down [why]" health, "backend NAME mac AA:.. via AA:.. (own) [if N]", "client if N": the device of the port client, where it is not the back ends'; all from the app).
  *
  * What the command line sends to the port control, one line each, beside "drain" and "drain off" that every role has:
- *     status                        answered by "ok N back ends", then a line for each: "NAME ADDR:PORT up|down|draining weight=N conns=N rung=R",
+ *     status [NAME]                 answered by "ok N back ends", then a line for each: "NAME ADDR:PORT up|down|draining weight=N conns=N rung=R",
  *                                   and behind it for each rung better than R "adopt: WHY" or "shift: WHY", joined by "; "
  *     backend NAME drain|undrain    no new hand-offs to it; those that are there go on
  *     backend NAME weight N         0 to 1000
@@ -69,4 +69,11 @@ struct front_config {
 };
 
 extern const struct role_ops front_role;
+
+/* For listings and scripts: the hand-off of this client's key ("THERE adopt web1"); false: there is none. */
+struct flow_key;
+bool front_describe(const void *role, const struct flow_key *client_key, char *ret_s, size_t size);
+
+/* What must hold between two calls; a sentence of what does not, else NULL.  Slow: for tests. */
+const char *front_check(const void *role);
 #endif

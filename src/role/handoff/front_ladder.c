@@ -1,0 +1,507 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <string.h>
+
+#include "core/fields.h"
+#include "role/handoff/front_inside.h"
+
+/*
+ * Theory of operation
+ *
+ * A back end has three rungs; each connection takes the best one that is possible for it.  Adopt and shift are possible where the back end's
+ * agent says that its host can, and a probe has shown it: a hand-off of nothing from an address of our own, which ends with a reset as soon as the
+ * agent says that it is there.  Probes are made anew when the agent tells of another boot (its ways are lost), when the back end's health comes back,
+ * and, every RETRY, after a rung has failed.  Without an address of our own nothing can be probed: then what is announced by the channel is
+ * taken at the agent's word, but no SYN with a header is sent to anybody.
+ *
+ * What agents tell of their hosts bounds what clients are told: windows never beyond what each back end takes in the beginning, options that each knows.
+ */
+
+#define HELLO_FIRST SUT_MS(1000)
+#define HELLO_LATER SUT_MS(30000)
+#define RETRY SUT_MS(10000)
+#define RCVBUF_FIRST 29200u /* what a listener takes in the beginning, at the least of those seen */
+#define RCVBUF_LEAST 2048u
+#define WSCALE 7
+#define ROUNDING (2u << WSCALE) /* a scaled window's edge may lie so much further */
+
+const char *rung_name(enum front_rung r)
+{
+	static const char *const names[] = { "adopt", "shift", "splice", "none" };
+
+	return names[r];
+}
+
+int backend_named(const struct front *f, const char *name, size_t len)
+{
+	for (unsigned b = 0; b < f->cfg.backends; b++)
+		if (strlen(f->cfg.backend[b].name) == len &&
+		    memcmp(f->cfg.backend[b].name, name, len) == 0)
+			return (int)b;
+	return -1;
+}
+
+static bool is_v4(const uint8_t ip[16])
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+
+	return memcmp(ip, mapped, 12) == 0;
+}
+
+static bool is_set(const uint8_t ip[16])
+{
+	static const uint8_t zero[16];
+
+	return memcmp(ip, zero, 16) != 0;
+}
+
+static const uint8_t *own_of(const struct front *f, const uint8_t ip[16])
+{
+	const uint8_t *own = is_v4(ip) ? f->cfg.own_ip4 : f->cfg.own_ip6;
+
+	return is_set(own) ? own : NULL;
+}
+
+/* An origin that can be probed from an address of ours; -1. */
+static int probe_origin(const struct front *f)
+{
+	for (unsigned i = 0; i < f->cfg.origins; i++)
+		if (own_of(f, f->cfg.origin[i].ip) != NULL)
+			return (int)i;
+	return -1;
+}
+
+/* --- what is possible */
+
+static uint8_t wanted_options(const struct front *f)
+{
+	(void)f;
+	return WAY_OPT_TS | WAY_OPT_SACK | WAY_OPT_WSCALE;
+}
+
+/* Why the agent, or the lack of one, makes rung r impossible; NULL: it does not. */
+static const char *agent_against(const struct front *f, uint32_t b, enum front_rung r)
+{
+	const struct backend *x = &f->backend[b];
+
+	if (!backend_cfg(f, b)->has_agent)
+		return "it has no agent";
+	if (!x->has_host)
+		return "its agent has not been heard";
+	if (r == RUNG_ADOPT ? x->host.adopt : x->host.shift)
+		return NULL;
+	return x->host.why[0] ? x->host.why : "its agent says that its host cannot";
+}
+
+/* All but the probe. */
+static const char *against(const struct front *f, uint32_t b, enum front_rung r)
+{
+	const struct backend *x = &f->backend[b];
+
+	if (!(backend_cfg(f, b)->rungs >> r & 1))
+		return "the configuration does not let it";
+	if (!x->has_mac)
+		return "its link address is not known";
+	return r == RUNG_SPLICE ? NULL : agent_against(f, b, r);
+}
+
+/* Why rung r cannot be taken; NULL: it can. */
+static const char *why_not(const struct front *f, uint32_t b, enum front_rung r)
+{
+	const struct backend *x = &f->backend[b];
+	const char *why = against(f, b, r);
+	bool header = r == RUNG_SHIFT && f->cfg.header;
+
+	if (why != NULL)
+		return why;
+	if (x->forced != RUNG_NONE)
+		return x->forced == r ? NULL : "another one is forced";
+	if (r == RUNG_SPLICE)
+		return own_of(f, backend_cfg(f, b)->ip) != NULL
+			       ? NULL
+			       : "there is no address of our own to come from";
+	if (probe_origin(f) < 0)
+		return header ? "there is no address of our own to probe it from" : NULL;
+	if (!x->rung[r].probed)
+		return x->rung[r].why[0] ? x->rung[r].why : "it is being probed";
+	return x->rung[r].ok ? NULL : x->rung[r].why;
+}
+
+enum front_rung ladder_rung(const struct front *f, uint32_t b, const uint8_t client[16],
+			    enum front_rung from)
+{
+	const struct front_backend *c = backend_cfg(f, b);
+
+	for (enum front_rung r = from; r < RUNG_NONE; r++) {
+		bool same = is_v4(client) == is_v4(c->ip);
+
+		if (!same && (r == RUNG_SPLICE || c->far_host))
+			continue;
+		if (why_not(f, b, r) == NULL)
+			return r;
+	}
+	return RUNG_NONE;
+}
+
+uint64_t ladder_alive(const struct front *f, const uint8_t client[16])
+{
+	uint64_t alive = 0;
+
+	for (uint32_t b = 0; b < f->cfg.backends; b++)
+		if (f->backend[b].up && !f->backend[b].draining &&
+		    ladder_rung(f, b, client, RUNG_ADOPT) != RUNG_NONE)
+			alive |= UINT64_C(1) << b;
+	return alive;
+}
+
+size_t ladder_row(const struct front *f, uint32_t b, char *ret_s, size_t size)
+{
+	const struct front_backend *c = backend_cfg(f, b);
+	const struct backend *x = &f->backend[b];
+	struct fields_text t = { .s = ret_s, .max = size };
+	enum front_rung best = ladder_rung(f, b, c->ip, RUNG_ADOPT);
+
+	fields_put(&t, "%s ", c->name);
+	fields_put_addr(&t, c->ip, c->port);
+	fields_put(&t, " %s weight=%u conns=%u rung=%s",
+		   !x->up	 ? "down"
+		   : x->draining ? "draining"
+				 : "up",
+		   f->cfg.routes.weight[b], f->cfg.routes.conns[b], rung_name(best));
+	for (enum front_rung r = RUNG_ADOPT; r < best; r++)
+		fields_put(&t, "%s %s: %s", r == RUNG_ADOPT ? "" : ";", rung_name(r),
+			   why_not(f, b, r));
+	if (!x->up && x->down_why[0])
+		fields_put(&t, " (%s)", x->down_why);
+	return t.n;
+}
+
+/* --- probes */
+
+static void set_why(struct rung_state *s, const char *why)
+{
+	(void)snprintf(s->why, sizeof s->why, "%s", why);
+}
+
+static void look_soon(struct front *f, uint32_t b)
+{
+	wheel_arm(f->wheel, f->cfg.max_conns + b, f->now);
+}
+
+static void probe_anew(struct front *f, uint32_t b)
+{
+	for (unsigned r = 0; r < RUNG_NONE; r++)
+		f->backend[b].rung[r] = (struct rung_state){ 0 };
+	look_soon(f, b);
+}
+
+void ladder_failed(struct front *f, uint32_t b, enum front_rung r, const char *why)
+{
+	struct rung_state *s = &f->backend[b].rung[r];
+
+	f->backend[b].failures++;
+	s->probed = false;
+	s->retry = f->now + SUT_MS(1000);
+	set_why(s, why);
+	wheel_arm(f->wheel, f->cfg.max_conns + b, s->retry);
+}
+
+void ladder_probed(struct front *f, struct hand *h, bool ok, const char *why)
+{
+	struct rung_state *s = &f->backend[h->backend].rung[h->rung];
+
+	count_event(&f->env, ok ? EV_PROBES_WELL : EV_PROBES_FAILED);
+	s->probed = true;
+	s->ok = ok;
+	s->retry = f->now + RETRY;
+	set_why(s, why);
+	look_soon(f, h->backend);
+}
+
+/* The numbers of a connection that nobody has made. */
+static void probe_numbers(struct front *f, struct hand *h)
+{
+	uint64_t r = f->env.random(f->env.random_ctx), x = f->env.random(f->env.random_ctx);
+
+	h->d = (struct stack_detached){
+		.iss = (uint32_t)r,
+		.snd_nxt = (uint32_t)r + 1,
+		.irs = (uint32_t)(r >> 32),
+		.rcv_nxt = (uint32_t)(r >> 32) + 1,
+		.snd_wnd = 65535,
+		.peer_mss = (uint16_t)(f->cfg.mtu - (h->lane.ip == 4 ? 40 : 60)),
+		.snd_wscale = WSCALE,
+		.rcv_wscale = WSCALE,
+		.timestamps = true,
+		.sack = true,
+		.wscale = true,
+		.tsval = (uint32_t)x,
+		.ts_recent = (uint32_t)(x >> 32),
+	};
+	memcpy(h->d.local.ip, h->key[CLIENT].dst, 16);
+	memcpy(h->d.remote.ip, h->key[CLIENT].src, 16);
+	h->d.local.port = net16(h->key[CLIENT].dport);
+	h->d.remote.port = net16(h->key[CLIENT].sport);
+	h->base = h->end = h->d.rcv_nxt;
+}
+
+static void probe_lane(const struct backend *x, struct hand *h)
+{
+	const struct way_key *k = &h->key[CLIENT];
+	struct lane *l = &h->lane;
+
+	*l = (struct lane){ .eth_len = 14, .ip = is_v4(k->src) ? 4 : 6, .ttl = 64 };
+	memcpy(l->eth, x->mac, 6);
+	memcpy(l->eth + 6, x->via, 6);
+	store_be16(l->eth + 12, l->ip == 4 ? ETH_IP4 : ETH_IP6);
+	memcpy(l->src, k->src, 16);
+	memcpy(l->dst, k->dst, 16);
+	l->sport = net16(k->sport);
+	l->dport = net16(k->dport);
+}
+
+static void probe_begin(struct front *f, uint32_t b, enum front_rung r)
+{
+	int o = probe_origin(f);
+	const struct stack_addr *at = &f->cfg.origin[o];
+	struct hand *h = hand_new(f);
+	struct way_key k = { .dport = net16(at->port) }, back;
+	enum side side;
+
+	if (h == NULL)
+		return;
+	memcpy(k.src, own_of(f, at->ip), 16);
+	memcpy(k.dst, at->ip, 16);
+	k.sport =
+		net16((uint16_t)(f->cfg.port_lo +
+				 f->next_port++ % (uint32_t)(f->cfg.port_hi - f->cfg.port_lo + 1)));
+	if (hand_find(f, &k, &side) != NULL) { /* next time with another port */
+		hand_free(f, h);
+		return;
+	}
+	hand_key_add(f, h, CLIENT, &k);
+	key_reverse(&k, &back);
+	hand_key_add(f, h, BACK, &back);
+	way_claim(f, h);
+	h->flags |= HF_PROBE;
+	h->origin = (uint8_t)o;
+	probe_lane(&f->backend[b], h);
+	probe_numbers(f, h);
+	f->backend[b].probe = hand_index(f, h);
+	over_begin(f, h, b, r);
+}
+
+static bool probe_due(const struct front *f, uint32_t b, enum front_rung r)
+{
+	const struct backend *x = &f->backend[b];
+	const struct rung_state *s = &x->rung[r];
+
+	if (against(f, b, r) != NULL || !x->up || probe_origin(f) < 0)
+		return false;
+	return s->probed ? !s->ok && f->now >= s->retry : f->now >= s->retry;
+}
+
+/* When b is to be looked at again. */
+static sut_time next_look(const struct front *f, uint32_t b)
+{
+	const struct backend *x = &f->backend[b];
+	sut_time at = backend_cfg(f, b)->has_agent
+			      ? x->hello + (x->has_host ? HELLO_LATER : HELLO_FIRST)
+			      : SUT_NEVER;
+
+	for (enum front_rung r = RUNG_ADOPT; r < RUNG_SPLICE; r++) {
+		const struct rung_state *s = &x->rung[r];
+
+		if (against(f, b, r) == NULL && x->up && !(s->probed && s->ok) &&
+		    probe_origin(f) >= 0 && s->retry < at)
+			at = s->retry;
+	}
+	return at;
+}
+
+void ladder_expired(struct front *f, uint32_t b)
+{
+	struct backend *x = &f->backend[b];
+	struct hand_msg hello = { .kind = HAND_HELLO };
+	sut_time at;
+
+	if (backend_cfg(f, b)->has_agent &&
+	    (!x->greeted || f->now - x->hello >= (x->has_host ? HELLO_LATER : HELLO_FIRST))) {
+		x->hello = f->now;
+		x->greeted = true;
+		front_tell_agent(f, b, &hello);
+	}
+	for (enum front_rung r = RUNG_ADOPT; r < RUNG_SPLICE && x->probe == NONE; r++)
+		if (probe_due(f, b, r))
+			probe_begin(f, b, r);
+	at = next_look(f, b);
+	if (at <=
+	    f->now) /* a probe is on its way, or there was no room for it: its end looks again */
+		at = x->probe != NONE ? SUT_NEVER : f->now + HELLO_FIRST;
+	wheel_arm(f->wheel, f->cfg.max_conns + b, at);
+}
+
+/* --- what is told of them */
+
+/* No client is told of more than every back end has. */
+static void limits(struct front *f)
+{
+	uint8_t options = wanted_options(f);
+	uint32_t rcvwnd = RCVBUF_FIRST;
+	bool first = true;
+
+	for (uint32_t b = 0; b < f->cfg.backends; b++) {
+		const struct backend *x = &f->backend[b];
+
+		if (!x->has_host)
+			continue;
+		options &= x->host.options;
+		if (x->host.rcvwnd < rcvwnd || first)
+			rcvwnd = x->host.rcvwnd < 65535 ? x->host.rcvwnd : 65535;
+		first = false;
+	}
+	f->rcvbuf = rcvwnd > RCVBUF_LEAST + ROUNDING ? rcvwnd - ROUNDING : RCVBUF_LEAST;
+	for (unsigned i = 0; i < f->cfg.origins; i++)
+		(void)stack_listen_limits(f->stack, f->listener[i], f->rcvbuf, WSCALE);
+	stack_offer(f->stack, options & WAY_OPT_TS, options & WAY_OPT_SACK,
+		    options & WAY_OPT_WSCALE);
+}
+
+void ladder_limits(struct front *f)
+{
+	limits(f);
+}
+
+void ladder_host(struct front *f, uint32_t b, const struct hand_msg *m)
+{
+	struct backend *x = &f->backend[b];
+	bool anew = !x->has_host || x->host.boot != m->boot || x->host.adopt != m->adopt ||
+		    x->host.shift != m->shift;
+
+	x->host = *m;
+	x->has_host = true;
+	limits(f);
+	if (anew)
+		probe_anew(f, b);
+}
+
+void ladder_init(struct front *f)
+{
+	for (uint32_t b = 0; b < f->cfg.backends; b++) {
+		f->backend[b] = (struct backend){ .up = true, .forced = RUNG_NONE, .probe = NONE };
+		wheel_arm(f->wheel, f->cfg.max_conns + b, 0);
+	}
+	limits(f);
+}
+
+/* --- the world */
+
+struct told_mac {
+	uint8_t mac[6], via[6];
+	uint32_t ifindex;
+};
+
+static const struct field mac_fields[] = {
+	{ "mac", FIELD_MAC, offsetof(struct told_mac, mac), 0, NULL, 0, 0 },
+	{ "via", FIELD_MAC, offsetof(struct told_mac, via), 0, NULL, 0, 0 },
+	{ "if", FIELD_U32, offsetof(struct told_mac, ifindex), 0, NULL, 0, 0 },
+};
+
+static void set_health(struct front *f, uint32_t b, bool up, const char *why, size_t len)
+{
+	struct backend *x = &f->backend[b];
+
+	if (len >= sizeof x->down_why)
+		len = sizeof x->down_why - 1;
+	memcpy(x->down_why, why, len);
+	x->down_why[len] = 0;
+	if (up && !x->up) {
+		x->up = true;
+		probe_anew(f, b);
+	}
+	x->up = up;
+}
+
+/* "MAC via MAC [if N]" as "mac=MAC via=MAC [if=N]": the words behind "mac". */
+static bool read_mac(struct words *w, struct told_mac *ret_t)
+{
+	char text[96];
+	size_t n = 0;
+	struct word x;
+	struct words again;
+	uint64_t which = 7;
+	bool value = true;
+
+	memcpy(text, "mac=", 4);
+	n = 4;
+	while (words_next(w, &x)) {
+		if (n + x.n + 2 > sizeof text)
+			return false;
+		memcpy(text + n, x.s, x.n);
+		n += x.n;
+		text[n++] = value ? ' ' : '=';
+		value = !value;
+	}
+	if (w->bad || value)
+		return false;
+	again = words_of(text, n - 1);
+	return fields_read(&again, mac_fields, 3, ret_t, &which) && (which & 3) == 3;
+}
+
+static void set_mac(struct front *f, uint32_t b, const struct told_mac *t)
+{
+	struct backend *x = &f->backend[b];
+	bool first = !x->has_mac;
+
+	memcpy(x->mac, t->mac, 6);
+	memcpy(x->via, t->via, 6);
+	x->ifindex = t->ifindex;
+	x->has_mac = true;
+	memcpy(f->own_mac, t->via, 6);
+	f->has_own_mac = true;
+	if (first)
+		probe_anew(f, b);
+}
+
+/* "backend NAME up|down [why]", "backend NAME mac AA:.. via AA:.. [if N]", "client if N" */
+static bool world_line(struct front *f, const char *text, size_t len)
+{
+	struct words w = words_of(text, len);
+	struct word x = { NULL, 0 };
+	struct told_mac t = { .ifindex = 0 };
+	uint64_t n;
+	int b;
+
+	if (!words_next(&w, &x))
+		return false;
+	if (word_is(&x, "client")) {
+		if (!words_next(&w, &x) || !word_is(&x, "if") || !words_next(&w, &x) ||
+		    !word_number(&x, UINT32_MAX, &n))
+			return false;
+		f->client_ifindex = (uint32_t)n;
+		return true;
+	}
+	if (!word_is(&x, "backend") || !words_next(&w, &x))
+		return false;
+	b = backend_named(f, x.s, x.n);
+	if (b < 0 || !words_next(&w, &x))
+		return false;
+	if (word_is(&x, "up") || word_is(&x, "down")) {
+		const char *rest = x.s + x.n;
+
+		while (rest < text + len && *rest == ' ')
+			rest++;
+		set_health(f, (uint32_t)b, x.n == 2, rest, (size_t)(text + len - rest));
+		return true;
+	}
+	if (!word_is(&x, "mac") || !read_mac(&w, &t))
+		return false;
+	set_mac(f, (uint32_t)b, &t);
+	return true;
+}
+
+void ladder_world(struct front *f, const struct packet *p)
+{
+	if (!world_line(f, (const char *)p->head, p->head_len))
+		count_drop(&f->env, R_MSG_UNKNOWN);
+}

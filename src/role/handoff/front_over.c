@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: MIT */
+#include <string.h>
+
+#include "role/handoff/front_inside.h"
+
+/*
+ * Theory of operation
+ *
+ * Goal: the connection goes to a back end with every byte that the client was told had arrived, exactly one host ever answers, and every wait ends.
+ *
+ *             request whole          ready              way laid, bytes sent        acknowledged
+ *   READING ────────────────► ASKED ───────► READY ─────────────────────► REPLAY ───────────────► THERE ─► CLOSING ─► LINGER ─► (free)
+ *      │                        │ refused, or no answer                      │ in time: no             FIN      both, or gone
+ *      │ 4xx, 503               ▼                                            ▼
+ *   ANSWERED ◄── nobody ── the next rung, ◄── nothing came of it ──────── RETRACT ── silence ─► reset
+ *                          another back end
+ *
+ *   state     in the stack   the client's packets   waits for                        at most, then
+ *   READING   yes            the stack              the head of its request          head_timeout: 408, or closed
+ *   ANSWERED  yes            the stack              the client's FIN                 5 s: let go
+ *   ASKED     no             dropped, counted       ready; the splice's SYN-ACK      confirm_timeout: next rung
+ *   READY     no             dropped, counted       room in the outbox               the next call
+ *   REPLAY    no             forwarded              word that all bytes are there    confirm_timeout: RETRACT; 10 s if the back end was heard
+ *   RETRACT   no             dropped, counted       word that nothing is there       10 s: reset
+ *   THERE     no             forwarded              a FIN, a RST, the agent          idle_timeout: forgotten
+ *   CLOSING   no             forwarded              the other FIN                    idle_timeout: forgotten
+ *   LINGER    no             forwarded              -                                linger: forgotten
+ *
+ * The stack lets go at ASKED, silently, so no number moves any more while the agent is asked.  What the client sends meanwhile is dropped: it is
+ * not acknowledged, so the client sends it again; the hand-off is found by its quad before the stack is asked, so nothing is reset.  The way is laid
+ * before the bytes are sent (what comes in between is forwarded first), and the bytes stay here until the back end has acknowledged them: the
+ * client's copy may be gone.  Once the client has acknowledged anything of the back end's the connection never goes elsewhere.
+ *
+ * A connection that comes back from REPLAY may have left something half made at the back end.  So its agent is told to forget it, and has to say
+ * that nothing is there (gone, unknown) before anybody else answers; if the agent stays silent the client is reset: two hosts must not answer.
+ * Each attempt has an id of its own, so what is still under way about the last one means nothing.
+ *
+ * A probe is a hand-off of nothing, with our own address as client, that ends with a reset as soon as it is THERE.
+ */
+
+#define AGAIN SUT_MS(200)
+#define LOOK SUT_MS(15000)
+
+static uint32_t *conns_of(struct front *f, const struct hand *h)
+{
+	return &f->cfg.routes.conns[h->backend];
+}
+
+static bool is_probe(const struct hand *h)
+{
+	return h->flags & HF_PROBE;
+}
+
+/* The agent is told once; if that is lost it forgets by itself, or is told when it speaks of it. */
+static void tell_forget(struct front *f, struct hand *h)
+{
+	struct hand_msg m = { .kind = HAND_FORGET, .id = h->id };
+
+	if ((h->flags & HF_TOLD) && h->backend != NONE)
+		front_tell_agent(f, h->backend, &m);
+}
+
+static void ask_state(struct front *f, struct hand *h)
+{
+	struct hand_msg m = { .kind = HAND_ASK, .id = h->id };
+
+	if ((h->flags & HF_TOLD) && h->backend != NONE)
+		front_tell_agent(f, h->backend, &m);
+}
+
+/* It is this back end's no more. */
+static void leave(struct front *f, struct hand *h)
+{
+	way_lift(f, h);
+	if (!is_probe(h))
+		hand_key_del(f, h, BACK);
+	if (h->backend != NONE && !is_probe(h) && *conns_of(f, h) > 0)
+		--*conns_of(f, h);
+	if (h->backend != NONE && f->backend[h->backend].probe == hand_index(f, h))
+		f->backend[h->backend].probe = NONE;
+	h->backend = NONE;
+	h->flags &= (uint16_t) ~(HF_TOLD | HF_SPLICED);
+}
+
+void over_end(struct front *f, struct hand *h, const char *why)
+{
+	tell_forget(f, h);
+	leave(f, h);
+	if (h->conn != 0)
+		(void)stack_close(f->stack, h->conn, f->now);
+	h->conn = 0;
+	hand_set_state(f, h, FR_FREE, why);
+	hand_free(f, h);
+}
+
+/* Nobody waits for an answer: the client is gone. */
+void over_forget(struct front *f, struct hand *h)
+{
+	if (h->rung == RUNG_SPLICE && h->backend != NONE)
+		rung_reset(f, h);
+	over_end(f, h, "the client is gone");
+}
+
+/* --- forth */
+
+void over_begin(struct front *f, struct hand *h, uint32_t b, enum front_rung r)
+{
+	hand_renew(f, h);
+	h->backend = b;
+	h->rung = (uint8_t)r;
+	if (!is_probe(h))
+		++*conns_of(f, h);
+	hand_set_state(f, h, FR_ASKED, rung_name(r));
+	rung_ask(f, h);
+}
+
+void over_ready(struct front *f, struct hand *h)
+{
+	if (h->state != FR_READY)
+		hand_set_state(f, h, FR_READY, "they are ready");
+	if (!front_room(f, 32)) {
+		hand_arm(f, h, f->now);
+		return;
+	}
+	way_lay(f, h);
+	hand_set_state(f, h, FR_REPLAY, "its way is laid");
+	rung_replay(f, h);
+}
+
+static enum event handed(const struct hand *h)
+{
+	switch ((enum front_rung)h->rung) {
+	case RUNG_ADOPT:
+		return EV_HANDED_ADOPT;
+	case RUNG_SHIFT:
+		return EV_HANDED_SHIFT;
+	case RUNG_SPLICE:
+	case RUNG_NONE:
+		break;
+	}
+	return EV_HANDED_SPLICE;
+}
+
+static void probe_done(struct front *f, struct hand *h, bool ok, const char *why)
+{
+	if (h->flags & HF_LAID)
+		rung_reset(f, h);
+	ladder_probed(f, h, ok, why);
+	over_end(f, h, ok ? "probed" : why);
+}
+
+void over_there(struct front *f, struct hand *h)
+{
+	if (is_probe(h)) {
+		probe_done(f, h, true, "");
+		return;
+	}
+	hand_cells_give(f, h);
+	if (!(h->flags & HF_LAID)) /* it was given up, wrongly */
+		way_lay(f, h);
+	count_event(&f->env, handed(h));
+	hand_set_state(f, h, FR_THERE, "the back end has all of it");
+	way_settle(f, h);
+	over_fin(f, h, 0);
+}
+
+/* --- and back */
+
+static void next_rung(struct front *f, struct hand *h, enum front_rung failed)
+{
+	uint32_t b = h->backend;
+	enum front_rung r = ladder_rung(f, b, h->key[CLIENT].src, failed + 1);
+
+	leave(f, h);
+	if (h->flags & HF_CLIENT_RST) {
+		over_end(f, h, "the client is gone");
+		return;
+	}
+	if (r != RUNG_NONE) {
+		over_begin(f, h, b, r);
+		return;
+	}
+	count_event(&f->env, EV_HAND_MOVED);
+	h->tried |= UINT64_C(1) << b;
+	read_choose(f, h);
+}
+
+void over_failed(struct front *f, struct hand *h, const char *why)
+{
+	bool sent = h->state == FR_REPLAY;
+
+	count_event(&f->env, EV_RUNG_FAILED);
+	if (is_probe(h)) {
+		probe_done(f, h, false, why);
+		return;
+	}
+	if (h->rung == RUNG_SPLICE && sent)
+		rung_reset(f, h);
+	tell_forget(f, h);
+	if (sent && (h->flags & HF_TOLD)) {
+		way_lift(f, h);
+		hand_set_state(f, h, FR_RETRACT, why);
+		return;
+	}
+	next_rung(f, h, (enum front_rung)h->rung);
+}
+
+/* --- the end */
+
+void over_gone(struct front *f, struct hand *h, const char *why)
+{
+	if (h->state == FR_THERE || h->state == FR_CLOSING)
+		hand_set_state(f, h, FR_LINGER, why);
+}
+
+void over_fin(struct front *f, struct hand *h, unsigned fins)
+{
+	const unsigned both = HF_FIN_CLIENT | HF_FIN_BACK;
+
+	h->flags |= (uint16_t)(fins & both);
+	if ((h->flags & both) == both)
+		over_gone(f, h, "both sides have closed");
+	else if ((h->flags & both) && h->state == FR_THERE)
+		hand_set_state(f, h, FR_CLOSING, "a side has closed");
+}
+
+/* --- time */
+
+static void asked_expired(struct front *f, struct hand *h)
+{
+	if (f->now - h->since >= f->cfg.confirm_timeout) {
+		ladder_failed(f, h->backend, (enum front_rung)h->rung, "no answer came in time");
+		over_failed(f, h, "no answer came in time");
+		return;
+	}
+	hand_arm(f, h, f->now + AGAIN);
+	rung_ask(f, h);
+}
+
+static void replay_expired(struct front *f, struct hand *h)
+{
+	sut_time most = h->flags & HF_ANSWERED ? CONFIRM_LAST : f->cfg.confirm_timeout;
+	sut_time wait = AGAIN << (h->sends < 3 ? h->sends : 3);
+
+	if (f->now - h->since >= most && !(h->flags & HF_ANSWERED)) {
+		ladder_failed(f, h->backend, (enum front_rung)h->rung,
+			      "the connection did not appear");
+		over_failed(f, h, "the connection did not appear");
+		return;
+	}
+	if (f->now - h->since >= most) { /* it was heard of, and acknowledges nothing: as it will */
+		over_there(f, h);
+		return;
+	}
+	if (!front_room(f, 32)) {
+		hand_arm(f, h, f->now);
+		return;
+	}
+	hand_arm(f, h, f->now + wait);
+	count_event(&f->env, EV_REPLAYED_AGAIN);
+	rung_replay(f, h);
+	ask_state(f, h);
+}
+
+static void retract_expired(struct front *f, struct hand *h)
+{
+	if (f->now - h->since >= CONFIRM_LAST) {
+		leave(f, h);
+		read_refuse(f, h, REFUSE_RESET);
+		return;
+	}
+	hand_arm(f, h, f->now + AGAIN);
+	tell_forget(f, h);
+}
+
+/* A quiet one: is it still there? */
+static void look_after(struct front *f, struct hand *h)
+{
+	sut_time quiet = f->now - h->heard;
+
+	if (quiet >= f->cfg.idle_timeout) {
+		count_event(&f->env, EV_FLOWS_IDLE);
+		over_end(f, h, "idle");
+		return;
+	}
+	hand_arm(f, h, f->now + LOOK);
+	if (h->flags & HF_RESTORED)
+		way_again(f, h);
+	way_look(f, h);
+	if (quiet >= LOOK)
+		ask_state(f, h);
+}
+
+void over_expired(struct front *f, struct hand *h)
+{
+	switch ((enum front_state)h->state) {
+	case FR_READING:
+	case FR_ANSWERED:
+		read_expired(f, h);
+		return;
+	case FR_ASKED:
+		asked_expired(f, h);
+		return;
+	case FR_READY:
+		over_ready(f, h);
+		return;
+	case FR_REPLAY:
+		replay_expired(f, h);
+		return;
+	case FR_RETRACT:
+		retract_expired(f, h);
+		return;
+	case FR_THERE:
+	case FR_CLOSING:
+		look_after(f, h);
+		return;
+	case FR_LINGER:
+		over_end(f, h, "lingered");
+		return;
+	case FR_FREE:
+	case FRONT_STATE_COUNT:
+		break;
+	}
+}
+
+/* --- what agents say */
+
+static unsigned fins_of(const struct hand_msg *m)
+{
+	return (m->fin_in ? HF_FIN_CLIENT : 0u) | (m->fin_out ? HF_FIN_BACK : 0u);
+}
+
+/* Nothing of it is there. */
+static void state_gone(struct front *f, struct hand *h, const struct hand_msg *m)
+{
+	switch ((enum front_state)h->state) {
+	case FR_RETRACT:
+		next_rung(f, h, (enum front_rung)h->rung);
+		return;
+	case FR_REPLAY:
+		if (m->acked || (h->flags & HF_ANSWERED)) { /* answered, and gone already */
+			over_there(f, h);
+			over_gone(f, h, "the back end's TCP has let it go");
+		} else {
+			over_failed(f, h, "the back end's TCP has let it go");
+		}
+		return;
+	case FR_THERE:
+	case FR_CLOSING:
+		over_gone(f, h, "the back end's TCP has let it go");
+		return;
+	case FR_FREE:
+	case FR_READING:
+	case FR_ANSWERED:
+	case FR_ASKED:
+	case FR_READY:
+	case FR_LINGER:
+	case FRONT_STATE_COUNT:
+		return;
+	}
+}
+
+static void state_there(struct front *f, struct hand *h, const struct hand_msg *m)
+{
+	bool all = is_probe(h) || (m->acked && !num_before(m->ack, h->end));
+
+	h->flags |= HF_ANSWERED;
+	h->heard = f->now;
+	if ((h->state == FR_REPLAY && all) || h->state == FR_RETRACT)
+		over_there(f, h);
+	/* A probe is over with that. */
+	if (h->id == m->id && h->state >= FR_THERE)
+		over_fin(f, h, fins_of(m));
+}
+
+static void take_state(struct front *f, struct hand *h, const struct hand_msg *m)
+{
+	switch ((enum hand_state)m->state) {
+	case HAND_THERE:
+	case HAND_CLOSING:
+		state_there(f, h, m);
+		return;
+	case HAND_GONE:
+	case HAND_UNKNOWN:
+		state_gone(f, h, m);
+		return;
+	case HAND_PENDING:
+		return;
+	}
+}
+
+void over_message(struct front *f, uint32_t b, const struct hand_msg *m)
+{
+	struct hand *h;
+
+	if (m->kind == HAND_HOST) {
+		ladder_host(f, b, m);
+		return;
+	}
+	h = hand_by_id(f, m->id);
+	if (h == NULL || h->backend != b) {
+		count_drop(&f->env, R_MSG_UNKNOWN);
+		return;
+	}
+	if (m->kind == HAND_STATE)
+		take_state(f, h, m);
+	else if (m->kind == HAND_READY && h->state == FR_ASKED)
+		over_ready(f, h);
+	else if (m->kind == HAND_REFUSED && h->state == FR_ASKED)
+		over_failed(f, h, m->why[0] ? m->why : "refused");
+}

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+#include <string.h>
+
+#include "role/handoff/front_inside.h"
+
+/*
+ * Ways of what was handed over.  They are always laid in our own plane; where a data plane is joined at the port `plane` they are laid there too,
+ * and packets come here only until it has them.  So nothing that comes here lacks a way, and nothing comes here that was forwarded already.
+ *
+ * A splice stays with our own plane until the back end has acknowledged what was caught up: until then its answers are looked at, and its
+ * TSecr is held within what its TCP takes in SYN-RECEIVED.
+ */
+
+static uint16_t wire16(uint16_t host)
+{
+	return net16(host);
+}
+
+/* By how much the back end's clock is ahead of the one that the client knows: that goes on one above where ours stood still (PAWS). */
+static uint32_t clock_shift(const struct hand *h)
+{
+	return h->far_ts - (h->d.tsval + 1);
+}
+
+static uint32_t stream_shift(const struct hand *h)
+{
+	return h->far_isn + 1 - h->d.snd_nxt;
+}
+
+static void to_backend(const struct front *f, const struct hand *h, struct way *w)
+{
+	const struct backend *b = &f->backend[h->backend];
+	const struct front_backend *c = backend_cfg(f, h->backend);
+
+	*w = (struct way){ .act = WAY_SEND, .id = h->id, .origin = h->origin, .expect = h->base };
+	if (h->state >= FR_THERE)
+		w->expect = h->end;
+	memcpy(w->dmac, b->mac, 6);
+	memcpy(w->smac, b->via, 6);
+	if (h->rung != RUNG_SPLICE && !c->far_host)
+		return;
+	w->flags |= WAY_DST;
+	memcpy(w->new_dst, c->ip, 16);
+	w->new_dport = wire16(c->port);
+}
+
+static void splice_there(const struct hand *h, bool clamp, struct way *w)
+{
+	w->flags |= WAY_SRC | WAY_SHIFT;
+	memcpy(w->new_src, h->key[BACK].dst, 16);
+	w->new_sport = h->key[BACK].dport;
+	w->ack = stream_shift(h);
+	if (h->d.timestamps) {
+		w->tsecr = clock_shift(h);
+		w->tsecr_lo = w->tsecr_hi = h->far_ts;
+		w->flags |= clamp ? WAY_CLAMP : 0u;
+	}
+	w->mate = h->key[BACK];
+}
+
+static void splice_back(const struct hand *h, struct way *w)
+{
+	*w = (struct way){ .act = WAY_SEND, .id = h->id, .origin = h->origin };
+	memcpy(w->dmac, h->lane.eth + 6, 6);
+	memcpy(w->smac, h->lane.eth, 6);
+	w->flags = WAY_SRC | WAY_DST | WAY_SHIFT;
+	memcpy(w->new_src, h->key[CLIENT].dst, 16);
+	memcpy(w->new_dst, h->key[CLIENT].src, 16);
+	w->new_sport = h->key[CLIENT].dport;
+	w->new_dport = h->key[CLIENT].sport;
+	w->seq = 0u - stream_shift(h);
+	if (h->d.timestamps)
+		w->tsval = 0u - clock_shift(h);
+	if (h->far_scale != h->d.rcv_wscale) {
+		w->flags |= WAY_WINDOW;
+		w->from_scale = h->far_scale;
+		w->to_scale = h->d.rcv_wscale;
+	}
+	w->mate = h->key[CLIENT];
+}
+
+static void say(struct front *f, enum way_line_kind kind, const struct way_key *k,
+		const struct way *w)
+{
+	struct way_line l = { .kind = kind, .key = *k };
+	char text[WAY_LINE_MAX];
+
+	if (w != NULL)
+		l.way = *w;
+	front_say(f, FRONT_PLANE, text, way_line_write(&l, text));
+}
+
+static void lay(struct front *f, struct hand *h, bool clamp, bool outside)
+{
+	const uint32_t ifindex = f->backend[h->backend].ifindex;
+	struct way w;
+
+	to_backend(f, h, &w);
+	w.ifindex = back_port(f);
+	if (h->rung == RUNG_SPLICE)
+		splice_there(h, clamp, &w);
+	if (plane_set(f->plane, &h->key[CLIENT], &w, f->now) < 0)
+		count_drop(&f->env, R_FLOWS_FULL);
+	if (outside) {
+		w.ifindex = ifindex;
+		say(f, WAY_LINE_SET, &h->key[CLIENT], &w);
+		h->flags |= HF_BPF;
+	}
+	h->flags |= HF_LAID;
+	if (h->rung != RUNG_SPLICE)
+		return;
+	splice_back(h, &w);
+	w.ifindex = FRONT_CLIENT;
+	if (plane_set(f->plane, &h->key[BACK], &w, f->now) < 0)
+		count_drop(&f->env, R_FLOWS_FULL);
+	if (outside) {
+		w.ifindex = f->client_ifindex;
+		say(f, WAY_LINE_SET, &h->key[BACK], &w);
+	}
+}
+
+static bool outside(const struct front *f, const struct hand *h)
+{
+	bool there = front_joined(f, FRONT_PLANE) && f->backend[h->backend].ifindex != 0;
+
+	return there && !(h->flags & HF_PROBE) &&
+	       (h->rung != RUNG_SPLICE || f->client_ifindex != 0);
+}
+
+void way_lay(struct front *f, struct hand *h)
+{
+	lay(f, h, true, h->rung != RUNG_SPLICE && outside(f, h));
+}
+
+void way_settle(struct front *f, struct hand *h)
+{
+	if (h->rung == RUNG_SPLICE)
+		lay(f, h, false, outside(f, h));
+}
+
+void way_again(struct front *f, struct hand *h)
+{
+	if (!f->backend[h->backend].has_mac)
+		return;
+	h->flags &= (uint16_t)~HF_RESTORED;
+	lay(f, h, false, outside(f, h));
+}
+
+static void lift(struct front *f, struct hand *h, enum side side, bool told)
+{
+	if (!(h->in_table >> side & 1))
+		return;
+	if (h->flags & HF_LAID)
+		(void)plane_del(f->plane, &h->key[side]);
+	if (told)
+		say(f, WAY_LINE_DEL, &h->key[side], NULL);
+}
+
+void way_lift(struct front *f, struct hand *h)
+{
+	bool bpf = h->flags & HF_BPF;
+
+	lift(f, h, CLIENT, bpf);
+	lift(f, h, BACK, (h->flags & HF_CLAIMED) || (bpf && h->rung == RUNG_SPLICE));
+	h->flags &= (uint16_t) ~(HF_LAID | HF_BPF | HF_CLAIMED);
+}
+
+/* What comes to an address of ours, which may be the host's too, is ours: its TCP must not answer. */
+void way_claim(struct front *f, struct hand *h)
+{
+	const struct way w = { .act = WAY_USER, .id = h->id };
+
+	if (!front_joined(f, FRONT_PLANE))
+		return;
+	say(f, WAY_LINE_SET, &h->key[BACK], &w);
+	h->flags |= HF_CLAIMED;
+}
+
+void way_look(struct front *f, struct hand *h)
+{
+	if (!(h->flags & HF_BPF))
+		return;
+	say(f, WAY_LINE_LOOK, &h->key[CLIENT], NULL);
+	if (h->rung == RUNG_SPLICE)
+		say(f, WAY_LINE_LOOK, &h->key[BACK], NULL);
+}
+
+/* --- what a data plane tells */
+
+static void seen(struct front *f, struct hand *h, enum side side, const struct way_line *l)
+{
+	sut_time idle = SUT_MS(l->idle_ms), at = f->now > idle ? f->now - idle : 0;
+
+	if (at > h->heard)
+		h->heard = at;
+	if (l->way.seen & WAY_SAW_FIN)
+		over_fin(f, h, side == CLIENT ? HF_FIN_CLIENT : HF_FIN_BACK);
+	if ((l->way.seen & WAY_SAW_RST) && side == BACK)
+		over_gone(f, h, "the back end has reset it");
+}
+
+static void ask_again(struct front *f, struct hand *h)
+{
+	struct hand_msg m = { .kind = HAND_ASK, .id = h->id };
+
+	if ((h->flags & HF_TOLD) && h->backend != NONE)
+		front_tell_agent(f, h->backend, &m);
+}
+
+/* Rule 3: a SYN or a reset of the client's ends nothing by itself; where all is over a SYN opens the quad anew when it comes again. */
+static void event(struct front *f, struct hand *h, enum side side, const struct way_event *ev)
+{
+	if (h->state < FR_THERE)
+		return;
+	h->heard = f->now;
+	if (ev->kind == WAY_EV_SYN_IN && h->state == FR_LINGER)
+		over_end(f, h, "opened anew");
+	else if (ev->kind == WAY_EV_RST_IN && ev->b == 1)
+		over_gone(f, h,
+			  side == CLIENT ? "the client has reset it" : "the back end has reset it");
+	else if (ev->kind == WAY_EV_SYN_IN || ev->kind == WAY_EV_RST_IN)
+		ask_again(f, h);
+	else if (ev->kind == WAY_EV_FIN_IN && side == CLIENT)
+		over_fin(f, h, HF_FIN_CLIENT);
+	else if (ev->kind == WAY_EV_FIN_OUT || (ev->kind == WAY_EV_FIN_IN && side == BACK))
+		over_fin(f, h, HF_FIN_BACK);
+	else if (ev->kind == WAY_EV_RST_OUT)
+		over_gone(f, h, "the back end has reset it");
+}
+
+void way_message(struct front *f, const struct packet *p)
+{
+	struct way_line l;
+	struct hand *h;
+	enum side side;
+
+	if (way_line_read((const char *)p->head, p->head_len, &l) < 0) {
+		count_drop(&f->env, R_MSG_UNKNOWN);
+		return;
+	}
+	h = hand_find(f, &l.key, &side);
+	if (h == NULL || !(h->flags & HF_LAID)) {
+		count_drop(&f->env, R_MSG_UNKNOWN);
+		return;
+	}
+	if (l.kind == WAY_LINE_SEEN)
+		seen(f, h, side, &l);
+	else if (l.kind == WAY_LINE_EVENT)
+		event(f, h, side, &l.event);
+	else if (l.kind == WAY_LINE_NONE && (h->flags & HF_BPF)) /* it has lost its ways */
+		way_again(f, h);
+}
+
+/* Our own plane: what passes it passes front_pass.c too. */
+void way_report(void *ctx, const struct way_event *ev)
+{
+	(void)ctx;
+	(void)ev;
+}
