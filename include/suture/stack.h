@@ -172,7 +172,7 @@ void sut_stack_config_init(struct sut_stack_config *c, size_t size);
  */
 int sut_stack_new(const struct sut_stack_config *c, struct sut_stack **ret_s, char *ret_error);
 
-/* Ends it: no packet is sent, connections are just forgotten (sut_abort() resets one).  s may be NULL. */
+/* Ends it: nothing is sent and no callback called, connections are just forgotten (sut_abort() resets one).  s may be NULL. */
 void sut_stack_free(struct sut_stack *s);
 
 /*
@@ -260,7 +260,7 @@ ssize_t sut_write(struct sut_stack *s, sut_id c, const void *bytes, size_t len);
 
 /*
  * As sut_write(), but the bytes stay where they are: they must be there, unchanged, until the release callback is called with this
- * cookie, once, when they are acknowledged or the connection is gone.  All of them are taken, or none; len is 1 to 1 GiB, else -EINVAL.
+ * cookie, once, when they are acknowledged or the connection is gone (but not by sut_stack_free()).  All of them are taken, or none; len is 1 to 1 GiB, else -EINVAL.
  */
 ssize_t sut_write_ref(struct sut_stack *s, sut_id c, const void *bytes, size_t len,
 		      uint64_t cookie);

@@ -75,6 +75,8 @@ static void take_window(struct stack *s, struct conn *c, const struct seg *g)
 	c->snd_wl2 = g->ack;
 	if (c->snd_wnd == g->wnd) /* MUST-1: 32 bits, unsigned (REC-1) */
 		return;
+	if (c->snd_wnd == 0)
+		recovery_opened(s, c);
 	c->snd_wnd = g->wnd;
 	if (g->wnd > c->snd_wnd_max)
 		c->snd_wnd_max = g->wnd;

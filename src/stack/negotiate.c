@@ -205,7 +205,7 @@ static void read_flags(struct conn *c, const struct seg *g)
 
 static void read_windows(struct stack *s, struct conn *c, const struct seg *g)
 {
-	uint32_t wnd;
+	uint32_t wnd, told = c->rcv_adv - c->rcv_nxt; /* by our SYN, if that was first */
 
 	c->irs = g->seq;
 	c->rcv_nxt = g->seq + 1;
@@ -216,6 +216,8 @@ static void read_windows(struct stack *s, struct conn *c, const struct seg *g)
 	c->snd_wl2 = g->ack;
 	c->rcv_adv = c->rcv_nxt;
 	wnd = recvq_window(s, c);
+	if (wnd < told)
+		wnd = told; /* SHLD-14 */
 	c->rcv_adv += wnd > 0xffff ? 0xffff : wnd;
 }
 

@@ -292,6 +292,8 @@ uint32_t recovery_allows(const struct stack *s, const struct conn *c);
 void recovery_timeout(struct stack *s, struct conn *c); /* T_RTX: all is lost but what was SACKed */
 void recovery_reorder(struct stack *s, struct conn *c); /* T_REORDER */
 void recovery_probe(struct stack *s, struct conn *c); /* T_PROBE */
+/* The window was shut, and opens: what went out into it meanwhile was thrown away. */
+void recovery_opened(struct stack *s, struct conn *c);
 /* path_mtu is another: so is mss; if that fell, what is in flight and too long is lost (RFC 1191). */
 void recovery_mss(struct stack *s, struct conn *c);
 void recovery_clear(struct stack *s, struct conn *c);

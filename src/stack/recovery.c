@@ -276,6 +276,21 @@ void recovery_reorder(struct stack *s, struct conn *c)
 		recovery_prr(c, &d);
 }
 
+/*
+ * Only after a timeout is it known that something was sent while the window was shut: the front (recovery_next()).  That no ACK came for so
+ * long was the window's doing, not the path's: the timer is as before.
+ */
+void recovery_opened(struct stack *s, struct conn *c)
+{
+	uint32_t i = c->rec.first;
+
+	if (c->rec.state != REC_LOSS || i == CONN_NONE ||
+	    (sent_at(s, i)->flags & (SENT_SACKED | SENT_LOST)))
+		return;
+	list_lost(s, c, i);
+	c->rtt.backoff = 0;
+}
+
 /* MAY-7, SHLD-16: what lies behind a window that was shrunk waits, but for the first: its ACK tells of the window. */
 uint32_t recovery_next(struct stack *s, struct conn *c, uint32_t *ret_len)
 {
