@@ -118,7 +118,8 @@ static bool parse_tcp(struct lex *l, struct names *names, struct seg *g, struct 
 	if (!parse_flags(l, &g->flags, f) || !parse_range(l, names, g, f) ||
 	    !parse_fields(l, names, g, f))
 		return false;
-	if (g->has_ack && !(g->flags & TCP_ACK))
+	/* A SYN may carry the field without the flag: nobody looks at it but whom it is for. */
+	if (g->has_ack && !(g->flags & (TCP_ACK | TCP_SYN)))
 		return fault_say(f, "\"ack\" without the flag \".\"");
 	if (!g->has_ack && (g->flags & TCP_ACK) && !g->rest_any)
 		return fault_say(f, "flag \".\" without \"ack N\"");
