@@ -260,6 +260,17 @@ void handoff_look_host(struct hand_msg *m)
 	m->wscale = window_scale();
 }
 
+const char *handoff_back_origins(struct handoff_back *s)
+{
+	int err;
+
+	memset(&s->role, 0, sizeof s->role);
+	err = read_origins(s);
+	if (err == 0)
+		err = read_base(s);
+	return err ? s->error.text : NULL;
+}
+
 const char *handoff_back_finish(struct handoff_back *s)
 {
 	int err;

@@ -48,6 +48,9 @@ extern const struct option_desc handoff_back_table[];
 /* Makes what follows of what was typed: NULL, or which setting is impossible ("origin: ..."), in s->error. */
 const char *handoff_back_finish(struct handoff_back *s);
 
+/* Reads only origins (into s->role): as above. */
+const char *handoff_back_origins(struct handoff_back *s);
+
 /* What the kernel says of its TCP: fills kernel, rcvwnd, wscale and options of *ret_m. */
 void handoff_look_host(struct hand_msg *ret_m);
 #endif

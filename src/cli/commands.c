@@ -20,6 +20,7 @@ const struct command commands[] = {
 	{ "handoff front", cmd_handoff_front, "accept connections, read their first requests, and give them to back ends" },
 #endif
 #ifdef HAVE_HANDOFF
+	{ "handoff doctor", cmd_handoff_doctor, "say what is wrong with a host for hand-offs, and what mends it" },
 	{ "handoff drain", cmd_handoff_drain, "give a back end of a running front end no new connections" },
 	{ "handoff key", cmd_handoff_key, "make a key for front ends and agents" },
 	{ "handoff rung", cmd_handoff_rung, "force how connections go to a back end" },
