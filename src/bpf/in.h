@@ -61,8 +61,11 @@ static __always_inline enum fate met_in(struct met *m)
 	if (syn && !(w->flags & WAY_UNLEARNT) && see(w, WAY_SAW_SYN))
 		tell(m, WAY_EV_SYN_IN, m->seq, 0);
 	if (flags & F_RST) {
-		if (see(w, WAY_SAW_RST))
-			tell(m, WAY_EV_RST_IN, m->seq, m->p.seq == w->expect);
+		bool exact = m->p.seq == w->expect;
+
+		/* A forged one must not use up the report of the client's own. */
+		if (see(w, WAY_SAW_RST) || exact)
+			tell(m, WAY_EV_RST_IN, m->seq, exact);
 	} else if ((flags & F_FIN) && !syn && see(w, WAY_SAW_FIN)) {
 		w->fin_end = m->seq + pkt_seg_len(&m->p);
 		tell(m, WAY_EV_FIN_IN, w->fin_end, 0);

@@ -241,6 +241,17 @@ static void follow(struct way *w, const struct view *v)
 		w->expect = end;
 }
 
+/* A forged one must not use up the report of the client's own. */
+static void saw_reset(struct pass *x)
+{
+	struct way *w = &x->s->w;
+	bool exact = x->v->seq == w->expect;
+
+	if (exact)
+		w->seen &= ~(uint32_t)WAY_SAW_RST;
+	saw(x, WAY_SAW_RST, WAY_EV_RST_IN, pass_seq(x), exact);
+}
+
 static enum pass_fate pass_in(struct pass *x)
 {
 	struct way *w = &x->s->w;
@@ -252,7 +263,7 @@ static enum pass_fate pass_in(struct pass *x)
 	if (syn && !(w->flags & WAY_UNLEARNT))
 		saw(x, WAY_SAW_SYN, WAY_EV_SYN_IN, pass_seq(x), 0);
 	if (flags & TCP_RST)
-		saw(x, WAY_SAW_RST, WAY_EV_RST_IN, pass_seq(x), x->v->seq == w->expect);
+		saw_reset(x);
 	else if ((flags & TCP_FIN) && !syn)
 		saw(x, WAY_SAW_FIN, WAY_EV_FIN_IN, pass_seq(x) + view_seg_len(x->v), 0);
 	follow(w, x->v);

@@ -441,6 +441,10 @@ static void ends_are_told_of_once(void **state)
 	expect_event(WAY_EV_SYN_IN, 50, 0);
 	assert_int_equal(IN(.flags = TCP_RST, .seq = 111).act, WAY_HOST);
 	expect_event(WAY_EV_RST_IN, 111, 0);
+	IN(.flags = TCP_RST, .seq = 112);
+	assert_int_equal(n_events, 0);
+	IN(.flags = TCP_RST, .seq = 110);
+	expect_event(WAY_EV_RST_IN, 110, 1);
 	assert_int_equal(way_in()->expect, 110);
 	OUT(.flags = TCP_ACK, .seq = 1, .ack = 220);
 	assert_int_equal(way_in()->expect, 220);

@@ -55,15 +55,16 @@ static void look_inside(struct back_turn *t, struct back_hand *h)
 /* Over for good: its ways go, then it. */
 static void end(struct back_turn *t, struct back_hand *h)
 {
-	bool shifted = h->kind != BACK_ADOPT && h->state != HAND_GONE;
+	/* What the host still sends would reach the client in numbers of its own. */
+	bool speaks = h->kind != BACK_ADOPT && !back_hand_over(h);
 
-	if (h->state != HAND_GONE) {
+	if (!back_hand_over(h))
 		count_event(t->b->env, EV_FLOWS_IDLE);
+	if (h->state != HAND_GONE) {
 		back_hand_enter(t, h, HAND_GONE, "no packet");
 		back_owe(t->b, h, DEBT_STATE);
 	}
-	/* What the host still sends would reach the client in numbers of its own. */
-	if (shifted)
+	if (speaks)
 		back_owe(t->b, h, DEBT_DESTROY);
 	if (h->laid)
 		back_owe(t->b, h, DEBT_DEL);
