@@ -52,8 +52,9 @@ end() {
 	lab_in server timeout 150 "$END" --addr=$OURS4/24 --addr=$OURS6/64 --host=$HOST4/24 --host=$HOST6/64 "$@"
 }
 
-# serve WORD ...
+# serve WORD ...: one that a case has left behind when it failed goes first.
 serve() {
+	lab_end end
 	lab_start end server "$END" --addr=$OURS4/24 --addr=$OURS6/64 --host=$HOST4/24 --host=$HOST6/64 "$@" sut0 serve
 	lab_await end ready 10 || { FAILED=1; return 1; }
 }
