@@ -14,6 +14,7 @@
 #   capture     hold, merge, plain wrap                       + far from the wrap
 #   sackbreak   a build whose SACK blocks are not translated must be caught
 #   doctor      each finding of "suture accel doctor", provoked and mended
+#   handoff_doctor  each finding of "suture handoff doctor", provoked and mended
 #   flood       hold, 4 s                                     hold, merge, 10 s
 #   cookie      merge gso wrap                                + strict
 #   operate     flows, stats, metrics, top, reload, drain
@@ -33,7 +34,7 @@
 #
 # Each test prints "ok NAME", "not ok NAME # why", "skip NAME # why".  These go to the file that $RESULTS names; failures are shown.
 set -u
-tests="basic options refused drops loss capture sackbreak doctor flood cookie operate journal programs paths traps restarts tags serve example stack stack_flood bigtcp ordinary"
+tests="basic options refused drops loss capture sackbreak doctor handoff_doctor flood cookie operate journal programs paths traps restarts tags serve example stack stack_flood bigtcp ordinary"
 
 build=$1
 shift
