@@ -20,6 +20,13 @@
 
 #define DAYS_24 ((uint32_t)24 * 86400 * 1000) /* ms */
 
+/* Nothing is done about the segment. */
+static bool leave_alone(struct stack *s)
+{
+	stack_bump(s, STACK_LEFT_ALONE);
+	return false;
+}
+
 /* --- taking an ACK; shared by SYN-SENT and the others */
 
 /* A closed connection has a FIN to send as soon as it is open. */
@@ -151,8 +158,8 @@ static bool paws(struct stack *s, struct conn *c, struct seg *g)
 
 	if (!(c->flags & CF_TS))
 		return true;
-	if (!(g->opt.present & OPT_TS))
-		return (g->flags & TCP_SYN) != 0; /* step four answers a SYN */
+	if (!(g->opt.present & OPT_TS)) /* step four answers a SYN */
+		return (g->flags & TCP_SYN) != 0 || leave_alone(s);
 	old = now_ms(s) - c->ts_recent_at > DAYS_24;
 	if (before(g->opt.tsval, c->ts_recent) && !old) {
 		stack_bump(s, STACK_PAWS);
@@ -269,7 +276,8 @@ static bool step1_sequence(struct stack *s, struct conn *c, struct seg *g)
 		return false;
 	if (g->flags & TCP_RST) /* unacceptable ones are dropped silently */
 		return g->seq == c->rcv_nxt ||
-		       (!before(g->seq, c->rcv_nxt) && before(g->seq, window_edge(c)));
+		       (!before(g->seq, c->rcv_nxt) && before(g->seq, window_edge(c))) ||
+		       leave_alone(s);
 	if (!paws(s, c, g))
 		return false;
 	if (g->flags & TCP_SYN)
@@ -304,7 +312,7 @@ static bool step2_rst(struct stack *s, struct conn *c, const struct seg *g)
 	if (!(g->flags & TCP_RST))
 		return true;
 	if (c->state == ST_TIME_WAIT) /* RFC 1337: it ends no TIME-WAIT */
-		return false;
+		return leave_alone(s);
 	if (g->seq != c->rcv_nxt) {
 		reply_challenge(s, c);
 		return false;
@@ -381,7 +389,7 @@ static bool step5_fin_acked(struct stack *s, struct conn *c)
 static bool step5_ack(struct stack *s, struct conn *c, struct seg *g)
 {
 	if (!(g->flags & TCP_ACK))
-		return false;
+		return leave_alone(s);
 	if (c->state == ST_SYN_RECEIVED)
 		return step5_syn_received(s, c, g);
 	if (!ack_in_range(c, g)) {
@@ -453,8 +461,11 @@ static bool step7_text(struct stack *s, struct conn *c, const struct seg *g)
 	bool gap = c->recvq.ofo.first != STORE_NONE;
 	uint32_t n;
 
-	if (!takes_text(c) || (g->data_len == 0 && !(g->flags & TCP_FIN)))
+	if (!takes_text(c) || (g->data_len == 0 && !(g->flags & TCP_FIN))) {
+		if (g->data_len > 0)
+			(void)leave_alone(s);
 		return true;
+	}
 	if ((c->flags & CF_NO_READ) && g->data_len > 0) {
 		reply_abort(s, c);
 		conn_end(s, c, ECONNRESET, "data after close");
@@ -525,10 +536,10 @@ static bool syn_sent_rst(struct stack *s, struct conn *c, const struct seg *g)
 {
 	if (!(g->flags & TCP_RST))
 		return true;
-	if (g->flags & TCP_ACK) {
-		stack_bump(s, STACK_RESET_IN);
-		conn_end(s, c, ECONNREFUSED, "RST");
-	}
+	if (!(g->flags & TCP_ACK))
+		return leave_alone(s);
+	stack_bump(s, STACK_RESET_IN);
+	conn_end(s, c, ECONNREFUSED, "RST");
 	return false;
 }
 
@@ -553,8 +564,10 @@ static void syn_sent_state(struct stack *s, struct conn *c, struct seg *g)
 {
 	if (!syn_sent_ack(s, c, g) || !syn_sent_rst(s, c, g))
 		return;
-	if (!(g->flags & TCP_SYN)) /* fifth */
+	if (!(g->flags & TCP_SYN)) { /* fifth */
+		(void)leave_alone(s);
 		return;
+	}
 	if (g->flags & TCP_ACK) {
 		syn_sent_open(s, c, g);
 		return;

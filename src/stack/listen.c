@@ -430,8 +430,10 @@ static void listen_syn(struct stack *s, struct listener *l, const struct conn_qu
 /* RFC 9293, 3.10.7.2.  A new connection never touches those that are there (MUST-41). */
 void listen_input(struct stack *s, struct listener *l, const struct conn_quad *q, struct seg *g)
 {
-	if (g->flags & TCP_RST) /* first: a RST is ignored */
+	if (g->flags & TCP_RST) { /* first: a RST is ignored */
+		stack_bump(s, STACK_LEFT_ALONE);
 		return;
+	}
 	if (g->flags &
 	    TCP_ACK) { /* second: any acknowledgement is bad in LISTEN, unless it is a cookie's */
 		if (!(g->flags & TCP_SYN) && s->now < s->cookies_until)
@@ -442,5 +444,6 @@ void listen_input(struct stack *s, struct listener *l, const struct conn_quad *q
 	}
 	if (g->flags & TCP_SYN) /* third */
 		listen_syn(s, l, q, g);
-	/* fourth: anything else is dropped */
+	else /* fourth: anything else is dropped */
+		stack_bump(s, STACK_LEFT_ALONE);
 }

@@ -81,6 +81,7 @@ enum { STACK_OFFLOAD_CSUM = 1, STACK_OFFLOAD_TSO = 2 };
 	X(CHALLENGE_ACK,    "challenge_acks",       "challenge ACKs sent (RFC 5961)") \
 	X(CHALLENGE_MUTED,  "challenge_muted",      "challenge ACKs not sent: their rate is limited") \
 	X(OLD_ACKS_MUTED,   "answers_muted",        "ACKs for unacceptable segments not sent: their rate is limited") \
+	X(LEFT_ALONE,       "left_alone",           "segments dropped without an answer: with no ACK, without the timestamps that were agreed upon, resets that are out of place, data behind a FIN") \
 	X(PAWS,             "paws",                 "segments with a timestamp of the past (RFC 7323)") \
 	X(DUPLICATE,        "duplicates",           "segments that held nothing new") \
 	X(OUT_OF_ORDER,     "out_of_order",         "segments kept behind a gap") \
