@@ -389,6 +389,10 @@ static void test_what_is_pinned_outlives_the_process(void **state)
 	assert_int_equal(plane_bpf_get(pl, &k, &got), 0);
 	assert_int_equal(got.id, 9);
 	assert_int_equal(got.packets, 1);
+	assert_int_equal(plane_bpf_set(pl, &k, &w), 0); /* another way, the same counts */
+	assert_int_equal(plane_bpf_get(pl, &k, &got), 0);
+	assert_int_equal(got.packets, 1);
+	assert_int_equal(got.seen, WAY_SAW_ANY | WAY_SAW_FIN);
 	plane_bpf_close(pl, PLANE_BPF_REMOVE);
 	assert_false(filters("ingress") || filters("egress"));
 	assert_false(is_there("ways") || is_there(""));
