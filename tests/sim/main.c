@@ -220,7 +220,8 @@ static void run_seed(struct args *a, uint64_t seed, struct world_result *ret_r)
 	struct world_result split = { 0 };
 
 	run_world(a, seed, &whole, ret_r);
-	if (!ret_r->broken[0] && seed % 4 == 0 && (!a->role->stack || a->role->ops)) {
+	if (!ret_r->broken[0] && seed % 4 == 0 &&
+	    (!a->role->stack || a->role->ops || a->role->pair)) {
 		run_world(a, seed, &parts, &split);
 		if (split.broken[0] || split.hash != ret_r->hash)
 			snprintf(ret_r->broken, sizeof ret_r->broken,

@@ -320,7 +320,7 @@ static void print_when(const char *what, const struct pair_when *w)
 		printf("  %s at %s %u: %u\n", what, from[w->by], w->conn, w->packet);
 }
 
-void pair_plan_print(const struct pair_plan *p)
+void pair_plan_print_site(const struct pair_plan *p)
 {
 	printf("scenario of seed %llu: %s%s%s%s%s%s%s%s%s, detected after %llu us\n",
 	       (unsigned long long)p->seed, p->compare ? "compare" : "direct",
@@ -340,6 +340,11 @@ void pair_plan_print(const struct pair_plan *p)
 		       (unsigned long long)p->lane[i].jitter / 1000, p->lane[i].loss_ppm,
 		       p->lane[i].dup_ppm, p->lane[i].reorder_ppm,
 		       (unsigned long long)p->lane[i].rate_bps);
+}
+
+void pair_plan_print(const struct pair_plan *p)
+{
+	pair_plan_print_site(p);
 	for (unsigned i = 0; i < p->conns; i++) {
 		const struct pair_conn_plan *c = &p->conn[i];
 

@@ -92,5 +92,7 @@ const char *pair_lane_name(enum pair_lane lane);
 char pair_lane_dir(enum pair_lane lane);
 
 void pair_plan_draw(uint64_t seed, bool compare, struct pair_plan *ret_p);
+/* Prints all of it, or only what is not of its connections. */
 void pair_plan_print(const struct pair_plan *p);
+void pair_plan_print_site(const struct pair_plan *p);
 #endif

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "replica_world.h"
+#include "replica_site.h"
 
 #include <stdio.h>
 
 #include "proto/tcp.h"
+#include "proto/view.h"
 
 /*
  * Theory of operation
@@ -23,63 +24,42 @@
 
 #define ASKED_TIME SUT_MS(5) /* from compare's asking to the checkpoint */
 
-static bool met(const struct pair_world *w, const struct pair_when *t, const struct pair_conn *c)
+static bool met(const struct pair_site *s, const struct pair_when *t, unsigned conn)
 {
 	if (t->packet == 0)
 		return false;
 	if (t->by == BY_PACKETS)
-		return w->packets == t->packet;
-	if (!c || c != &w->conn[t->conn])
+		return s->packets == t->packet;
+	if (conn == NET_NONE || conn != t->conn)
 		return false;
-	return t->by == BY_CONN ? c->packets == t->packet : c->fin && c->since_fin == t->packet;
+	return (t->by == BY_CONN ? s->of_conn : s->since_fin)[conn] == t->packet;
 }
 
-static void tell_trace(const struct pair_world *w, const char *what)
+static void tell_trace(const struct pair_site *s, const char *what)
 {
-	if (w->run.opt.trace)
-		printf("%12.6f *** %s\n", run_seconds(&w->run), what);
+	if (s->run->opt.trace)
+		printf("%12.6f *** %s\n", run_seconds(s->run), what);
 }
 
-void pair_packet(struct pair_world *w, struct pair_conn *c, const struct view *v)
+void pair_packet(struct pair_site *s, unsigned conn, const struct view *v)
 {
-	w->packets++;
-	if (c) {
-		c->packets++;
-		c->fin = c->fin || (v->flags & TCP_FIN);
-		c->since_fin += c->fin;
+	s->packets++;
+	if (conn != NET_NONE) {
+		s->of_conn[conn]++;
+		if (s->since_fin[conn] || v->flags & TCP_FIN)
+			s->since_fin[conn]++;
 	}
-	if (w->dead)
+	if (s->dead)
 		return;
 	for (unsigned i = 0; i < PAIR_CHECKPOINTS_MAX; i++)
-		if (met(w, &w->plan->checkpoint[i], c))
-			w->checkpoint_at = w->run.now;
-	if (!met(w, &w->plan->death, c))
+		if (met(s, &s->plan->checkpoint[i], conn))
+			s->checkpoint_at = s->run->now;
+	if (!met(s, &s->plan->death, conn))
 		return;
-	tell_trace(w, "the primary dies");
-	w->dead = true;
-	w->checkpoint_at = SUT_NEVER;
-	w->failover_at = w->run.now + w->plan->detect;
-}
-
-/* What the connections were doing when the primary's death was found out. */
-static void count_fates(struct pair_world *w)
-{
-	struct world_fates *f = &w->run.res->fates;
-
-	f->failovers++;
-	for (unsigned i = 0; i < w->plan->conns; i++) {
-		const struct pair_conn *c = &w->conn[i];
-
-		if (!c->begun || c->over)
-			continue;
-		if (c->out.state < PEER_OPEN)
-			f->half_open++;
-		else if (c->out.state != PEER_OPEN || c->out.max > c->out.cfg.out_len ||
-			 c->out.got > c->out.cfg.in_len || c->s.got > c->s.cfg.in_len)
-			f->closing++;
-		else
-			f->established++;
-	}
+	tell_trace(s, "the primary dies");
+	s->dead = true;
+	s->checkpoint_at = SUT_NEVER;
+	s->failover_at = s->run->now + s->plan->detect;
 }
 
 static sut_time later(sut_time a, sut_time b)
@@ -87,92 +67,80 @@ static sut_time later(sut_time a, sut_time b)
 	return a > b ? a : b;
 }
 
-static void tell_compare(struct pair_world *w)
+static void tell_compare(struct pair_site *s)
 {
-	w->turning = true; /* what both have said goes out now, of either */
-	if (w->compare.ops)
-		box_tell(&w->compare, COMPARE_CONTROL, "failover", w->run.now);
-	w->turning = false;
-	w->compare_failed_over = true;
+	s->turning = true; /* what both have said goes out now, of either */
+	if (s->compare.ops)
+		box_tell(&s->compare, COMPARE_CONTROL, "failover", s->run->now);
+	s->turning = false;
+	s->compare_failed_over = true;
 }
 
-static void tell_rewriter(struct pair_world *w)
+static void tell_rewriter(struct pair_site *s)
 {
-	w->failed_over = true;
-	box_tell(&w->rewrite, REPLICA_CONTROL, "failover", w->run.now);
+	s->failed_over = true;
+	box_tell(&s->rewrite, REPLICA_CONTROL, "failover", s->run->now);
 }
 
 /* When all has arrived that was sent to the rewriter before the death was found out. */
-static sut_time drained(const struct pair_world *w)
+static sut_time drained(const struct pair_site *s)
 {
-	return later(net_drained(&w->net, LANE_MIRROR), net_drained(&w->net, LANE_P_COPY)) +
+	return later(net_drained(s->net, LANE_MIRROR), net_drained(s->net, LANE_P_COPY)) +
 	       SUT_MS(1);
 }
 
-static void failover(struct pair_world *w)
+static void failover(struct pair_site *s)
 {
-	if (w->plan->drains && !w->draining && drained(w) > w->run.now) {
-		w->draining = true;
-		w->failover_at = drained(w);
+	if (s->plan->drains && !s->draining && drained(s) > s->run->now) {
+		s->draining = true;
+		s->failover_at = drained(s);
 		return;
 	}
-	tell_trace(w, "failover");
-	count_fates(w);
-	w->failover_at = SUT_NEVER;
-	if (w->plan->rewriter_first)
-		tell_rewriter(w);
-	tell_compare(w);
-	if (!w->plan->rewriter_first)
-		tell_rewriter(w);
+	tell_trace(s, "failover");
+	s->run->res->fates.failovers++;
+	if (s->hooks->failover)
+		s->hooks->failover(s->ctx);
+	s->failover_at = SUT_NEVER;
+	if (s->plan->rewriter_first)
+		tell_rewriter(s);
+	tell_compare(s);
+	if (!s->plan->rewriter_first)
+		tell_rewriter(s);
 }
 
-static void copy_peer(struct pair_conn *c)
+static void checkpoint(struct pair_site *s)
 {
-	struct peer was = c->s;
-
-	c->s = c->p;
-	c->s.send = was.send;
-	c->s.send_ctx = was.send_ctx;
-	c->s.cfg.ends.mark = was.cfg.ends.mark;
-	c->s.cfg.trims = was.cfg.trims;
-	c->s.cfg.echo_slack = was.cfg.echo_slack;
-	if (c->p.state != PEER_LISTEN)
-		c->s_start = SUT_NEVER;
+	tell_trace(s, "checkpoint");
+	s->checkpoint_at = SUT_NEVER;
+	s->run->res->fates.checkpoints++;
+	if (s->hooks->copy)
+		s->hooks->copy(s->ctx);
+	net_lose(s->net, LANE_S_IN);
+	net_lose(s->net, LANE_S_OUT);
+	net_lose(s->net, LANE_COMPARE);
+	if (s->compare.ops && s->plan->tells_as_qemu)
+		box_tell(&s->compare, COMPARE_NOTIFY, "COLO_CHECKPOINT", s->run->now);
+	else if (s->compare.ops)
+		box_tell(&s->compare, COMPARE_CONTROL, "checkpoint", s->run->now);
+	box_tell(&s->rewrite, REPLICA_CONTROL, "checkpoint", s->run->now);
 }
 
-static void checkpoint(struct pair_world *w)
+void pair_asked(struct pair_site *s)
 {
-	tell_trace(w, "checkpoint");
-	w->checkpoint_at = SUT_NEVER;
-	w->run.res->fates.checkpoints++;
-	for (unsigned i = 0; i < w->plan->conns; i++)
-		copy_peer(&w->conn[i]);
-	net_lose(&w->net, LANE_S_IN);
-	net_lose(&w->net, LANE_S_OUT);
-	net_lose(&w->net, LANE_COMPARE);
-	if (w->compare.ops && w->plan->tells_as_qemu)
-		box_tell(&w->compare, COMPARE_NOTIFY, "COLO_CHECKPOINT", w->run.now);
-	else if (w->compare.ops)
-		box_tell(&w->compare, COMPARE_CONTROL, "checkpoint", w->run.now);
-	box_tell(&w->rewrite, REPLICA_CONTROL, "checkpoint", w->run.now);
+	s->run->res->fates.asked++;
+	if (!s->dead && s->checkpoint_at == SUT_NEVER)
+		s->checkpoint_at = s->run->now + ASKED_TIME;
 }
 
-void pair_asked(struct pair_world *w)
+sut_time pair_turns_at(const struct pair_site *s)
 {
-	w->run.res->fates.asked++;
-	if (!w->dead && w->checkpoint_at == SUT_NEVER)
-		w->checkpoint_at = w->run.now + ASKED_TIME;
+	return s->checkpoint_at < s->failover_at ? s->checkpoint_at : s->failover_at;
 }
 
-sut_time pair_turns_at(const struct pair_world *w)
+void pair_turns(struct pair_site *s)
 {
-	return w->checkpoint_at < w->failover_at ? w->checkpoint_at : w->failover_at;
-}
-
-void pair_turns(struct pair_world *w)
-{
-	if (w->checkpoint_at <= w->run.now)
-		checkpoint(w);
-	if (w->failover_at <= w->run.now)
-		failover(w);
+	if (s->checkpoint_at <= s->run->now)
+		checkpoint(s);
+	if (s->failover_at <= s->run->now)
+		failover(s);
 }

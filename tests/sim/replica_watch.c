@@ -29,15 +29,6 @@ static void check_frame(struct pair_conn *c, const char *where, const struct pac
 		run_broken(&c->world->run, "%s: a frame of %u bytes", where, packet_len(p));
 }
 
-bool pair_gave_up(const struct pair_world *w)
-{
-	const struct counters *n = &w->run.res->counters;
-
-	if (!w->plan->compare && (n->dropped[R_QUOTA] || n->dropped[R_STORE_FULL]))
-		return true;
-	return !w->plan->copies && (n->passed[R_NOT_CLIENT] || n->passed[R_SYN_TFO]);
-}
-
 static void raise(struct pair_conn *c, uint32_t ts)
 {
 	if (!c->ts_known || (int32_t)(ts - c->ts_last) > 0)
@@ -52,7 +43,7 @@ void pair_watch_seen(struct pair_conn *c, const struct packet *p, const struct v
 
 	if (view_options(p, v, &o) != R_NONE || !(o.present & OPT_TS) || (v->flags & TCP_RST))
 		return;
-	if (c->world->failed_over)
+	if (c->world->site.failed_over)
 		return;
 	if (!by_primary && (v->flags & TCP_SYN))
 		c->syn_seen = true;
@@ -117,12 +108,12 @@ void pair_watch_far(struct pair_conn *c, const struct packet *p, const struct vi
 	/* A SYN-ACK in its own numbers begins a clock of its own. */
 	if ((v->flags & TCP_SYN) && v->seq == c->s.cfg.isn)
 		c->ts_known = false;
-	if (!outside_knows(c) || pair_gave_up(w) || (v->flags & (TCP_SYN | TCP_RST)) ||
+	if (!outside_knows(c) || pair_gave_up(&w->site) || (v->flags & (TCP_SYN | TCP_RST)) ||
 	    !(v->flags & TCP_ACK))
 		return;
 	if (c->s.state >= PEER_OPEN && c->s.state <= PEER_DONE)
 		check_numbers(c, p, v);
-	if (w->failed_over)
+	if (w->site.failed_over)
 		check_tsval(c, p, v);
 }
 
@@ -149,9 +140,9 @@ static void check_speaker(struct pair_conn *c, const struct packet *p)
 {
 	bool primary = p->head[11] == 0x02 + PAIR_P_MARK;
 
-	if (primary && c->world->compare_failed_over)
+	if (primary && c->world->site.compare_failed_over)
 		run_broken(&c->world->run, "the dead primary is heard");
-	if (!primary && !c->world->turning && !c->world->compare_failed_over)
+	if (!primary && !c->world->site.turning && !c->world->site.compare_failed_over)
 		run_broken(&c->world->run, "the secondary is heard beside the primary");
 }
 
@@ -161,6 +152,6 @@ void pair_watch_down(struct pair_conn *c, const struct packet *p, const struct v
 		return;
 	check_frame(c, "to the client", p, v);
 	check_speaker(c, p);
-	if (c->world->compare.ops && !c->world->compare_failed_over)
+	if (c->world->site.compare.ops && !c->world->site.compare_failed_over)
 		check_joint(c, v);
 }

@@ -5,22 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "replica_lanes.h"
-#include "role/replica/compare_flow.h"
-#include "role/replica/pair.h"
+#include "proto/view.h"
 
 /*
  * Theory of operation
  *
- * Who stands where, and the lanes: replica_lanes.h.
+ * Simulated peers at the ends of a replica_site.
  *
  * Virtual time jumps from event to event.  At one time: turns (checkpoint, failover), connections
  * that start and peers' timers, the roles' timers, frames by lane.
  */
 
-#define COMPARE_PORTS                                                                \
-	(1u << COMPARE_PRIMARY_IN | 1u << COMPARE_SECONDARY_IN | 1u << COMPARE_OUT | \
-	 1u << COMPARE_NOTIFY | 1u << COMPARE_CONTROL)
 #define GIVE_UP SUT_MS(600000) /* connections that have not ended by then never will */
 /* A flow whose ends are done is forgotten by then; a FIN that P alone has sent is not seen. */
 #define LINGER SUT_MS(200000)
@@ -60,24 +55,15 @@ static void outside_sends(void *ctx, const uint8_t *frame, uint32_t len)
 	struct pair_conn *c = ctx;
 	struct packet p = { .head = (uint8_t *)frame, .head_len = len };
 
-	net_put(&c->world->net, LANE_UP, &p);
+	pair_site_sent(&c->world->site, PAIR_OUTSIDE, &p);
 }
 
 static void primary_sends(void *ctx, const uint8_t *frame, uint32_t len)
 {
 	struct pair_conn *c = ctx;
-	struct pair_world *w = c->world;
 	struct packet p = { .head = (uint8_t *)frame, .head_len = len };
-	struct view v;
 
-	if (w->dead)
-		return;
-	pair_packet(w, conn_of(w, &p, &v), &v);
-	if (w->dead)
-		return;
-	net_put(&w->net, LANE_P_OUT, &p);
-	if (w->plan->copies)
-		net_put(&w->net, LANE_P_COPY, &p);
+	pair_site_sent(&c->world->site, PAIR_PRIMARY, &p);
 }
 
 static void secondary_sends(void *ctx, const uint8_t *frame, uint32_t len)
@@ -85,113 +71,75 @@ static void secondary_sends(void *ctx, const uint8_t *frame, uint32_t len)
 	struct pair_conn *c = ctx;
 	struct packet p = { .head = (uint8_t *)frame, .head_len = len };
 
-	net_put(&c->world->net, LANE_S_OUT, &p);
+	pair_site_sent(&c->world->site, PAIR_SECONDARY, &p);
 }
 
-/* To the clients. */
-static void down(struct pair_world *w, const struct packet *p)
-{
-	struct pair_conn *c;
-	struct view v;
+/* --- the site's hooks */
 
-	c = conn_of(w, p, &v);
-	if (c)
-		pair_watch_down(c, p, &v);
-	else
-		run_broken(&w->run, "a frame of no connection goes to the clients");
-	net_put(&w->net, LANE_DOWN, p);
-}
-
-static void check_reply(struct pair_world *w, const char *who, const struct packet *p)
-{
-	if (w->run.opt.trace)
-		printf("%12.6f     %s says %.*s\n", run_seconds(&w->run), who, (int)p->head_len,
-		       (const char *)p->head);
-	if (p->head_len < 2 || memcmp(p->head, "ok", 2) != 0)
-		run_broken(&w->run, "%s answers \"%.*s\"", who, (int)p->head_len,
-			   (const char *)p->head);
-}
-
-static void rewriter_sent(void *ctx, unsigned port, struct packet *p)
+static unsigned number_of(void *ctx, const struct packet *p, struct view *ret_v)
 {
 	struct pair_world *w = ctx;
-	struct pair_conn *c;
-	struct view v;
+	const struct pair_conn *c = conn_of(w, p, ret_v);
 
-	if (port == REPLICA_CONTROL) {
-		check_reply(w, "rewriter", p);
-		return;
-	}
-	if (port == REPLICA_SECONDARY) {
-		net_put(&w->net, LANE_S_IN, p);
-		return;
-	}
-	c = conn_of(w, p, &v);
-	if (c)
-		pair_watch_far(c, p, &v);
-	if (w->compare.ops && port != REPLICA_NETWORK) {
-		net_put(&w->net, LANE_COMPARE, p);
-		return;
-	}
-	net_note(&w->net, LANE_COMPARE, false, p);
-	if (w->failed_over)
-		down(w, p);
-	else if (port == REPLICA_NETWORK)
-		run_broken(&w->run, "the rewriter spoke to the network before the failover");
+	return c ? (unsigned)(c - w->conn) : NET_NONE;
 }
 
-static void compare_sent(void *ctx, unsigned port, struct packet *p)
+static void seen(void *ctx, unsigned conn, const struct packet *p, const struct view *v,
+		 bool by_primary)
+{
+	pair_watch_seen(&((struct pair_world *)ctx)->conn[conn], p, v, by_primary);
+}
+
+static void far(void *ctx, unsigned conn, const struct packet *p, const struct view *v)
+{
+	pair_watch_far(&((struct pair_world *)ctx)->conn[conn], p, v);
+}
+
+static void down(void *ctx, unsigned conn, const struct packet *p, const struct view *v)
+{
+	pair_watch_down(&((struct pair_world *)ctx)->conn[conn], p, v);
+}
+
+static void copy_peer(struct pair_conn *c)
+{
+	struct peer was = c->s;
+
+	c->s = c->p;
+	c->s.send = was.send;
+	c->s.send_ctx = was.send_ctx;
+	c->s.cfg.ends.mark = was.cfg.ends.mark;
+	c->s.cfg.trims = was.cfg.trims;
+	c->s.cfg.echo_slack = was.cfg.echo_slack;
+	if (c->p.state != PEER_LISTEN)
+		c->s_start = SUT_NEVER;
+}
+
+static void copy(void *ctx)
 {
 	struct pair_world *w = ctx;
 
-	if (port == COMPARE_OUT)
-		down(w, p);
-	else if (port == COMPARE_CONTROL)
-		check_reply(w, "compare", p);
-	else if (p->head_len == 13 && !memcmp(p->head, "DO_CHECKPOINT", 13))
-		pair_asked(w);
-	else
-		run_broken(&w->run, "compare notifies \"%.*s\"", (int)p->head_len,
-			   (const char *)p->head);
+	for (unsigned i = 0; i < w->plan->conns; i++)
+		copy_peer(&w->conn[i]);
 }
 
-/* A frame of the clients goes to the pair; what is dead hears nothing. */
-static void to_primary(struct pair_world *w, const struct packet *p)
-{
-	if (!w->dead)
-		net_put(&w->net, LANE_P_IN, p);
-}
-
-static void to_secondary(struct pair_world *w, const struct packet *p)
-{
-	net_put(&w->net, w->failed_over && w->plan->network_port ? LANE_NETWORK : LANE_MIRROR, p);
-}
-
-static void mirror_sent(void *ctx, unsigned port, struct packet *p)
+/* What the connections were doing when the primary'"'"'s death was found out. */
+static void count_fates(void *ctx)
 {
 	struct pair_world *w = ctx;
+	struct world_fates *f = &w->run.res->fates;
 
-	if (port == MIRROR_CLIENT)
-		down(w, p);
-	else if (port == MIRROR_PRIMARY)
-		to_primary(w, p);
-	else
-		to_secondary(w, p);
-}
+	for (unsigned i = 0; i < w->plan->conns; i++) {
+		const struct pair_conn *c = &w->conn[i];
 
-/* The client's frames at the gateway. */
-static void clients_say(struct pair_world *w, struct packet *p)
-{
-	struct pair_conn *c;
-	struct view v;
-
-	c = conn_of(w, p, &v);
-	pair_packet(w, c, &v);
-	if (w->mirror.ops) {
-		box_input(&w->mirror, MIRROR_CLIENT, &p, 1, false, w->run.now);
-	} else {
-		to_primary(w, p);
-		to_secondary(w, p);
+		if (!c->begun || c->over)
+			continue;
+		if (c->out.state < PEER_OPEN)
+			f->half_open++;
+		else if (c->out.state != PEER_OPEN || c->out.max > c->out.cfg.out_len ||
+			 c->out.got > c->out.cfg.in_len || c->s.got > c->s.cfg.in_len)
+			f->closing++;
+		else
+			f->established++;
 	}
 }
 
@@ -204,60 +152,23 @@ static void at_peer(void *ctx, struct net_end at, struct packet **pkts, unsigned
 
 	(void)n; /* one at a time */
 	c = conn_of(w, pkts[0], &v);
-	if (!c || (at.node == PAIR_PRIMARY && w->dead))
+	if (!c)
 		return;
 	peer = at.node == PAIR_OUTSIDE ? &c->out : at.node == PAIR_PRIMARY ? &c->p : &c->s;
 	peer_input(peer, pkts[0], &v, w->run.now);
 }
 
-/* What comes from the primary: its last words may die with it, and a dead one is not heard. */
-static bool primary_is_heard(const struct pair_world *w)
-{
-	if (w->dead && w->plan->loses_in_flight)
-		return false;
-	return w->compare.ops || !w->compare_failed_over;
-}
+static const struct pair_hooks hooks = {
+	.input = at_peer,
+	.conn = number_of,
+	.seen = seen,
+	.far = far,
+	.down = down,
+	.copy = copy,
+	.failover = count_fates,
+};
 
-static void at_compare(void *ctx, struct net_end at, struct packet **pkts, unsigned n)
-{
-	struct pair_world *w = ctx;
-
-	if (at.port == COMPARE_PRIMARY_IN && !primary_is_heard(w))
-		return;
-	box_input(&w->compare, at.port, pkts, n, w->run.opt.split, w->run.now);
-}
-
-static void at_gateway(void *ctx, struct net_end at, struct packet **pkts, unsigned n)
-{
-	struct pair_world *w = ctx;
-
-	if (at.port == MIRROR_CLIENT) {
-		clients_say(w, pkts[0]); /* one at a time */
-	} else if (!primary_is_heard(w)) {
-		return;
-	} else if (w->mirror.ops) {
-		box_input(&w->mirror, MIRROR_PRIMARY, pkts, n, w->run.opt.split, w->run.now);
-	} else {
-		for (unsigned i = 0; i < n; i++)
-			down(w, pkts[i]);
-	}
-}
-
-static void at_rewriter(void *ctx, struct net_end at, struct packet **pkts, unsigned n)
-{
-	struct pair_world *w = ctx;
-	bool by_secondary = at.port == REPLICA_SECONDARY || at.port == REPLICA_SECONDARY_OUT;
-
-	for (unsigned i = 0; i < n && !by_secondary; i++) {
-		struct pair_conn *c;
-		struct view v;
-
-		c = conn_of(w, pkts[i], &v);
-		if (c)
-			pair_watch_seen(c, pkts[i], &v, at.port == REPLICA_PRIMARY_OUT);
-	}
-	box_input(&w->rewrite, at.port, pkts, n, w->run.opt.split, w->run.now);
-}
+/* --- time */
 
 static void check_faults(struct pair_world *w)
 {
@@ -267,7 +178,7 @@ static void check_faults(struct pair_world *w)
 		static const char *const who[] = { "outside", "primary", "secondary" };
 
 		for (unsigned k = 0; k < 3; k++)
-			if (peer[k]->fault[0] && !pair_gave_up(w) && !w->run.opt.fates)
+			if (peer[k]->fault[0] && !pair_gave_up(&w->site) && !w->run.opt.fates)
 				run_broken(&w->run, "connection %u, %s: %s", i, who[k],
 					   peer[k]->fault);
 	}
@@ -275,7 +186,8 @@ static void check_faults(struct pair_world *w)
 
 static void deliver(struct pair_world *w)
 {
-	while (!run_is_broken(&w->run) && pair_turns_at(w) > w->run.now && net_deliver(&w->net))
+	while (!run_is_broken(&w->run) && pair_turns_at(&w->site) > w->run.now &&
+	       net_deliver(&w->net))
 		check_faults(w);
 }
 
@@ -294,7 +206,7 @@ static void conn_timers(struct pair_world *w, struct pair_conn *c)
 		c->begun = true;
 		if (!guests)
 			peer_open(&c->out, w->run.now);
-		else if (!w->dead)
+		else if (!w->site.dead)
 			peer_open(&c->p, w->run.now);
 	}
 	if (guests && c->s_start <= w->run.now) {
@@ -303,7 +215,7 @@ static void conn_timers(struct pair_world *w, struct pair_conn *c)
 		peer_open(&c->s, w->run.now);
 	}
 	expire(&c->out, w->run.now);
-	if (!w->dead)
+	if (!w->site.dead)
 		expire(&c->p, w->run.now);
 	expire(&c->s, w->run.now);
 }
@@ -312,15 +224,14 @@ static void timers(struct pair_world *w)
 {
 	for (unsigned i = 0; i < w->plan->conns; i++)
 		conn_timers(w, &w->conn[i]);
-	box_expire(&w->rewrite, w->run.now);
-	box_expire(&w->compare, w->run.now);
+	pair_site_expire(&w->site);
 }
 
 static sut_time next_event(const struct pair_world *w)
 {
-	sut_time at = sooner(box_deadline(&w->rewrite), box_deadline(&w->compare));
+	sut_time at = pair_site_deadline(&w->site);
 
-	at = sooner(at, pair_turns_at(w));
+	at = sooner(at, pair_turns_at(&w->site));
 	at = sooner(at, net_deadline(&w->net));
 	for (unsigned i = 0; i < w->plan->conns; i++) {
 		const struct pair_conn *c = &w->conn[i];
@@ -329,7 +240,7 @@ static sut_time next_event(const struct pair_world *w)
 		at = sooner(at, c->plan->guest_opens ? c->s_start : SUT_NEVER);
 		at = sooner(at, peer_deadline(&c->out));
 		at = sooner(at, peer_deadline(&c->s));
-		if (!w->dead)
+		if (!w->site.dead)
 			at = sooner(at, peer_deadline(&c->p));
 	}
 	return at;
@@ -341,7 +252,7 @@ static bool conn_ended(const struct pair_world *w, const struct pair_conn *c)
 		return false;
 	if (c->out.state != PEER_DONE && !c->plan->s.abort_after)
 		return true;
-	return peer_ended(&c->s) && (w->dead || peer_ended(&c->p));
+	return peer_ended(&c->s) && (w->site.dead || peer_ended(&c->p));
 }
 
 /* Who takes its ports may begin, a while from now. */
@@ -358,7 +269,7 @@ static void conn_over(struct pair_world *w, struct pair_conn *c)
 
 static bool all_over(struct pair_world *w)
 {
-	bool all = pair_turns_at(w) == SUT_NEVER;
+	bool all = pair_turns_at(&w->site) == SUT_NEVER;
 
 	for (unsigned i = 0; i < w->plan->conns; i++) {
 		if (!w->conn[i].over && conn_ended(w, &w->conn[i]))
@@ -368,23 +279,15 @@ static bool all_over(struct pair_world *w)
 	return all;
 }
 
-static void check_box(struct pair_world *w, const struct box *b, const char *who)
-{
-	if (box_fault(b))
-		run_broken(&w->run, "%s: %s", who, box_fault(b));
-}
-
 static void step(struct pair_world *w, sut_time at)
 {
 	if (at > w->run.now)
 		w->run.now = at;
-	pair_turns(w);
+	pair_turns(&w->site);
 	timers(w);
 	check_faults(w);
 	deliver(w);
-	check_box(w, &w->mirror, "mirror");
-	check_box(w, &w->rewrite, "rewriter");
-	check_box(w, &w->compare, "compare");
+	pair_site_judge(&w->site);
 }
 
 /*
@@ -397,7 +300,8 @@ static bool judge_abort(const struct pair_conn *c)
 
 	if (c->out.state == PEER_RESET)
 		return s;
-	return c->out.state == PEER_OPEN && s && !c->world->compare.ops && c->world->failed_over;
+	return c->out.state == PEER_OPEN && s && !c->world->site.compare.ops &&
+	       c->world->site.failed_over;
 }
 
 /* Every connection ends well at all ends that live, but one that its client aborts. */
@@ -405,17 +309,18 @@ static bool judge(struct pair_world *w, const struct pair_conn *c)
 {
 	const struct peer *o = &c->out, *p = &c->p, *s = &c->s;
 
-	if (o->cfg.abort_at != SUT_NEVER || pair_gave_up(w))
+	if (o->cfg.abort_at != SUT_NEVER || pair_gave_up(&w->site))
 		return true;
 	if (c->plan->s.abort_after && judge_abort(c))
 		return true;
-	if (o->state == PEER_DONE && s->state == PEER_DONE && (w->dead || p->state == PEER_DONE))
+	if (o->state == PEER_DONE && s->state == PEER_DONE &&
+	    (w->site.dead || p->state == PEER_DONE))
 		return true;
 	run_broken(&w->run,
 		   "connection %u: outside %s with %u of %u, primary %s with %u of %u, secondary "
 		   "%s with %u of %u",
 		   (unsigned)(c - w->conn), peer_state_name(o->state), o->got, o->cfg.in_len + 1,
-		   w->dead ? "dead" : peer_state_name(p->state), p->got, p->cfg.in_len + 1,
+		   w->site.dead ? "dead" : peer_state_name(p->state), p->got, p->cfg.in_len + 1,
 		   peer_state_name(s->state), s->got, s->cfg.in_len + 1);
 	return false;
 }
@@ -431,7 +336,7 @@ static void run_until(struct pair_world *w, sut_time limit)
 /* All is said: what the roles still know has to go in time. */
 static void judge_roles(struct pair_world *w)
 {
-	bool clean = !pair_gave_up(w) && !w->run.res->fates.checkpoints;
+	bool clean = !pair_gave_up(&w->site) && !w->run.res->fates.checkpoints;
 	unsigned left;
 
 	for (unsigned i = 0; i < w->plan->conns; i++) {
@@ -441,18 +346,11 @@ static void judge_roles(struct pair_world *w)
 		peer_forget(&w->conn[i].s);
 	}
 	run_until(w, w->run.now + (clean ? LINGER : DRAIN_LIMIT));
-	left = box_flows(&w->rewrite, w->run.now);
+	left = box_flows(&w->site.rewrite, w->run.now);
 	if (left)
 		run_broken(&w->run, "%u flows are left after everything has ended", left);
 	run_until(w, w->run.now + DRAIN_LIMIT);
-	left = box_flows(&w->rewrite, w->run.now) + box_flows(&w->compare, w->run.now);
-	if (left)
-		run_broken(&w->run, "%u flows are left for ever", left);
-	if (held_free(((struct rewrite *)w->rewrite.role)->held) != w->plan->rewrite.hold_cells)
-		run_broken(&w->run, "the rewriter still holds frames");
-	if (w->compare.ops &&
-	    held_free(((struct compare *)w->compare.role)->held) != w->compare_free)
-		run_broken(&w->run, "compare still holds frames");
+	pair_site_judge_rest(&w->site);
 }
 
 static void run(struct pair_world *w)
@@ -466,7 +364,7 @@ static void run(struct pair_world *w)
 		step(w, at);
 	}
 	w->run.res->ended = w->run.now - RUN_FIRST;
-	w->run.res->fates.given_up += pair_gave_up(w);
+	w->run.res->fates.given_up += pair_gave_up(&w->site);
 	for (unsigned i = 0; i < w->plan->conns; i++) {
 		if ((!run_is_broken(&w->run) || w->run.opt.fates) && !judge(w, &w->conn[i]))
 			w->run.res->fates.lost++;
@@ -480,20 +378,11 @@ static void run(struct pair_world *w)
 static void open_world(struct pair_world *w)
 {
 	const struct pair_plan *p = w->plan;
-	const struct pair_manners manners = {
-		.burst = BOX_BURST,
-		.input = { [PAIR_OUTSIDE] = at_peer,
-			   [PAIR_GATEWAY] = at_gateway,
-			   [PAIR_PRIMARY] = at_peer,
-			   [PAIR_SECONDARY] = at_peer,
-			   [PAIR_REWRITE] = at_rewriter,
-			   [PAIR_COMPARE] = at_compare },
-		.ctx = w,
-	};
-
-	w->checkpoint_at = w->failover_at = SUT_NEVER;
 	net_open(&w->net, &w->run, 0);
-	pair_lanes_open(&w->net, p, &manners);
+	w->site = (struct pair_site){
+		.plan = p, .run = &w->run, .net = &w->net, .hooks = &hooks, .ctx = w
+	};
+	pair_site_open(&w->site, false);
 	for (unsigned i = 0; i < p->conns; i++) {
 		struct pair_conn *c = &w->conn[i];
 
@@ -507,20 +396,6 @@ static void open_world(struct pair_world *w)
 		peer_init(&c->out, &c->plan->out, outside_sends, c);
 		peer_init(&c->p, &c->plan->p, primary_sends, c);
 		peer_init(&c->s, &c->plan->s, secondary_sends, c);
-	}
-	w->rewrite.sent = rewriter_sent;
-	w->compare.sent = compare_sent;
-	w->mirror.sent = mirror_sent;
-	w->mirror.ctx = w->rewrite.ctx = w->compare.ctx = w;
-	box_open(&w->rewrite, &replica_rewrite_ops, &p->rewrite, pair_rewriter_ports(p),
-		 p->seed ^ 0xaaaa, &w->run.res->counters);
-	if (p->mirrors)
-		box_open(&w->mirror, &replica_mirror_ops, &p->mirror, 7, p->seed,
-			 &w->run.res->counters);
-	if (p->compare) {
-		box_open(&w->compare, &replica_compare_ops, &p->comparing, COMPARE_PORTS,
-			 p->seed ^ 0x5555, &w->run.res->counters);
-		w->compare_free = held_free(((struct compare *)w->compare.role)->held);
 	}
 }
 
@@ -537,8 +412,6 @@ void pair_world_run(const struct pair_plan *p, const struct world_options *o,
 	run(w);
 	ret_r->hash = net_hash(&w->net);
 	net_close(&w->net);
-	box_close(&w->mirror);
-	box_close(&w->rewrite);
-	box_close(&w->compare);
+	pair_site_close(&w->site);
 	free(w);
 }

@@ -16,6 +16,7 @@ const struct sim_role sim_roles[] = {
 	{ "stack-wire", &wire_ops, false, NULL, NULL, false, false, true },
 	{ "stack-accel-near", &accel_near_ops, true, accel_near_held, accel_near_pending, false,
 	  false, true },
+	{ "stack-replica", NULL, false, NULL, NULL, true, true, true },
 	{ "stack-replica-direct", NULL, false, NULL, NULL, true, false, true },
 	{ NULL, NULL, false, NULL, NULL, false, false, false },
 };

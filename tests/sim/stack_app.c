@@ -328,6 +328,12 @@ static bool cookie_again(const struct stack_world *w)
 	       stack_count(w->host[SERVER], STACK_TFO_IN) > 0;
 }
 
+/* What the mirror carried at a checkpoint comes to the copy again, which may have ended this connection: as the primary. */
+static bool comes_again(const struct stack_world *w, unsigned side)
+{
+	return cookie_again(w) || (side == SECONDARY && w->run.res->fates.checkpoints);
+}
+
 static void take_accepted(struct stack_world *w, unsigned side)
 {
 	struct stack_addr peer;
@@ -350,10 +356,10 @@ static void take_accepted(struct stack_world *w, unsigned side)
 			return;
 		}
 		a = &w->app[i][side];
-		if (a->id && a->over && cookie_again(w)) {
-			stack_script_call(w, SERVER, i, "abort");
-			stack_script_answer(w, SERVER, i,
-					    stack_abort(w->host[SERVER], id, w->run.now), false);
+		if (a->id && a->over && comes_again(w, side)) {
+			stack_script_call(w, side, i, "abort");
+			stack_script_answer(w, side, i, stack_abort(w->host[side], id, w->run.now),
+					    false);
 			continue;
 		}
 		if (a->id)

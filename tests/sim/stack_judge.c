@@ -42,6 +42,8 @@ void stack_judge_step(struct stack_world *w)
 		w->fates->idle_frames = w->idle_frames;
 	if (w->idle_frames > IDLE_FRAMES)
 		run_broken(&w->run, "%u frames in a row brought nobody anywhere", w->idle_frames);
+	if (w->pair)
+		pair_site_judge(w->pair);
 	if (box_fault(&w->box))
 		run_broken(&w->run, "the role: %s", box_fault(&w->box));
 }
@@ -116,7 +118,7 @@ static void judge_pair(struct stack_world *w, unsigned i)
 	/* Where the client has ended well, nobody waits for a secondary that was behind. */
 	if (w->pair->dead && c->over && !c->error)
 		return;
-	if (!well && !stack_pair_gave_up(w))
+	if (!well && !pair_gave_up(w->pair))
 		run_broken(
 			&w->run,
 			"connection %u: client %s (%s) wrote %u read %u, primary %s (%s) wrote %u "
@@ -177,9 +179,12 @@ void stack_judge_rest(struct stack_world *w)
 				   stack_host_name(i), u.conns, u.half_open, u.time_wait, u.cells,
 				   u.records);
 	}
-	if (w->refs != w->released && !(w->pair && w->pair->dead))
+	if (w->refs != w->released &&
+	    !(w->pair && (w->pair->dead || w->run.res->fates.checkpoints)))
 		run_broken(&w->run, "%u pieces were lent, %u given back", (unsigned)w->refs,
 			   (unsigned)w->released);
+	if (w->pair)
+		pair_site_judge_rest(w->pair);
 	if (box_flows(&w->box, w->run.now))
 		run_broken(&w->run, "the role keeps %u flows", box_flows(&w->box, w->run.now));
 }

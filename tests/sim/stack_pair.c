@@ -1,21 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 #include "stack_pair.h"
 
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "replica_lanes.h"
+#include "proto/tcp.h"
+#include "stack/conn.h"
 #include "stack_world.h"
 
 /*
  * Theory of operation
  *
- * The lanes are those of replica_lanes.h.
- *
  * Both servers have the same address, the same configuration and the same application; each has its own dice, so numbers, clocks
- * and pace are each one's own.  The joints and the primary's death are those of the replicated pairs of simulated peers
- * (replica_plan.h), without compare: the failover waits until what is on its way to the rewriter has arrived.
+ * and pace are each one's own.  A checkpoint copies the primary's stack, which is one block, and its applications' state.
+ *
+ * Of each frame that goes to the client is judged who speaks: the primary until the failover, then the secondary.  Where the primary's
+ * output is compared, also that the secondary could go on behind it: that it has sent as much, and has all that is acknowledged.
  */
+
+/* --- plans */
 
 /* What two servers cannot agree upon, or what a dead one takes with it. */
 static void tame(struct stack_plan *p)
@@ -35,6 +38,7 @@ static void tame(struct stack_plan *p)
 		if (c->reuses)
 			c->start = c[-1].start + c->start % SUT_MS(2000);
 		c->both = c->reuses = false;
+		c->app[1].take = 0; /* the taker of one host is not the other's */
 		for (unsigned k = 0; k < 2; k++) {
 			struct app_plan *a = &c->app[k];
 
@@ -47,249 +51,163 @@ static void tame(struct stack_plan *p)
 	}
 }
 
-void stack_pair_draw(struct stack_plan *p, struct pair_plan *ret_pair)
+/* Half of the primaries die while a connection has something to say. */
+static void draw_death(const struct stack_plan *p, struct pair_plan *q)
 {
-	pair_plan_draw(p->seed, false, ret_pair);
-	memset(ret_pair->checkpoint, 0, sizeof ret_pair->checkpoint);
-	ret_pair->rewrite.hold_cells = 8192;
+	struct rng r = { .s = p->seed ^ 0x6465617468u };
+	const struct stack_conn_plan *c;
+
+	q->death.conn %= p->conns;
+	for (unsigned i = 0; i < PAIR_CHECKPOINTS_MAX; i++)
+		q->checkpoint[i].conn %= p->conns;
+	if (!q->death.packet || !rng_chance(&r, 50))
+		return;
+	q->death.by = BY_CONN;
+	c = &p->conn[q->death.conn];
+	q->death.packet = rng_range(&r, 4, 6 + (c->app[0].out_len + c->app[1].out_len) / 1000);
+}
+
+void stack_pair_draw(struct stack_plan *p)
+{
+	struct pair_plan *q = &p->pair;
+
+	pair_plan_draw(p->seed, p->role->compare, q);
+	q->rewrite.hold_cells = 8192;
+	/*
+	 * What the old secondary had sent is taken for sent by the copy where nobody sees what the primary sends: with compare no client
+	 * acknowledges it before (doc/design/replica.md, Limits).
+	 */
+	if (!q->compare && !q->copies)
+		memset(q->checkpoint, 0, sizeof q->checkpoint);
 	/* A SYN-ACK that comes before its SYN tells the rewriter nothing; then it has to guess from the first ACK. */
-	ret_pair->lane[LANE_P_COPY].delay = ret_pair->lane[LANE_MIRROR].delay +
-					    ret_pair->lane[LANE_MIRROR].jitter + SUT_MS(1);
+	q->lane[LANE_P_COPY].delay = q->lane[LANE_MIRROR].delay + q->lane[LANE_MIRROR].jitter +
+				     SUT_MS(1);
 	tame(p);
-	ret_pair->death.conn %= p->conns;
+	draw_death(p, q);
 }
 
-/* --- turns */
-
-/* A packet of connection i is at the gateway, or leaves the primary: maybe it is the one at which the primary dies. */
-static void count_packet(struct stack_world *w, const struct packet *p)
-{
-	struct stack_pair *q = w->pair;
-	const struct pair_when *d = &q->plan.death;
-	const struct tcp_hdr *t;
-	struct view v;
-	unsigned i;
-	bool now;
-
-	if (view_parse(p, &v) != R_NONE || !v.tcp)
-		return;
-	t = view_tcp(p, &v);
-	i = be16_get(t->sport) == STACK_PORT ? be16_get(t->dport) : be16_get(t->sport);
-	i = stack_conn_of_port(w, (uint16_t)i);
-	if (i >= w->p->conns)
-		return;
-	q->packets++;
-	q->of_conn[i]++;
-	if (q->since_fin[i] || v.flags & TCP_FIN)
-		q->since_fin[i]++;
-	if (q->dead || !d->packet)
-		return;
-	now = d->by == BY_PACKETS ? q->packets == d->packet
-	      : i != d->conn	  ? false
-	      : d->by == BY_CONN  ? q->of_conn[i] == d->packet
-				  : q->since_fin[i] == d->packet;
-	if (!now)
-		return;
-	if (w->run.opt.trace)
-		printf("%12.6f *** the primary dies\n", run_seconds(&w->run));
-	q->dead = true;
-	q->failover_at = w->run.now + q->plan.detect;
-}
-
-static sut_time later(sut_time a, sut_time b)
-{
-	return a > b ? a : b;
-}
-
-static void failover(struct stack_world *w)
-{
-	struct stack_pair *q = w->pair;
-	sut_time drained = later(net_drained(&w->net, LANE_MIRROR),
-				 net_drained(&w->net, LANE_P_COPY)) +
-			   SUT_MS(1);
-
-	if (!q->draining && drained > w->run.now) {
-		q->draining = true;
-		q->failover_at = drained;
-		return;
-	}
-	if (w->run.opt.trace)
-		printf("%12.6f *** failover\n", run_seconds(&w->run));
-	q->failover_at = SUT_NEVER;
-	q->failed_over = true;
-	w->run.res->fates.failovers++;
-	box_tell(&q->rewrite, REPLICA_CONTROL, "failover", w->run.now);
-}
-
-sut_time stack_pair_deadline(const struct stack_world *w)
-{
-	sut_time at = box_deadline(&w->pair->rewrite);
-
-	return at < w->pair->failover_at ? at : w->pair->failover_at;
-}
-
-void stack_pair_expire(struct stack_world *w)
-{
-	if (w->pair->failover_at <= w->run.now)
-		failover(w);
-	box_expire(&w->pair->rewrite, w->run.now);
-	if (box_fault(&w->pair->rewrite) || box_fault(&w->pair->mirror))
-		run_broken(&w->run, "a role: %s",
-			   box_fault(box_fault(&w->pair->rewrite) ? &w->pair->rewrite
-								  : &w->pair->mirror));
-}
-
-bool stack_pair_gave_up(const struct stack_world *w)
-{
-	const struct counters *n = &w->run.res->counters;
-
-	return n->dropped[R_QUOTA] || n->dropped[R_STORE_FULL] ||
-	       (!w->pair->plan.copies && (n->passed[R_NOT_CLIENT] || n->passed[R_SYN_TFO]));
-}
-
-/* --- lanes */
+/* --- frames */
 
 void stack_pair_sent(struct stack_world *w, unsigned side, const struct packet *p)
 {
-	struct stack_pair *q = w->pair;
+	static const enum pair_node end[HOSTS] = { PAIR_OUTSIDE, PAIR_PRIMARY, PAIR_SECONDARY };
 
-	if (side == CLIENT) {
-		net_put(&w->net, LANE_UP, p);
-	} else if (side == SECONDARY) {
-		net_put(&w->net, LANE_S_OUT, p);
-	} else if (!q->dead) {
-		count_packet(w, p);
-		if (q->dead)
-			return;
-		net_put(&w->net, LANE_P_OUT, p);
-		if (q->plan.copies)
-			net_put(&w->net, LANE_P_COPY, p);
-	}
-}
-
-static void to_primary(struct stack_world *w, const struct packet *p)
-{
-	if (!w->pair->dead)
-		net_put(&w->net, LANE_P_IN, p);
-}
-
-static void to_secondary(struct stack_world *w, const struct packet *p)
-{
-	bool network = w->pair->failed_over && w->pair->plan.network_port;
-
-	net_put(&w->net, network ? LANE_NETWORK : LANE_MIRROR, p);
-}
-
-static void mirror_sent(void *ctx, unsigned port, struct packet *p)
-{
-	struct stack_world *w = ctx;
-
-	if (port == MIRROR_CLIENT)
-		net_put(&w->net, LANE_DOWN, p);
-	else if (port == MIRROR_PRIMARY)
-		to_primary(w, p);
-	else
-		to_secondary(w, p);
-}
-
-static void rewriter_sent(void *ctx, unsigned port, struct packet *p)
-{
-	struct stack_world *w = ctx;
-
-	if (port == REPLICA_CONTROL) {
-		if (p->head_len < 2 || memcmp(p->head, "ok", 2) != 0)
-			run_broken(&w->run, "the rewriter answers \"%.*s\"", (int)p->head_len,
-				   (const char *)p->head);
-	} else if (port == REPLICA_SECONDARY) {
-		net_put(&w->net, LANE_S_IN, p);
-	} else if (w->pair->failed_over) {
-		net_put(&w->net, LANE_DOWN, p);
-	} else if (port == REPLICA_NETWORK) {
-		run_broken(&w->run, "the rewriter spoke to the network before the failover");
-	}
-}
-
-/* What comes from the primary: its last words may die with it, and after the failover a dead one is not heard. */
-static void primary_says(struct stack_world *w, struct packet *p)
-{
-	struct stack_pair *q = w->pair;
-
-	if ((q->dead && q->plan.loses_in_flight) || q->failed_over)
-		return;
-	if (q->mirror.ops)
-		box_input(&q->mirror, MIRROR_PRIMARY, &p, 1, false, w->run.now);
-	else
-		net_put(&w->net, LANE_DOWN, p);
-}
-
-static void clients_say(struct stack_world *w, struct packet *p)
-{
-	count_packet(w, p);
-	if (w->pair->mirror.ops) {
-		box_input(&w->pair->mirror, MIRROR_CLIENT, &p, 1, false, w->run.now);
-	} else {
-		to_primary(w, p);
-		to_secondary(w, p);
-	}
-}
-
-static void at_gateway(void *ctx, struct net_end at, struct packet **pkts, unsigned n)
-{
-	for (unsigned i = 0; i < n; i++)
-		if (at.port == MIRROR_CLIENT)
-			clients_say(ctx, pkts[i]);
-		else
-			primary_says(ctx, pkts[i]);
+	pair_site_sent(w->pair, end[side], p);
 }
 
 static void at_host(void *ctx, struct net_end at, struct packet **pkts, unsigned n)
 {
-	struct stack_world *w = ctx;
-	unsigned side = at.node == PAIR_OUTSIDE	  ? CLIENT
-			: at.node == PAIR_PRIMARY ? SERVER
-						  : SECONDARY;
-
-	if (stack_host_lives(w, side))
-		stack_net_host_input(w, side, pkts, n);
+	stack_net_host_input(ctx,
+			     at.node == PAIR_OUTSIDE   ? CLIENT
+			     : at.node == PAIR_PRIMARY ? SERVER
+						       : SECONDARY,
+			     pkts, n);
 }
 
-static void at_rewriter(void *ctx, struct net_end at, struct packet **pkts, unsigned n)
+static unsigned number_of(void *ctx, const struct packet *p, struct view *ret_v)
 {
 	struct stack_world *w = ctx;
+	const struct tcp_hdr *t;
+	unsigned i;
 
-	box_input(&w->pair->rewrite, at.port, pkts, n, w->run.opt.split, w->run.now);
+	if (view_parse(p, ret_v) != R_NONE || !ret_v->tcp)
+		return NET_NONE;
+	t = view_tcp((struct packet *)p, ret_v);
+	i = be16_get(t->sport) == STACK_PORT ? be16_get(t->dport) : be16_get(t->sport);
+	i = stack_conn_of_port(w, (uint16_t)i);
+	return i < w->p->conns ? i : NET_NONE;
 }
 
-/* --- life */
+/* Could the secondary go on behind this frame of the primary's? */
+static void judge_joint(struct stack_world *w, unsigned conn, const struct view *v)
+{
+	const struct app *p = &w->app[conn][SERVER], *s = &w->app[conn][SECONDARY];
+	struct conn_info pi, si;
+	int32_t end, ack;
+
+	if (v->flags & (TCP_SYN | TCP_RST) || !p->id || !s->id ||
+	    stack_info(w->host[SERVER], p->id, w->run.now, &pi) < 0 ||
+	    stack_info(w->host[SECONDARY], s->id, w->run.now, &si) < 0)
+		return;
+	end = (int32_t)(v->seq - pi.iss + view_seg_len(v));
+	ack = (int32_t)(v->ack - pi.irs);
+	if (view_seg_len(v) && end > (int32_t)(si.snd_nxt - si.iss))
+		run_broken(&w->run, "connection %u: up to %d goes out, the secondary has sent %d",
+			   conn, end, (int32_t)(si.snd_nxt - si.iss));
+	if (ack > (int32_t)(si.rcv_nxt - si.irs))
+		run_broken(&w->run, "connection %u: %d is acknowledged, the secondary has %d", conn,
+			   ack, (int32_t)(si.rcv_nxt - si.irs));
+}
+
+static void down(void *ctx, unsigned conn, const struct packet *p, const struct view *v)
+{
+	struct stack_world *w = ctx;
+	const struct pair_site *s = w->pair;
+	bool primary = p->head[STACK_MARK_AT] == SERVER + 1;
+
+	if (!net_sums(p))
+		run_broken(&w->run, "to the client: a wrong checksum");
+	if (primary && s->compare_failed_over)
+		run_broken(&w->run, "the dead primary is heard");
+	if (!primary && !s->turning && !s->compare_failed_over)
+		run_broken(&w->run, "the secondary is heard beside the primary");
+	if (primary && s->compare.ops && !s->turning)
+		judge_joint(w, conn, v);
+}
+
+/* --- turns */
+
+static void copy(void *ctx)
+{
+	struct stack_world *w = ctx;
+	struct stack *s = w->host[SECONDARY];
+	char err[96];
+
+	memcpy(s, w->host[SERVER], stack_need(&w->p->host[stack_half(SERVER)], err));
+	s->env.ctx = &w->ctx[SECONDARY];
+	w->listener[SECONDARY] = w->listener[SERVER];
+	for (unsigned i = 0; i < w->p->conns; i++) {
+		struct app *a = &w->app[i][SECONDARY];
+		uint8_t *stream = a->stream;
+
+		*a = w->app[i][SERVER];
+		a->side = SECONDARY;
+		a->stream = stream;
+	}
+}
+
+/* What the connections were doing when the primary's death was found out. */
+static void count_fates(void *ctx)
+{
+	struct stack_world *w = ctx;
+	struct world_fates *f = &w->run.res->fates;
+
+	for (unsigned i = 0; i < w->p->conns; i++) {
+		const struct app *c = &w->app[i][CLIENT];
+
+		if (!w->started[i] || c->over)
+			continue;
+		if (!c->open)
+			f->half_open++;
+		else if (c->shut || c->eof)
+			f->closing++;
+		else
+			f->established++;
+	}
+}
 
 void stack_pair_open(struct stack_world *w)
 {
-	const struct pair_manners manners = {
-		.hosts_at_ticks = true,
-		.burst = 1,
-		.input = { [PAIR_OUTSIDE] = at_host,
-			   [PAIR_GATEWAY] = at_gateway,
-			   [PAIR_PRIMARY] = at_host,
-			   [PAIR_SECONDARY] = at_host,
-			   [PAIR_REWRITE] = at_rewriter },
-		.ctx = w,
+	static const struct pair_hooks hooks = {
+		.input = at_host,
+		.conn = number_of,
+		.down = down,
+		.copy = copy,
+		.failover = count_fates,
 	};
-	struct stack_pair *q = w->pair;
 
-	q->failover_at = SUT_NEVER;
-	pair_lanes_open(&w->net, &q->plan, &manners);
-	q->rewrite.sent = rewriter_sent;
-	q->mirror.sent = mirror_sent;
-	q->rewrite.ctx = q->mirror.ctx = w;
-	box_open(&q->rewrite, &replica_rewrite_ops, &q->plan.rewrite, pair_rewriter_ports(&q->plan),
-		 w->p->seed ^ 0xaaaa, &w->run.res->counters);
-	if (q->plan.mirrors)
-		box_open(&q->mirror, &replica_mirror_ops, &q->plan.mirror, 7, w->p->seed,
-			 &w->run.res->counters);
-}
-
-void stack_pair_close(struct stack_world *w)
-{
-	box_close(&w->pair->mirror);
-	box_close(&w->pair->rewrite);
+	*w->pair = (struct pair_site){
+		.plan = &w->p->pair, .run = &w->run, .net = &w->net, .hooks = &hooks, .ctx = w
+	};
+	pair_site_open(w->pair, true);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "rng.h"
+#include "stack_pair.h"
 
 static void draw_links(struct rng *r, struct stack_plan *p)
 {
@@ -310,6 +311,8 @@ void stack_plan_draw(uint64_t seed, const struct sim_role *role, struct stack_pl
 		draw_troubles(&r, ret_p);
 	if (!role->ops && rng_chance(&r, 15))
 		draw_link_mtus(&r, ret_p);
+	if (role->pair)
+		stack_pair_draw(ret_p);
 }
 
 bool stack_plan_harsh(const struct stack_plan *p)
@@ -377,6 +380,8 @@ void stack_plan_print(const struct stack_plan *p)
 		       i, (double)p->link[i].delay / 1e6, (double)p->link[i].jitter / 1e6,
 		       p->link[i].loss_ppm, p->link[i].dup_ppm, p->link[i].reorder_ppm,
 		       p->link[i].rate_bps, p->link[i].queue_bytes);
+	if (p->role->pair)
+		pair_plan_print_site(&p->pair);
 	print_troubles(p);
 	for (unsigned i = 0; i < p->spells; i++)
 		printf("  spell: link %u %.3f to %.3f s: %s %.3f ms\n", p->spell[i].link,

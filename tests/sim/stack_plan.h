@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "core/link.h"
+#include "replica_plan.h"
 #include "role/accel/near.h"
 #include "role/wire/wire.h"
 #include "scenario.h"
@@ -91,6 +92,7 @@ struct stack_plan {
 	struct stack_config host[2];
 	unsigned conns;
 	struct stack_conn_plan conn[STACK_CONNS];
+	struct pair_plan pair; /* where the server is a pair */
 	union {
 		struct accel_near_config near;
 		struct wire_config wire;

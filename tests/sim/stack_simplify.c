@@ -82,6 +82,8 @@ static void drop_conn(struct stack_plan *p, unsigned i)
 			p->trouble[k].conn =
 				(uint8_t)(p->trouble[k].conn - (p->trouble[k].conn > i));
 	}
+	if (p->pair.death.conn > i || p->pair.death.conn == p->conns - 1)
+		p->pair.death.conn--;
 	memmove(&p->conn[i], &p->conn[i + 1], (p->conns - i - 1) * sizeof(p->conn[0]));
 	p->conns--;
 }
@@ -103,13 +105,42 @@ static bool simplify_network(struct stack_plan *p, unsigned way)
 	return clear(&p->corrupt_ppm, sizeof(p->corrupt_ppm));
 }
 
+/* The ways to make the site of a pair simpler; its lanes stand for the links. */
+static bool simplify_pair(struct pair_plan *p, unsigned way)
+{
+	enum { LANE_WAYS = 5 };
+
+	if (way < LANES * LANE_WAYS)
+		return simplify_link(&p->lane[way / LANE_WAYS], way % LANE_WAYS);
+	way -= LANES * LANE_WAYS;
+	if (way < PAIR_CHECKPOINTS_MAX)
+		return clear(&p->checkpoint[way], sizeof(p->checkpoint[way]));
+	switch (way - PAIR_CHECKPOINTS_MAX) {
+	case 0:
+		return clear(&p->death, sizeof(p->death));
+	case 1:
+		return clear(&p->detect, sizeof(p->detect));
+	case 2:
+		return p->mirrors ? !(p->mirrors = false) : false;
+	case 3:
+		return p->compare_port ? !(p->compare_port = false) : false;
+	case 4:
+		return p->network_port ? !(p->network_port = false) : false;
+	case 5:
+		return p->out_port ? !(p->out_port = p->s_at_out_port = false) : false;
+	default:
+		return p->loses_in_flight ? !(p->loses_in_flight = false) : false;
+	}
+}
+
 static bool simplify(struct stack_plan *p, unsigned step, bool *ret_changed)
 {
 	enum {
 		LINK_WAYS = 5,
 		APP_WAYS = 10,
 		HOST_WAYS = 6,
-		NETWORK_WAYS = STACK_TROUBLES + LINKS + 2
+		NETWORK_WAYS = STACK_TROUBLES + LINKS + 2,
+		PAIR_WAYS = LANES * 5 + PAIR_CHECKPOINTS_MAX + 7
 	};
 
 	*ret_changed = false;
@@ -171,6 +202,11 @@ static bool simplify(struct stack_plan *p, unsigned step, bool *ret_changed)
 			*ret_changed = clear(&c->records, sizeof(c->records));
 			break;
 		}
+		return true;
+	}
+	step -= 2 * HOST_WAYS;
+	if (step < PAIR_WAYS) {
+		*ret_changed = p->role->pair && simplify_pair(&p->pair, step);
 		return true;
 	}
 	return false;

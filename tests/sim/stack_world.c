@@ -97,8 +97,10 @@ static void troubles(struct stack_world *w)
 
 static sut_time next_event(const struct stack_world *w)
 {
-	sut_time at = w->pair ? stack_pair_deadline(w) : SUT_NEVER;
+	sut_time at = SUT_NEVER;
 
+	if (w->pair)
+		at = sooner(pair_turns_at(w->pair), pair_site_deadline(w->pair));
 	for (unsigned i = 0; i < w->hosts; i++)
 		if (stack_host_lives(w, i))
 			at = sooner(at, stack_deadline(w->host[i]));
@@ -154,12 +156,19 @@ static void follow_up(struct stack_world *w)
 	}
 }
 
+static bool turn_is_due(const struct stack_world *w)
+{
+	return w->pair && pair_turns_at(w->pair) <= w->run.now;
+}
+
 static void step(struct stack_world *w, sut_time at)
 {
 	if (at > w->run.now)
 		w->run.now = at;
-	if (w->pair)
-		stack_pair_expire(w);
+	if (w->pair) {
+		pair_turns(w->pair);
+		pair_site_expire(w->pair);
+	}
 	for (unsigned i = 0; i < w->hosts; i++)
 		if (stack_host_lives(w, i))
 			host_expire(w, i);
@@ -169,7 +178,7 @@ static void step(struct stack_world *w, sut_time at)
 		if (stack_host_lives(w, i))
 			stack_host_flush(w, i);
 	box_expire(&w->box, w->run.now);
-	while (!run_is_broken(&w->run) && net_deliver(&w->net))
+	while (!run_is_broken(&w->run) && !turn_is_due(w) && net_deliver(&w->net))
 		;
 	follow_up(w);
 	stack_judge_step(w);
@@ -293,14 +302,13 @@ static void close_world(struct stack_world *w)
 	net_close(&w->net);
 	box_close(&w->box);
 	if (w->pair)
-		stack_pair_close(w);
+		pair_site_close(w->pair);
 }
 
 void stack_world_run(const struct stack_plan *p, const struct world_options *o,
 		     struct world_result *ret_r, struct stack_fates *ret_f)
 {
 	struct stack_world *w = calloc(1, sizeof *w);
-	static struct stack_plan tamed;
 
 	if (!w)
 		abort();
@@ -310,13 +318,9 @@ void stack_world_run(const struct stack_plan *p, const struct world_options *o,
 	w->fates = ret_f;
 	w->hosts = 2;
 	if (p->role->pair) {
-		static struct stack_pair pair;
+		static struct pair_site site;
 
-		memset(&pair, 0, sizeof pair);
-		tamed = *p;
-		stack_pair_draw(&tamed, &pair.plan);
-		w->p = &tamed;
-		w->pair = &pair;
+		w->pair = &site;
 		w->hosts = 3;
 	}
 	open_world(w);

@@ -20,6 +20,7 @@
 #define STACK_PORT 80 /* the server listens there */
 #define STACK_CLIENT_PORT 40000
 #define STACK_SERVER_PORT 50000 /* of those that open at the same time */
+#define STACK_MARK_AT 11 /* in frames: 1 and the side of the host that sent it */
 
 enum { CLIENT, SERVER, SECONDARY, HOSTS };
 
@@ -55,7 +56,7 @@ struct stack_world {
 	sut_time start[STACK_CONNS]; /* when it opens; SUT_NEVER: not yet known */
 	unsigned retries[STACK_CONNS]; /* its ports were in use */
 	struct box box;
-	struct stack_pair *pair; /* NULL: the server is one host */
+	struct pair_site *pair; /* NULL: the server is one host */
 	uint64_t refs, released; /* pieces that were lent to the hosts, and given back */
 	uint32_t idle_frames; /* sent since an application got anywhere */
 	unsigned troubles; /* that have happened */
