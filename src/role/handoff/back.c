@@ -160,7 +160,6 @@ static void note_lane(struct back *b, const struct plane_verdict *r, const struc
 	h = back_hand_at(b, r->w->id - 1);
 	if (!h->used)
 		return;
-	h->rst_seq = r->w->expect;
 	if (h->has_lane)
 		return;
 	lane_learn(&h->lane, p, v);

@@ -64,16 +64,6 @@ static void opened(struct back_turn *t, const struct way_event *ev)
 		back_owe(b, h, DEBT_WATCH | DEBT_STATE);
 }
 
-/* The number that a host in SYN-RECEIVED waits for, or one that refuses to be. */
-static uint32_t half_open_seq(const struct back_turn *t, const struct back_hand *h)
-{
-	const struct way *w = plane_get(back_plane(t->b), &h->in);
-
-	if (!w)
-		return h->seq + 1;
-	return w->expect + (w->flags & WAY_UNLEARNT ? 1 : 0);
-}
-
 static void refused(struct back_turn *t, struct back_hand *h, uint32_t error)
 {
 	bool half_open = h->learnt || error != 0;
@@ -82,7 +72,6 @@ static void refused(struct back_turn *t, struct back_hand *h, uint32_t error)
 		return;
 	h->refused = true;
 	h->why = (int32_t)error;
-	h->rst_seq = half_open_seq(t, h);
 	back_hand_enter(t, h, HAND_GONE, "refused");
 	back_owe(t->b, h, DEBT_REFUSED | DEBT_STATE); /* whichever it still waits for */
 	if (h->kind == BACK_ADOPT) {
@@ -159,6 +148,7 @@ static void about(struct back_turn *t, struct back_hand *h, const struct way_eve
 		if (h->state != HAND_PENDING)
 			break;
 		h->rst_seq = ev->a;
+		h->rst_told = true;
 		back_owe(t->b, h, DEBT_DESTROY);
 		break;
 	case WAY_EV_REFUSED:

@@ -52,7 +52,7 @@ struct back_hand {
 	bool used, in_debt;
 	bool laid; /* ways of it lie in the data plane */
 	bool known; /* ... as far as it has told: since a restart */
-	bool looked, muted, refused, learnt, has_lane;
+	bool looked, muted, refused, learnt, has_lane, rst_told;
 	uint8_t kind; /* enum back_kind */
 	uint8_t state; /* enum hand_state: back_hand_enter() alone */
 	uint8_t origin;
@@ -61,7 +61,7 @@ struct back_hand {
 	uint16_t mss;
 	uint32_t seq, front_seq, front_tsval, end, ack;
 	uint32_t shift, clock; /* learnt */
-	uint32_t rst_seq; /* of a reset to the host that DEBT_DESTROY makes, inline */
+	uint32_t rst_seq; /* with rst_told: what the host, in an older connection, waits for */
 	int32_t why; /* refused: errno, 0: nobody listens */
 	sut_time since, last; /* of the state; when a packet was last seen, as far as looked */
 	struct lane lane; /* client to host, as the host meets it: inline */

@@ -49,6 +49,18 @@ static bool write_line(struct back_turn *t, const struct way_line *l)
 	return p;
 }
 
+/* The number that the host waits for. */
+static uint32_t next_seq(struct back_turn *t, struct back_hand *h)
+{
+	const struct way *w = plane_get(back_plane(t->b), &h->in);
+
+	if (h->rst_told)
+		return h->rst_seq;
+	if (!w)
+		return h->seq + 1;
+	return w->expect + (w->flags & WAY_UNLEARNT ? 1 : 0);
+}
+
 /* The host's socket ends: a reset as its client. */
 static bool reset_host(struct back_turn *t, const struct way_key *in)
 {
@@ -60,9 +72,10 @@ static bool reset_host(struct back_turn *t, const struct way_key *in)
 	h = back_hand_by_quad(t->b, &out);
 	if (!h || !h->has_lane || !back_joined(t->b, BACK_HOST))
 		return true; /* it was never heard of */
-	m.seq = h->rst_seq;
+	m.seq = next_seq(t, h);
 	if (!make_tcp(t->out, BACK_HOST, &h->lane, &m))
 		return false;
+	h->rst_told = false;
 	count_event(t->b->env, EV_RST_SENT);
 	return true;
 }
