@@ -147,33 +147,55 @@ static void take_answer(struct engine *e, const struct packet *p)
 		e->runner.counters.dropped[R_NOT_JOINED]++;
 }
 
+/* What is queued for one port goes out. */
+static void flush_port(struct engine *e, unsigned i)
+{
+	struct port_slot *s = &e->ports.slot[i];
+
+	if (!s->queued)
+		return;
+	e->runner.counters.dropped[R_PORT_REFUSED] += ports_flush(&e->ports, i);
+	for (unsigned j = 0; j < s->queued; j++)
+		if (s->queue[j])
+			runner_count_out(&e->runner, i, s->queue[j]);
+	s->queued = 0;
+}
+
+static void flush_ports(struct engine *e)
+{
+	for (unsigned i = 0; i < e->ports.n; i++)
+		flush_port(e, i);
+}
+
+/*
+ * Frames are gathered by port, since a burst goes out by one call.  A message is not to be overtaken, nor to overtake: what it says (a way is laid, an
+ * answer may be relied on) is in force when what stands behind it in the outbox goes out, and not before what stands in front has.
+ */
 void engine_flush(struct engine *e)
 {
 	struct outbox *o = &e->runner.out;
+	unsigned none = PORTS_MAX,
+		 messages = none; /* the port of messages that was queued for last */
 
 	engine_flush_journal(e);
 	for (unsigned i = 0; i < o->n; i++) {
+		unsigned port = o->port[i];
 		struct port_slot *s;
 
-		if (!runner_may_send(&e->runner, o->port[i]))
+		if (!runner_may_send(&e->runner, port))
 			continue;
-		s = &e->ports.slot[o->port[i]];
-		if (o->port[i] == e->control_port)
+		s = &e->ports.slot[port];
+		if (port == e->control_port) {
 			take_answer(e, o->pkt[i]);
-		else
-			s->queue[s->queued++] = o->pkt[i];
-	}
-	for (unsigned i = 0; i < e->ports.n; i++) {
-		struct port_slot *s = &e->ports.slot[i];
-
-		if (!s->queued)
 			continue;
-		e->runner.counters.dropped[R_PORT_REFUSED] += ports_flush(&e->ports, i);
-		for (unsigned j = 0; j < s->queued; j++)
-			if (s->queue[j])
-				runner_count_out(&e->runner, i, s->queue[j]);
-		s->queued = 0;
+		}
+		if (port != messages && (messages != none || s->kind == PORT_MSGS)) {
+			flush_ports(e);
+			messages = s->kind == PORT_MSGS ? port : none;
+		}
+		s->queue[s->queued++] = o->pkt[i];
 	}
+	flush_ports(e);
 	engine_notice_traffic(e);
 	outbox_clear(o);
 }
