@@ -185,7 +185,7 @@ void engine_flush(struct engine *e)
 		if (!runner_may_send(&e->runner, port))
 			continue;
 		s = &e->ports.slot[port];
-		if (port == e->control_port) {
+		if ((int)port == e->control_port) {
 			take_answer(e, o->pkt[i]);
 			continue;
 		}

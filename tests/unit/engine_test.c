@@ -314,6 +314,70 @@ static void counts_what_no_port_takes(void **state)
 	in->ops->close(in);
 }
 
+/* Which port was sent to, a letter each; runs of frames that went by one call are one letter. */
+static char sent_to[64];
+static const struct port_ops *mem_ops;
+
+static int logged_send(struct port *p, struct packet *const *pkts, unsigned n)
+{
+	size_t len = strlen(sent_to);
+
+	assert_true(len < sizeof sent_to - 1);
+	sent_to[len] = p->name[0];
+	return mem_ops->send(p, pkts, n);
+}
+
+/* The role "laying" sends six packets: frame, message, frame, another frame, frame, message. */
+static void laying_input(void *role, const struct burst *in, struct outbox *out)
+{
+	static const uint8_t port[] = { 0, 2, 0, 1, 0, 2 };
+
+	(void)role;
+	assert_int_equal(in->n, 6);
+	for (unsigned i = 0; i < 6; i++)
+		outbox_put(out, port[i], in->pkts[i]);
+}
+
+/* A message is in force before what stands behind it leaves, and after what stands in front of it has. */
+static void messages_keep_their_place(void **state)
+{
+	static const struct port_desc laying_ports[] = { { "frames", PORT_FRAMES, false },
+							 { "other", PORT_FRAMES, false },
+							 { "plane", PORT_MSGS, false },
+							 { NULL, PORT_FRAMES, false } };
+	static const struct role_ops laying_ops = {
+		.name = "laying",
+		.ports = laying_ports,
+		.need = crossing_need,
+		.init = mute_init,
+		.input = laying_input,
+		.expire = mute_expire,
+		.deadline = mute_deadline,
+	};
+	struct port *p[3] = { mem_open("frames", &arena), mem_open("other", &arena),
+			      mem_open("plane", &arena) };
+	const struct engine_config cfg = {
+		.ops = &laying_ops,
+		.role_config = &(struct crossing_config){ 0 },
+		.port = { p[0], p[1], p[2] },
+		.opt = { .quiet = true },
+	};
+	struct port_ops logged = *p[0]->ops;
+
+	(void)state;
+	mem_ops = p[0]->ops;
+	logged.send = logged_send;
+	push(p[0], 0, 6);
+	for (unsigned i = 0; i < 3; i++) {
+		p[i]->ops = &logged;
+		mem_end(p[i]);
+	}
+	assert_int_equal(engine_run(&cfg), 0);
+	assert_string_equal(sent_to, "fpfop");
+	for (unsigned i = 0; i < 3; i++)
+		mem_ops->close(p[i]);
+}
+
 static void refuses_settings(void **state)
 {
 	struct port *left = mem_open("left", &arena), *right = mem_open("right", &arena);
@@ -740,6 +804,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(loop_wakes),
+		cmocka_unit_test(messages_keep_their_place),
 		cmocka_unit_test(forwards_and_ends),
 		cmocka_unit_test(drains_timers),
 		cmocka_unit_test(waits_for_full_device),
