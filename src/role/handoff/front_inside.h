@@ -220,6 +220,8 @@ void over_failed(struct front *f, struct hand *h, const char *why);
 void over_expired(struct front *f, struct hand *h);
 /* The connection is over at the back end. */
 void over_gone(struct front *f, struct hand *h, const char *why);
+/* Who has it cannot be known: the client is reset. */
+void over_lost(struct front *f, struct hand *h);
 void over_fin(struct front *f, struct hand *h, unsigned fins);
 /* Its agent says. */
 void over_message(struct front *f, uint32_t b, const struct hand_msg *m);

@@ -215,11 +215,12 @@ void ladder_probed(struct front *f, struct hand *h, bool ok, const char *why)
 	s->ok = ok;
 	s->retry = f->now + RETRY;
 	set_why(s, why);
+	f->backend[h->backend].probe = NONE;
 	look_soon(f, h->backend);
 }
 
 /* The numbers of a connection that nobody has made. */
-static void probe_numbers(struct front *f, struct hand *h)
+static void probe_numbers(struct front *f, struct hand *h, uint8_t options)
 {
 	uint64_t r = f->env.random(f->env.random_ctx), x = f->env.random(f->env.random_ctx);
 
@@ -230,11 +231,11 @@ static void probe_numbers(struct front *f, struct hand *h)
 		.rcv_nxt = (uint32_t)(r >> 32) + 1,
 		.snd_wnd = 65535,
 		.peer_mss = (uint16_t)(f->cfg.mtu - (h->lane.ip == 4 ? 40 : 60)),
-		.snd_wscale = WSCALE,
-		.rcv_wscale = WSCALE,
-		.timestamps = true,
-		.sack = true,
-		.wscale = true,
+		.snd_wscale = options & WAY_OPT_WSCALE ? WSCALE : 0,
+		.rcv_wscale = options & WAY_OPT_WSCALE ? WSCALE : 0,
+		.timestamps = options & WAY_OPT_TS,
+		.sack = options & WAY_OPT_SACK,
+		.wscale = options & WAY_OPT_WSCALE,
 		.tsval = (uint32_t)x,
 		.ts_recent = (uint32_t)(x >> 32),
 	};
@@ -286,7 +287,7 @@ static void probe_begin(struct front *f, uint32_t b, enum front_rung r)
 	h->flags |= HF_PROBE;
 	h->origin = (uint8_t)o;
 	probe_lane(&f->backend[b], h);
-	probe_numbers(f, h);
+	probe_numbers(f, h, f->backend[b].host.options);
 	f->backend[b].probe = hand_index(f, h);
 	over_begin(f, h, b, r);
 }

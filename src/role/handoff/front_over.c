@@ -20,7 +20,7 @@
  *   ANSWERED  yes            the stack              the client's FIN                 5 s: let go
  *   ASKED     no             dropped, counted       ready; the splice's SYN-ACK      confirm_timeout: next rung
  *   READY     no             dropped, counted       room in the outbox               the next call
- *   REPLAY    no             forwarded              word that all bytes are there    confirm_timeout: RETRACT; 10 s if the back end was heard
+ *   REPLAY    no             forwarded              word that all bytes are there    confirm_timeout: RETRACT; 10 s if the back end was heard of: THERE
  *   RETRACT   no             dropped, counted       word that nothing is there       10 s: reset
  *   THERE     no             forwarded              a FIN, a RST, the agent          idle_timeout: forgotten
  *   CLOSING   no             forwarded              the other FIN                    idle_timeout: forgotten
@@ -40,6 +40,7 @@
 
 #define AGAIN SUT_MS(200)
 #define LOOK SUT_MS(15000)
+#define PROBE_LINGER SUT_MS(1000)
 
 static uint32_t *conns_of(struct front *f, const struct hand *h)
 {
@@ -58,6 +59,15 @@ static void tell_forget(struct front *f, struct hand *h)
 
 	if ((h->flags & HF_TOLD) && h->backend != NONE)
 		front_tell_agent(f, h->backend, &m);
+}
+
+/* The host's answers, if it has it after all, must reach nobody. */
+static void tell_retract(struct front *f, struct hand *h)
+{
+	struct hand_msg m = { .kind = HAND_MUTE, .id = h->id };
+
+	front_tell_agent(f, h->backend, &m);
+	tell_forget(f, h);
 }
 
 static void ask_state(struct front *f, struct hand *h)
@@ -141,12 +151,17 @@ static enum event handed(const struct hand *h)
 	return EV_HANDED_SPLICE;
 }
 
+/* Its way stays a moment, for the reset. */
 static void probe_done(struct front *f, struct hand *h, bool ok, const char *why)
 {
-	if (h->flags & HF_LAID)
-		rung_reset(f, h);
 	ladder_probed(f, h, ok, why);
-	over_end(f, h, ok ? "probed" : why);
+	if (!(h->flags & HF_LAID)) {
+		over_end(f, h, why);
+		return;
+	}
+	rung_reset(f, h);
+	hand_set_state(f, h, FR_LINGER, ok ? "probed" : why);
+	hand_arm(f, h, f->now + PROBE_LINGER);
 }
 
 void over_there(struct front *f, struct hand *h)
@@ -156,8 +171,6 @@ void over_there(struct front *f, struct hand *h)
 		return;
 	}
 	hand_cells_give(f, h);
-	if (!(h->flags & HF_LAID)) /* it was given up, wrongly */
-		way_lay(f, h);
 	count_event(&f->env, handed(h));
 	hand_set_state(f, h, FR_THERE, "the back end has all of it");
 	way_settle(f, h);
@@ -196,12 +209,13 @@ void over_failed(struct front *f, struct hand *h, const char *why)
 	}
 	if (h->rung == RUNG_SPLICE && sent)
 		rung_reset(f, h);
-	tell_forget(f, h);
 	if (sent && (h->flags & HF_TOLD)) {
+		tell_retract(f, h);
 		way_lift(f, h);
 		hand_set_state(f, h, FR_RETRACT, why);
 		return;
 	}
+	tell_forget(f, h);
 	next_rung(f, h, (enum front_rung)h->rung);
 }
 
@@ -262,15 +276,20 @@ static void replay_expired(struct front *f, struct hand *h)
 	ask_state(f, h);
 }
 
+void over_lost(struct front *f, struct hand *h)
+{
+	leave(f, h);
+	read_refuse(f, h, REFUSE_RESET);
+}
+
 static void retract_expired(struct front *f, struct hand *h)
 {
 	if (f->now - h->since >= CONFIRM_LAST) {
-		leave(f, h);
-		read_refuse(f, h, REFUSE_RESET);
+		over_lost(f, h);
 		return;
 	}
 	hand_arm(f, h, f->now + AGAIN);
-	tell_forget(f, h);
+	tell_retract(f, h);
 }
 
 /* A quiet one: is it still there? */
@@ -283,12 +302,37 @@ static void look_after(struct front *f, struct hand *h)
 		over_end(f, h, "idle");
 		return;
 	}
+	/* Nobody speaks of the back end's FIN any more. */
+	if (!(h->flags & HF_TOLD) && h->rung != RUNG_SPLICE && (h->flags & HF_FIN_CLIENT) &&
+	    quiet >= f->cfg.linger) {
+		over_end(f, h, "closed");
+		return;
+	}
 	hand_arm(f, h, f->now + LOOK);
 	if (h->flags & HF_RESTORED)
 		way_again(f, h);
 	way_look(f, h);
 	if (quiet >= LOOK)
 		ask_state(f, h);
+}
+
+/* Its way stays for a minute behind the last packet, of which a data plane elsewhere has to be asked. */
+static void linger_expired(struct front *f, struct hand *h)
+{
+	sut_time end = h->heard + f->cfg.linger;
+
+	if (is_probe(h) || (f->now >= end && (!(h->flags & HF_BPF) || h->sends > 0))) {
+		over_end(f, h, "lingered");
+		return;
+	}
+	if (f->now < end) {
+		h->sends = 0;
+		hand_arm(f, h, end);
+		return;
+	}
+	h->sends = 1;
+	hand_arm(f, h, f->now + AGAIN);
+	way_look(f, h);
 }
 
 void over_expired(struct front *f, struct hand *h)
@@ -315,7 +359,7 @@ void over_expired(struct front *f, struct hand *h)
 		look_after(f, h);
 		return;
 	case FR_LINGER:
-		over_end(f, h, "lingered");
+		linger_expired(f, h);
 		return;
 	case FR_FREE:
 	case FRONT_STATE_COUNT:
@@ -347,14 +391,20 @@ static void state_gone(struct front *f, struct hand *h, const struct hand_msg *m
 		return;
 	case FR_THERE:
 	case FR_CLOSING:
-		over_gone(f, h, "the back end's TCP has let it go");
+		if (m->state == HAND_GONE)
+			over_gone(f, h, "the back end's TCP has let it go");
+		else /* an agent that was started anew: the connection lives without it */
+			h->flags &= (uint16_t)~HF_TOLD;
+		return;
+	case FR_LINGER:
+		if (is_probe(h))
+			over_end(f, h, "reset");
 		return;
 	case FR_FREE:
 	case FR_READING:
 	case FR_ANSWERED:
 	case FR_ASKED:
 	case FR_READY:
-	case FR_LINGER:
 	case FRONT_STATE_COUNT:
 		return;
 	}
@@ -364,9 +414,11 @@ static void state_there(struct front *f, struct hand *h, const struct hand_msg *
 {
 	bool all = is_probe(h) || (m->acked && !num_before(m->ack, h->end));
 
+	if (h->state == FR_RETRACT) /* it is muted by now */
+		return;
 	h->flags |= HF_ANSWERED;
 	h->heard = f->now;
-	if ((h->state == FR_REPLAY && all) || h->state == FR_RETRACT)
+	if (h->state == FR_REPLAY && all)
 		over_there(f, h);
 	/* A probe is over with that. */
 	if (h->id == m->id && h->state >= FR_THERE)
@@ -406,6 +458,7 @@ void over_message(struct front *f, uint32_t b, const struct hand_msg *m)
 		take_state(f, h, m);
 	else if (m->kind == HAND_READY && h->state == FR_ASKED)
 		over_ready(f, h);
-	else if (m->kind == HAND_REFUSED && h->state == FR_ASKED)
+	else if (m->kind == HAND_REFUSED &&
+		 (h->state == FR_ASKED || (h->state == FR_REPLAY && !(h->flags & HF_ANSWERED))))
 		over_failed(f, h, m->why[0] ? m->why : "refused");
 }

@@ -17,11 +17,13 @@ static bool client_left(const struct hand *h, const struct view *v)
 static void held(struct front *f, struct hand *h, const struct packet *p, const struct view *v)
 {
 	count_drop(&f->env, R_HAND_HELD);
+	if (!csum_tcp_ok(p, v))
+		return;
 	if (h->state == FR_RETRACT && (v->flags & TCP_ACK) && num_before(h->d.snd_nxt, v->ack)) {
-		over_there(f, h); /* it has read an answer: of nobody else */
+		over_lost(f, h); /* it has read an answer: of nobody else can it have the rest */
 		return;
 	}
-	if (!client_left(h, v) || !csum_tcp_ok(p, v))
+	if (!client_left(h, v))
 		return;
 	count_event(&f->env, EV_CLIENT_LEFT);
 	if (h->state == FR_RETRACT)
@@ -52,7 +54,7 @@ static void note_client(struct front *f, struct hand *h, const struct packet *p,
 	}
 	if ((v->flags & TCP_ACK) && !(v->flags & TCP_RST) && num_before(h->d.snd_nxt, v->ack))
 		h->flags |= HF_ANSWERED;
-	if ((v->flags & TCP_FIN) && h->rung == RUNG_SPLICE)
+	if (v->flags & TCP_FIN)
 		over_fin(f, h, HF_FIN_CLIENT);
 	if ((v->flags & TCP_RST) && h->state >= FR_THERE && is_exact(f, h, v))
 		over_gone(f, h, "the client has reset it");

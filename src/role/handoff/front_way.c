@@ -238,7 +238,7 @@ void way_message(struct front *f, const struct packet *p)
 		count_drop(&f->env, R_MSG_UNKNOWN);
 		return;
 	}
-	h = hand_find(f, &l.key, &side);
+	h = hand_find(f, l.kind == WAY_LINE_EVENT ? &l.event.key : &l.key, &side);
 	if (h == NULL || !(h->flags & HF_LAID)) {
 		count_drop(&f->env, R_MSG_UNKNOWN);
 		return;
