@@ -59,8 +59,11 @@ void operate_drain(struct engine *e, const char *args, struct control_reply *rep
 	e->draining = !off;
 	if (ends || off)
 		e->next_drain = ends ? e->now : SUT_NEVER;
-	log_line(&e->log, LOG_NOTICE,
-		 off ? "takes new connections again" : "takes no new connections; %ld are left", n);
+	if (off)
+		log_line(&e->log, LOG_NOTICE, "takes new connections again");
+	else
+		log_line(&e->log, LOG_NOTICE, "takes no new connections; %ld %s left", n,
+			 n == 1 ? "is" : "are");
 	reply_ok(reply, "%ld", n);
 }
 

@@ -68,7 +68,8 @@ static bool may_happen(const struct report *r, unsigned event)
 
 static bool may_drop(const struct report *r, unsigned reason)
 {
-	return !r->stack_rows || reason < R_MODE_BYPASS || reason >= R_NOT_OURS;
+	return !r->stack_rows || reason < R_MODE_BYPASS ||
+	       (reason >= R_NOT_OURS && reason <= R_BAD_SOURCE);
 }
 
 static void events(const struct report *r, FILE *f)

@@ -32,7 +32,7 @@ counted() {
 }
 
 drained() {
-	ctl drain | tee "$LAB/drain" | grep -q '^1 connections need it still$' || { cat "$LAB/drain"; return 1; }
+	ctl drain | tee "$LAB/drain" | grep -q '^1 connection needs it still$' || { cat "$LAB/drain"; return 1; }
 	drained_was=$(ctl stats | awk '$1 == "promised" { print $2 }')
 	small && [ "$(ctl stats | awk '$1 == "promised" { print $2 }')" = "$drained_was" ] && lab_alive chat
 }

@@ -195,6 +195,7 @@ static void leaves_out_other_roles(void **state)
 	assert_null(strstr(text, "suture_passed_total"));
 	assert_null(strstr(text, "mode-bypass"));
 	assert_null(strstr(text, "wire-loss"));
+	assert_null(strstr(text, "bad-mac"));
 }
 
 /* A walk ends, however many connections and states there are. */
