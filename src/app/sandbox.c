@@ -100,6 +100,7 @@
 	X(rt_sigprocmask,  "signals at the end") \
 	X(rt_sigreturn,    "signals") \
 	X(signalfd4,       "signals") \
+	X(uname,           "what an agent says of its host, behind a reload") \
 	X(getpid,          "the log") \
 	X(gettid,          "abort()") \
 	X(tgkill,          "abort()") \

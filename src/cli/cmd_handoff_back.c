@@ -25,6 +25,7 @@ struct back_settings {
 /* One run. */
 struct back_run {
 	struct back_settings *set;
+	struct hand_msg *known; /* adopt, shift, boot, why */
 	struct handoff_kernel kernel;
 	struct port *fronts;
 };
@@ -49,12 +50,19 @@ static void set_defaults(const void *ctx, void *block)
 	options_defaults(engine_option_table, &s->engine);
 }
 
+/* ctx: what this run has found out of the host, which settings do not say. */
 static const char *finish(const void *ctx, void *block)
 {
+	const struct hand_msg *known = ctx;
 	struct back_settings *s = block;
+	const char *wrong = handoff_back_finish(&s->back);
+	struct hand_msg *host = &s->back.role.host;
 
-	(void)ctx;
-	return handoff_back_finish(&s->back);
+	host->adopt = known->adopt;
+	host->shift = known->shift;
+	host->boot = known->boot;
+	memcpy(host->why, known->why, sizeof host->why);
+	return wrong;
 }
 
 static int check_ports(const struct option_usage *u, const struct handoff_back *b)
@@ -140,6 +148,7 @@ static int open_all(struct back_run *r, char *ret_err, size_t err_size)
 			 "the agent has no BPF programs");
 	b->role.host.shift = 1;
 	b->role.host.boot = boot_of(b);
+	*r->known = b->role.host;
 	return err;
 }
 
@@ -200,6 +209,7 @@ static int run(struct back_run *r, struct engine_config *e)
 int cmd_handoff_back(int argc, char **argv)
 {
 	static struct back_settings set;
+	static struct hand_msg known;
 	const struct option_group groups[] = {
 		{ "Ports", port_table, &set.back },
 		{ "Hand-off", handoff_back_table, &set.back.flags },
@@ -226,13 +236,14 @@ int cmd_handoff_back(int argc, char **argv)
 		.size = sizeof set,
 		.defaults = set_defaults,
 		.finish = finish,
+		.ctx = &known,
 	};
 	struct engine_config e = {
 		.ops = &back_role,
 		.role_config = &set.back.role,
 		.settings = &settings,
 	};
-	struct back_run r = { .set = &set };
+	struct back_run r = { .set = &set, .known = &known };
 	struct option_args args;
 	const char *wrong;
 	int code;
@@ -243,7 +254,7 @@ int cmd_handoff_back(int argc, char **argv)
 		return code;
 	e.opt = set.engine;
 	code = check_ports(&usage, &set.back);
-	wrong = code < 0 ? finish(NULL, &set) : NULL;
+	wrong = code < 0 ? finish(&known, &set) : NULL;
 	if (wrong)
 		code = options_complain(&usage, "--%s", wrong);
 	if (code < 0 && back_role.need(&set.back.role) == 0)
