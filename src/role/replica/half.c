@@ -30,9 +30,10 @@
  *    the flow is given up.
  *  - The secondary sends what is no SYN before its SYN: it lives in an older connection that we
  *    have not seen, the client's SYN was a duplicate.  Given up.
- *  - A lost first ACK whose successor also has seq C + 1, after the primary spoke first, looks
- *    like the first.  If the lost one was only overtaken it comes yet, and known.c puts P
- *    right; else nothing here can tell.
+ *  - Where the first ACK is lost, and the primary speaks first, a later segment with seq C + 1 looks like the
+ *    first.  But the primary has spoken because of a segment that acknowledged its SYN alone: if that one
+ *    waits here, it counts, since the lowest ack is right.  If it was only overtaken it comes yet, and
+ *    known.c puts P right; else nothing here can tell.
  *
  * What lies nowhere near the client's SYN is a stray of another connection, or forged: it passes.
  * A SYN with another ISN only becomes `pending`: if the secondary answers it by a SYN-ACK, it
@@ -94,10 +95,36 @@ void half_told(struct pair *c, const struct view *v, const struct tcp_options *o
 	c->near_tsval = c->near_has_ts ? o->tsecr : 0;
 }
 
+/*
+ * What the client has told is a bound: the primary's ISN lies before all that the client acknowledges.  Where no segment with seq C + 1
+ * that acknowledged the SYN alone came through, one behind it that did may be among what waits, and the lowest is right.
+ */
+static void take_lowest(struct turn *t, uint32_t f)
+{
+	struct pair *c = pair_of(t, f);
+	uint32_t at = c->held.first;
+	struct tcp_options o;
+	struct packet p;
+	struct view v;
+	unsigned port;
+
+	while (at != HELD_NONE && !c->near_isn_sure && !pair_by_guest(c)) {
+		at = held_look(t->r->held, at, &port, &p);
+		if (pair_side(port) != NEAR || view_parse(&p, &v) != R_NONE || !v.tcp ||
+		    (v.flags & (TCP_SYN | TCP_RST | TCP_ACK)) != TCP_ACK ||
+		    c->near_isn.v - v.ack >= KNOWN_OVERTAKEN_MAX)
+			continue;
+		c->near_isn_known = false;
+		(void)view_options(&p, &v, &o);
+		half_told(c, &v, &o);
+	}
+}
+
 void half_learn(struct turn *t, uint32_t f)
 {
 	struct pair *c = pair_of(t, f);
 
+	take_lowest(t, f);
 	(void)seqmap_learn(&c->seam.seq, NEAR, (sut_seq){ 0 }, (sut_farseq){ 0 });
 	(void)seqmap_learn(&c->seam.seq, FAR, c->near_isn, c->far_isn);
 	stamp_learn(c);

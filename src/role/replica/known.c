@@ -34,7 +34,6 @@
 #define NOP_NOP_TS 0x0101080au
 #define TS_ALIGNED 12u
 #define TSECR_AT (sizeof(struct tcp_hdr) + 8)
-#define OVERTAKEN_MAX (1u << 24) /* how many bytes a server may have said before the first ACK */
 #define OVERTAKEN_TIME SUT_MS(1000) /* how late that may come */
 
 /* Has v no options, or the aligned timestamps? */
@@ -185,7 +184,7 @@ void known_release(struct turn *t, uint32_t f)
 }
 
 /*
- * How far behind the true start of the server's stream ours lies, as a first ACK that was
+ * How far behind the true start of the server's stream ours lies, as an early ACK that was
  * overtaken shows; 0: it does not.  Time and what the secondary has said keep out the ACKs of a
  * client without a word, when the server's numbers have come round.
  */
@@ -193,14 +192,15 @@ static uint32_t overtaken(struct turn *t, uint32_t f, const struct view *v,
 			  const struct tcp_options *o)
 {
 	const struct pair *c = pair_of(t, f);
+	uint32_t first = c->track.isn[NEAR].v + 1;
 	uint32_t by = c->track.isn[FAR].v + 1 - v->ack;
 
 	if (c->near_isn_sure || pair_by_guest(c) || t->now - c->since >= OVERTAKEN_TIME ||
-	    pair_rec(t, f, FAR)->end.v - c->track.isn[FAR].v > OVERTAKEN_MAX)
+	    pair_rec(t, f, FAR)->end.v - c->track.isn[FAR].v > KNOWN_OVERTAKEN_MAX)
 		return 0;
-	if (by == 0 || by >= OVERTAKEN_MAX || (o->present & OPT_SACK) ||
-	    v->seq != c->track.isn[NEAR].v + 1 || track_event_of(v->flags) != TE_ACK ||
-	    c->track.state != TRACK_ESTABLISHED)
+	if (by == 0 || by >= KNOWN_OVERTAKEN_MAX || (o->present & OPT_SACK) ||
+	    v->seq - first > pair_rec(t, f, NEAR)->end.v - first ||
+	    track_event_of(v->flags) != TE_ACK || c->track.state != TRACK_ESTABLISHED)
 		return 0;
 	return by;
 }
@@ -235,8 +235,8 @@ bool known_correct(struct turn *t, uint32_t f, uint32_t isn)
 	const struct pair *c = pair_of(t, f);
 	uint32_t by = c->track.isn[FAR].v - isn;
 
-	if (pair_by_guest(c) || c->track.state != TRACK_ESTABLISHED || by >= OVERTAKEN_MAX ||
-	    pair_rec(t, f, FAR)->end.v - c->track.isn[FAR].v > OVERTAKEN_MAX)
+	if (pair_by_guest(c) || c->track.state != TRACK_ESTABLISHED || by >= KNOWN_OVERTAKEN_MAX ||
+	    pair_rec(t, f, FAR)->end.v - c->track.isn[FAR].v > KNOWN_OVERTAKEN_MAX)
 		return false;
 	correct(t, f, by);
 	known_release(t, f);

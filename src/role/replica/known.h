@@ -31,6 +31,9 @@ void known_segment(struct turn *t, uint32_t f, enum sut_side side, struct packet
 /* Sends the withheld acknowledgement as far as the secondary has come. */
 void known_release(struct turn *t, uint32_t f);
 
+#define KNOWN_OVERTAKEN_MAX \
+	(1u << 24) /* how many bytes a server may have said before the first ACK */
+
 /*
  * The primary's ISN, isn, is another than the client's first segment seemed to tell.  If that was
  * none that teaches, but one behind it, all is put right: true.  False, with nothing changed, if
