@@ -17,7 +17,7 @@
 #   hand_reach                  until the front end answers a request through a back end
 
 # shellcheck source=lab/lab.sh
-. "$(dirname "$0")/../${HAND_TOP:-}lab/lab.sh"
+. "${HAND_LAB:-$(dirname "$0")/../${HAND_TOP:-}lab}/lab.sh"
 
 VIP4=192.0.2.80 VIP6=2001:db8::80
 HAND_BACKENDS=${HAND_BACKENDS:-b1 b2}
@@ -122,8 +122,7 @@ hand_up() {
 			lab_in $hand_n ethtool -K eth0 tx off >/dev/null 2>&1
 		done
 	fi
-	head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n' >"$LAB/key"
-	chmod 600 "$LAB/key"
+	(umask 077; "$SUTURE" handoff key >"$LAB/key")
 	mkdir -p "$LAB/www"
 }
 
@@ -178,22 +177,33 @@ hand_address_of() {
 	esac
 }
 
+hand_address6_of() {
+	case $1 in
+	b1) echo 2001:db8::3 ;;
+	b2) echo "$B26" ;;
+	esac
+}
+
 hand_back() {
 	hand_n=b$1
 	shift
 	hand_start "back-$hand_n" "$hand_n" "$SUTURE" handoff back --if if:eth0 --listen "$(hand_address_of "$hand_n"):7000" \
-		--front fe=192.0.2.2 --origin $VIP4:80 --origin "[$VIP6]:80" --key-file "$LAB/key" --pin "/sys/fs/bpf/sut$$-$hand_n" \
+		--front fe=192.0.2.2 --origin $VIP4:80 --origin "[$VIP6]:80" --key-file "$LAB/key" --pins "/sys/fs/bpf/sut$$-$hand_n" --at-end remove \
 		--control "$LAB/back-$hand_n.sock" "$@"
 	lab_await "back-$hand_n" ready 10 || exit 1
 }
 
 # HAND_RUNG: forces it on all back ends; HAND_HEAD: words in front of the others.
 hand_front() {
+	# Splices cannot change the family: a back end has a name for each of its addresses.
 	for hand_n in $HAND_BACKENDS; do
-		set -- --backend "$hand_n=$(hand_address_of "$hand_n"):80${HAND_RUNG:+,rung=$HAND_RUNG},agent=$(hand_address_of "$hand_n"):7000" "$@"
+		[ "${HAND_RUNG:-}" != splice ] || set -- --backend "${hand_n}v6=[$(hand_address6_of "$hand_n")]:80,rungs=splice" "$@"
+	done
+	for hand_n in $HAND_BACKENDS; do
+		set -- --backend "$hand_n=$(hand_address_of "$hand_n"):80${HAND_RUNG:+,rungs=$HAND_RUNG},agent=$(hand_address_of "$hand_n"):7000" "$@"
 	done
 	hand_start front front "$SUTURE" handoff front --client if:eth0 --vip $VIP4:80 --vip "[$VIP6]:80" --key-file "$LAB/key" \
-		--pin "/sys/fs/bpf/sut$$-front" --control "$LAB/front.sock" "$@"
+		--pins "/sys/fs/bpf/sut$$-front" --own 192.0.2.2 --own 2001:db8::2 --agents-from 192.0.2.2 --at-end remove --control "$LAB/front.sock" "$@"
 	lab_await front ready 10 || exit 1
 }
 
