@@ -31,10 +31,11 @@
 #   stack_flood SYNs straight into the device, 5 s            10 s, IPv6 too
 #   bigtcp      super-packets of 500000 bytes, merge gso wrap   131072, 200000, 500000; hold, merge; strict
 #   ordinary    suture-replica(8), TWO ORDINARY HOSTS, as it stands there
+#   handoff     each rung, both families, 200 connections   + 1000 connections, 100 MB
 #
 # Each test prints "ok NAME", "not ok NAME # why", "skip NAME # why".  These go to the file that $RESULTS names; failures are shown.
 set -u
-tests="basic options refused drops loss capture sackbreak doctor handoff_doctor flood cookie operate journal programs paths traps restarts tags serve example stack stack_flood bigtcp ordinary"
+tests="basic options refused drops loss capture sackbreak doctor handoff_doctor flood cookie operate journal programs paths traps restarts tags serve example stack stack_flood bigtcp ordinary handoff"
 
 build=$1
 shift
