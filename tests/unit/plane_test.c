@@ -556,6 +556,7 @@ static struct plane_verdict open_syn(uint32_t seq, int spoil, uint8_t origin)
 
 static void a_header_opens_a_pair(void **state)
 {
+	struct plane_config c = config(2);
 	struct plane_verdict r;
 
 	(void)state;
@@ -564,6 +565,11 @@ static void a_header_opens_a_pair(void **state)
 		assert_int_equal(open_syn(ISN, i, 3).act, WAY_DROP);
 		assert_int_equal(plane_counter(pl, WAY_N_BAD_MAC), i - 3);
 	}
+	c.keys = 1; /* the other key alone */
+	plane_configure(pl, &c);
+	assert_int_equal(open_syn(ISN, -1, 3).act, WAY_DROP);
+	c.keys = 2;
+	plane_configure(pl, &c);
 	assert_int_equal(open_syn(ISN, 2, 3).act, WAY_HOST);
 	assert_int_equal(open_syn(ISN, -1, 2).act, WAY_DROP);
 	assert_int_equal(plane_counter(pl, WAY_N_NOT_ANNOUNCED), 1);

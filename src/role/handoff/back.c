@@ -150,17 +150,12 @@ static enum reason reason_of(enum way_counter why)
 }
 
 /* What a reset as the client would need, as long as nobody has shown it. */
-static void note_lane(struct back *b, const struct plane_verdict *r, const struct packet *p,
+static void note_lane(struct back *b, const struct way_key *out, const struct packet *p,
 		      const struct view *v)
 {
-	struct back_hand *h;
+	struct back_hand *h = back_hand_by_quad(b, out);
 
-	if (!r->found || r->w->id == 0 || r->w->id > b->max)
-		return;
-	h = back_hand_at(b, r->w->id - 1);
-	if (!h->used)
-		return;
-	if (h->has_lane)
+	if (!h || h->has_lane)
 		return;
 	lane_learn(&h->lane, p, v);
 	h->has_lane = true;
@@ -179,17 +174,25 @@ static void pass_tcp(struct back_turn *t, unsigned port, struct packet *p, struc
 {
 	enum plane_hook hook = port == BACK_FRONT ? PLANE_BACK_IN : PLANE_BACK_OUT;
 	struct plane_verdict r = plane_run(back_plane(t->b), hook, p, v, t->now);
+	struct way_key mate = { .zero = 0 };
 
-	if (port == BACK_FRONT && r.act == WAY_HOST)
-		note_lane(t->b, &r, p, v);
+	if (r.found)
+		mate = r.w->mate; /* what is told may take the way away */
+	t->no_room = false;
+	tell_events(t);
 	if (r.act == WAY_DROP) {
 		count_drop(t->b->env, reason_of(r.why));
-	} else {
-		if (r.found)
-			count_event(t->b->env, EV_TRANSLATED);
-		outbox_put(t->out, port == BACK_FRONT ? BACK_HOST : BACK_FRONT, p);
+		return;
 	}
-	tell_events(t);
+	if (t->no_room) {
+		count_drop(t->b->env, R_FLOWS_FULL);
+		return;
+	}
+	if (r.found)
+		count_event(t->b->env, EV_TRANSLATED);
+	if (r.found && port == BACK_FRONT)
+		note_lane(t->b, &mate, p, v);
+	outbox_put(t->out, port == BACK_FRONT ? BACK_HOST : BACK_FRONT, p);
 }
 
 static void pass(struct back_turn *t, unsigned port, struct packet *p)

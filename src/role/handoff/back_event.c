@@ -47,7 +47,9 @@ static void opened(struct back_turn *t, const struct way_event *ev)
 	if (!h) {
 		h = back_hand_add(t, &ev->key, &out);
 		if (!h) {
-			count_drop(b->env, R_FLOWS_FULL);
+			if (!back_inline(b))
+				count_drop(b->env, R_FLOWS_FULL);
+			t->no_room = true;
 			del_pair(t, &ev->key, &out);
 			return;
 		}

@@ -93,8 +93,7 @@ struct back_turn {
 	struct back *b;
 	struct outbox *out;
 	sut_time now;
-	const struct packet *p; /* inline: what the reports are about; else NULL */
-	const struct view *v;
+	bool no_room; /* a pair that was just made has to go again */
 };
 
 static inline bool back_joined(const struct back *b, unsigned port)

@@ -201,6 +201,10 @@ static void announce(struct back_turn *t, unsigned front, const struct hand_msg 
 
 	key_of(m, &in);
 	origin = back_quad(b, &in, &out);
+	if (m->far_host) { /* as it is met here */
+		memcpy(in.dst, out.src, 16);
+		in.dport = out.sport;
+	}
 	h = back_hand_by_quad(b, &out);
 	if (h && is_repeat(h, front, m)) {
 		back_owe(b, h, h->refused ? DEBT_REFUSED : DEBT_READY);

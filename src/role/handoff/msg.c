@@ -29,6 +29,7 @@ enum {
 	F_OPTS,
 	F_TS,
 	F_TSECR,
+	F_FAR,
 	F_STATE,
 	F_ACKED,
 	F_FIN,
@@ -56,6 +57,7 @@ static const struct field fields[] = {
 	[F_OPTS]    = { "opts",    FIELD_SET8, AT(options), 0, opt_names, ARRAY_LEN(opt_names), 0 },
 	[F_TS]      = { "ts",      FIELD_TWO32, AT(tsval), AT(tsecr), NULL, 0, 0 },
 	[F_TSECR]   = { "ts",      FIELD_U32,  AT(tsecr), 0, NULL, 0, 0 },
+	[F_FAR]     = { "far",     FIELD_ENUM8, AT(far_host), 0, yes_names, ARRAY_LEN(yes_names), 0 },
 	[F_STATE]   = { "is",      FIELD_ENUM8, AT(state), 0, state_names, ARRAY_LEN(state_names), 0 },
 	[F_ACKED]   = { "acked",   FIELD_U8,   AT(acked), 0, NULL, 0, 1 },
 	[F_FIN]     = { "fin",     FIELD_ENUM2, AT(fin_in), AT(fin_out), fin_names, ARRAY_LEN(fin_names), 0 },
@@ -73,6 +75,9 @@ static const struct field fields[] = {
 
 #define B(f) (UINT64_C(1) << (f))
 #define WHO (B(F_ID) | B(F_CLIENT) | B(F_ORIGIN))
+
+/* What adopt and shift say only where it is so. */
+#define MAY_SAY(kind) ((kind) == HAND_ADOPT || (kind) == HAND_SHIFT ? B(F_FAR) : 0)
 
 /* What each kind of line says, all of it and nothing else. */
 static const uint64_t says[] = {
@@ -96,7 +101,7 @@ size_t hand_msg_write(const struct hand_msg *m, char *ret_text)
 	struct fields_text t = { ret_text, 0, HAND_MSG_MAX, false };
 
 	fields_put(&t, "%s", verbs[m->kind]);
-	fields_write(&t, fields, says[m->kind], m);
+	fields_write(&t, fields, says[m->kind] | (m->far_host ? MAY_SAY(m->kind) : 0), m);
 	return t.n;
 }
 
@@ -115,8 +120,9 @@ int hand_msg_read(const char *text, size_t len, struct hand_msg *ret_m)
 	if (kind < 0)
 		return -EINVAL;
 	m.kind = (enum hand_msg_kind)kind;
-	which = says[kind];
-	if (!fields_read(&w, fields, ARRAY_LEN(fields), &m, &which) || which != says[kind])
+	which = says[kind] | MAY_SAY(m.kind);
+	if (!fields_read(&w, fields, ARRAY_LEN(fields), &m, &which) ||
+	    (which & ~MAY_SAY(m.kind)) != says[kind])
 		return -EINVAL;
 	*ret_m = m;
 	return 0;

@@ -26,7 +26,7 @@
  *
  * Each line has all of its words, and no other; they may stand in any order.  opts and origins are "none" where there is none; why is in single
  * quotes where it is empty or has blanks.  In adopt, ws is the client's/the front end's, ts the client's last TSval/the front end's at the
- * freeze; in shift, ts is the latter.
+ * freeze; in shift, ts is the latter.  adopt and shift may say far=yes.
  *
  * id is the front end's; with the channel's peer it names a hand-off.  After a restart of the agent its ids are gone but its ways are
  * not: it learns them from the data plane, and answers `unknown` to what it does not know.  boot changes when the host's ways are lost.
@@ -60,6 +60,7 @@ struct hand_msg {
 	uint32_t id;
 	uint8_t client[16], origin[16];
 	uint16_t client_port, origin_port; /* host order */
+	uint8_t far_host; /* adopt, shift: packets come to the host's own address and port (behind a router), not to the origin's */
 	uint32_t seq, ack, end;
 	uint16_t mss;
 	uint8_t snd_wscale, rcv_wscale; /* the client's; the front end's */
