@@ -85,4 +85,5 @@ merge  the client's first data travels in the SYN, which nginx here takes (liste
 EOF
 "$(dirname "$0")/replica_demo.sh" "$SUTURE" || failed=1
 "$(dirname "$0")/serve_demo.sh" "$SUTURE" || failed=1
+"$(dirname "$0")/handoff_demo.sh" "$SUTURE" || failed=1
 exit $failed
