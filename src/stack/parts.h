@@ -112,10 +112,10 @@ bool input_reopens(const struct conn *c, const struct seg *g);
 
 /* A RST for a segment to nobody (3.10.7.1): rate-limited; none for a RST. */
 void reply_rst(struct stack *s, const struct conn_quad *q, const struct seg *g);
-/* A RST of a connection: seq = snd_nxt, with ACK. */
+/* A RST of a connection, with ACK: seq = snd_nxt where the peer's window has that, else as the next one. */
 void reply_abort(struct stack *s, struct conn *c);
-/* The same with another number: what the peer waits for, where that is known better. */
-void reply_abort_at(struct stack *s, struct conn *c, uint32_t seq);
+/* The same where nothing is acknowledged any more: seq is what the peer waits for, as far as that is known. */
+void reply_give_up(struct stack *s, struct conn *c);
 /* RFC 5961: an ACK of what we expect, limited for each connection and in all. */
 void reply_challenge(struct stack *s, struct conn *c);
 /* The ACK that an unacceptable segment gets (step one), limited so that no two peers answer each other for ever. */

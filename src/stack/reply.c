@@ -41,7 +41,17 @@ void reply_rst(struct stack *s, const struct conn_quad *q, const struct seg *g)
 	(void)output_emit(s, NULL, q, s->cfg.ttl ? s->cfg.ttl : 64, 0, &o);
 }
 
-void reply_abort_at(struct stack *s, struct conn *c, uint32_t seq)
+/*
+ * The number of a reset that ends what cannot be finished: what the peer expects next, or it is dropped (RFC 5961, 3.2).  A peer that was
+ * heard since the timeout has acknowledged nothing beyond snd_una: it waits for that, and may have closed its window to all else.  Of one
+ * that was not heard all may have arrived, and only its ACKs were lost.
+ */
+static uint32_t expected_seq(const struct conn *c)
+{
+	return c->rec.state == REC_LOSS && c->last_in >= c->rtx_first ? c->snd_una : c->snd_nxt;
+}
+
+static void reset_at(struct stack *s, struct conn *c, uint32_t seq)
 {
 	uint8_t opt[40];
 	struct output_seg o = {
@@ -56,9 +66,17 @@ void reply_abort_at(struct stack *s, struct conn *c, uint32_t seq)
 	(void)output_emit(s, c, &c->quad, c->ttl, c->tos, &o);
 }
 
+/* Within the window snd_nxt is always right: where it is not the very number, the peer asks, and is told (RFC 5961, 3.2). */
 void reply_abort(struct stack *s, struct conn *c)
 {
-	reply_abort_at(s, c, c->snd_nxt);
+	bool within = before(c->snd_nxt, c->snd_una + c->snd_wnd);
+
+	reset_at(s, c, within ? c->snd_nxt : expected_seq(c));
+}
+
+void reply_give_up(struct stack *s, struct conn *c)
+{
+	reset_at(s, c, expected_seq(c));
 }
 
 void reply_challenge(struct stack *s, struct conn *c)

@@ -16,16 +16,6 @@ static sut_time rto(const struct conn *c)
 	return timers_rto(c);
 }
 
-/*
- * The number of a reset that ends what cannot be finished: what the peer expects next, or it is dropped (RFC 5961, 3.2).  A peer that was heard
- * since the timeout has acknowledged nothing beyond snd_una: it waits for that, and may have closed its window to all else.  Of one
- * that was not heard all may have arrived, and only its ACKs were lost.
- */
-static uint32_t expected_seq(const struct conn *c)
-{
-	return c->rec.state == REC_LOSS && c->last_in >= c->rtx_first ? c->snd_una : c->snd_nxt;
-}
-
 /* The connection is given up (MUST-20, MUST-12): the peer is told, if it can be, and the application. */
 static void give_up(struct stack *s, struct conn *c, const char *why)
 {
@@ -33,7 +23,7 @@ static void give_up(struct stack *s, struct conn *c, const char *why)
 
 	stack_bump(s, STACK_TIMED_OUT);
 	if (c->state >= ST_SYN_RECEIVED)
-		reply_abort_at(s, c, expected_seq(c));
+		reply_give_up(s, c);
 	conn_end(s, c, error, why);
 }
 
