@@ -34,7 +34,7 @@ provoked() {
 }
 
 json() {
-	lab_in box "$SUTURE" accel doctor --client if:$BOX_C --server $BOX_S --json >"$LAB/doctor.json" &&
+	lab_in box "$SUTURE" accel doctor --client if:$BOX_C --server if:$BOX_S --json >"$LAB/doctor.json" &&
 		! grep -v '^{"severity":"[a-z]*","check":"[a-z_]*","text":".*"}$' "$LAB/doctor.json" | grep -v mend
 }
 
