@@ -41,6 +41,7 @@ static void announce(struct front *f, struct hand *h)
 		.options = agreed_options(&h->d),
 		.tsval = h->d.ts_recent,
 		.tsecr = h->d.tsval,
+		.far_host = backend_cfg(f, h->backend)->far_host,
 	};
 
 	if (h->rung == RUNG_SHIFT)
@@ -304,6 +305,14 @@ void rung_answer(struct front *f, struct hand *h, const struct packet *p, const 
 }
 
 /* --- by rung */
+
+void rung_announce(struct front *f, struct hand *h)
+{
+	if (h->rung == RUNG_SHIFT && f->cfg.header)
+		announce_watch(f, h);
+	else if (h->rung != RUNG_SPLICE)
+		announce(f, h);
+}
 
 void rung_ask(struct front *f, struct hand *h)
 {
