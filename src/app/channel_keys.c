@@ -31,9 +31,9 @@ static void derive(const uint8_t master[CHANNEL_KEY_LEN], struct channel_key *re
 /* What is wrong with a line; NULL: nothing, and it is in *k. */
 static const char *take_line(const char *line, size_t len, struct channel_keys *k)
 {
-	uint8_t master[CHANNEL_KEY_LEN];
+	uint8_t master[CHANNEL_KEY_LEN] = { 0 };
 	unsigned slot;
-	size_t n;
+	size_t n = 0;
 
 	if (len < 2 || (line[0] != '0' && line[0] != '1') || line[1] != ' ')
 		return "expected a slot (0 or 1), a blank and a key";
@@ -133,7 +133,7 @@ static ssize_t read_file(const char *path, char ret_text[FILE_MAX], char *ret_er
 
 int channel_keys_read(const char *path, struct channel_keys *ret_k, char *ret_err, size_t err_size)
 {
-	char text[FILE_MAX], why[200];
+	char text[FILE_MAX] = { 0 }, why[200];
 	ssize_t n = read_file(path, text, ret_err, err_size);
 	int err;
 

@@ -206,6 +206,21 @@ static int run(struct back_run *r, struct engine_config *e)
 	return code;
 }
 
+/* All that was set: -1, or 2 after complaining. */
+static int check(const struct option_usage *u, const struct hand_msg *known,
+		 struct back_settings *set)
+{
+	const struct back_config *role = &set->back.role;
+	int code = check_ports(u, &set->back);
+	const char *wrong = code < 0 ? finish(known, set) : NULL;
+
+	if (wrong)
+		code = options_complain(u, "--%s", wrong);
+	if (code < 0 && back_role.need(role) == 0)
+		code = options_complain(u, "%s", role->error ? role->error : "impossible settings");
+	return code;
+}
+
 int cmd_handoff_back(int argc, char **argv)
 {
 	static struct back_settings set;
@@ -245,7 +260,6 @@ int cmd_handoff_back(int argc, char **argv)
 	};
 	struct back_run r = { .set = &set, .known = &known };
 	struct option_args args;
-	const char *wrong;
 	int code;
 
 	set_defaults(NULL, &set);
@@ -253,14 +267,7 @@ int cmd_handoff_back(int argc, char **argv)
 	if (code >= 0)
 		return code;
 	e.opt = set.engine;
-	code = check_ports(&usage, &set.back);
-	wrong = code < 0 ? finish(&known, &set) : NULL;
-	if (wrong)
-		code = options_complain(&usage, "--%s", wrong);
-	if (code < 0 && back_role.need(&set.back.role) == 0)
-		code = options_complain(&usage, "%s",
-					set.back.role.error ? set.back.role.error
-							    : "impossible settings");
+	code = check(&usage, &known, &set);
 	e.sandbox = !e.opt.no_sandbox;
 	if (code < 0) {
 		handoff_warn_keys(&set.back.keys, e.opt.quiet);

@@ -67,7 +67,7 @@ static int check_ports(const struct option_usage *u, const struct handoff_front 
 		code = handoff_check_device(u, "--backend-port", f->backend_port);
 	else if (code < 0 && f->backend_port && port_check(f->backend_port, why, sizeof why) != 0)
 		code = options_complain(u, "--backend-port: %s", why);
-	if (code < 0 && f->backend_port && strcmp(f->client, f->backend_port) == 0)
+	if (code < 0 && f->client && f->backend_port && strcmp(f->client, f->backend_port) == 0)
 		code = options_complain(u, "--client and --backend-port are the same port");
 	return code;
 }
@@ -167,6 +167,20 @@ static int run(struct front_run *r, struct engine_config *e)
 	return code;
 }
 
+/* All that was set: -1, or 2 after complaining. */
+static int check(const struct option_usage *u, struct front_settings *set)
+{
+	const struct front_config *role = &set->front.role;
+	int code = check_ports(u, &set->front);
+	const char *wrong = code < 0 ? finish(NULL, set) : NULL;
+
+	if (wrong)
+		code = options_complain(u, "--%s", wrong);
+	if (code < 0 && front_role.need(role) == 0)
+		code = options_complain(u, "%s", role->error ? role->error : "impossible settings");
+	return code;
+}
+
 int cmd_handoff_front(int argc, char **argv)
 {
 	static struct front_settings set;
@@ -203,7 +217,6 @@ int cmd_handoff_front(int argc, char **argv)
 	};
 	struct front_run r = { .set = &set };
 	struct option_args args;
-	const char *wrong;
 	int code;
 
 	set_defaults(NULL, &set);
@@ -211,14 +224,7 @@ int cmd_handoff_front(int argc, char **argv)
 	if (code >= 0)
 		return code;
 	e.opt = set.engine;
-	code = check_ports(&usage, &set.front);
-	wrong = code < 0 ? finish(NULL, &set) : NULL;
-	if (wrong)
-		code = options_complain(&usage, "--%s", wrong);
-	if (code < 0 && front_role.need(&set.front.role) == 0)
-		code = options_complain(&usage, "%s",
-					set.front.role.error ? set.front.role.error
-							     : "impossible settings");
+	code = check(&usage, &set);
 	e.sandbox = !e.opt.no_sandbox;
 	if (code < 0) {
 		handoff_warn_keys(&set.front.keys, e.opt.quiet);
