@@ -304,6 +304,8 @@ static int read_rest(struct handoff_front *s)
 	s->world.timeout = f->check_timeout;
 	s->world.rise = f->check_rise;
 	s->world.fall = f->check_fall;
+	memcpy(s->world.own[0], r->own_ip4, 16);
+	memcpy(s->world.own[1], r->own_ip6, 16);
 	s->world.ifindex = f->plane == HANDOFF_PLANE_BPF;
 	s->world.device = device_of(s->backend_port ? s->backend_port : s->client);
 	s->world.client = s->world.ifindex && s->backend_port ? device_of(s->client) : NULL;

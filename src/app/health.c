@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <netinet/in.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
@@ -77,6 +78,26 @@ static void watch(struct health *h, unsigned i, uint32_t events, int op)
 	(void)epoll_ctl(h->cfg.epoll, op, h->t[i].fd, &e);
 }
 
+/*
+ * A back end that has an origin's address too answers that address to itself: the host must not choose it as the source.  Whether the host has
+ * the one to ask from is its own business: where not, it chooses.
+ */
+static void ask_from(const struct health *h, unsigned i, int fd)
+{
+	struct endpoint from = { .port = 0 };
+	struct sockaddr_storage a;
+	const int yes = 1;
+	bool ip4 = endpoint_is_ip4(h->cfg.target[i].ip);
+	socklen_t len;
+
+	memcpy(from.ip, h->cfg.from[ip4 ? 0 : 1], sizeof from.ip);
+	if (endpoint_is_zero(from.ip))
+		return;
+	len = endpoint_to_socket(&from, &a);
+	(void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &yes, sizeof yes);
+	(void)bind(fd, (const struct sockaddr *)&a, len);
+}
+
 static void ask(struct health *h, unsigned i, sut_time now)
 {
 	struct target *t = &h->t[i];
@@ -92,6 +113,7 @@ static void ask(struct health *h, unsigned i, sut_time now)
 		judge(h, i, "failed");
 		return;
 	}
+	ask_from(h, i, t->fd);
 	if (connect(t->fd, (const struct sockaddr *)&a, len) != 0 && errno != EINPROGRESS) {
 		judge(h, i, reason_of(errno));
 		return;

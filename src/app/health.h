@@ -25,6 +25,9 @@ struct health_config {
 	uint32_t rise, fall; /* at least 1 */
 	unsigned targets;
 	struct endpoint target[HEALTH_TARGETS];
+	uint8_t from
+		[2]
+		[16]; /* IPv4 and IPv6: asked from there where the host has that address.  Zero: from whichever the host takes */
 	int epoll; /* where sockets are watched, with tag + i as data */
 	uint32_t tag;
 	/* Target i is up, or down and why ("refused", "timeout", "status 503"): told when it changes. */

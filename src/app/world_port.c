@@ -200,6 +200,7 @@ static int open_health(struct world_port *w)
 		.ctx = w,
 	};
 
+	memcpy(h.from, w->cfg.own, sizeof h.from);
 	if (w->cfg.interval == 0) {
 		for (unsigned i = 0; i < w->cfg.backends; i++)
 			tell_health(w, i, true, NULL);

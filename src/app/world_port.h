@@ -30,6 +30,7 @@ struct world_port_config {
 	const char *path;
 	sut_time interval, timeout;
 	uint32_t rise, fall;
+	uint8_t own[2][16]; /* as health_config.from */
 };
 
 /* 0, or -errno with a sentence in ret_err. */

@@ -195,6 +195,35 @@ static void gives_up(void **state)
 	assert_int_equal(health_deadline(health), SUT_MS(5000) + INTERVAL);
 }
 
+/* Questions come from the address that was said; from one that the host does not have they come from another. */
+static void asks_from_an_address(void **state)
+{
+	static const uint8_t from[2][4] = { { 127, 0, 0, 5 }, { 192, 0, 2, 77 } };
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct sockaddr_storage a;
+		struct endpoint peer;
+		socklen_t len = sizeof a;
+		int fd;
+
+		memset(cfg.from[0], 0, 10);
+		memset(cfg.from[0] + 10, 0xff, 2);
+		memcpy(cfg.from[0] + 12, from[i], 4);
+		health = health_open(&cfg, now);
+		assert_non_null(health);
+		ask();
+		fd = accept(listener, (struct sockaddr *)&a, &len);
+		assert_true(fd >= 0);
+		assert_int_equal(endpoint_of_socket(&a, &peer), 0);
+		assert_int_equal(memcmp(peer.ip + 12, from[i], 4) == 0, i == 0);
+		assert_true(last_up);
+		close(fd);
+		if (i == 0)
+			health_close(health);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -202,6 +231,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(begins_down, setup, teardown),
 		cmocka_unit_test_setup_teardown(asks_by_http, setup, teardown),
 		cmocka_unit_test_setup_teardown(gives_up, setup, teardown),
+		cmocka_unit_test_setup_teardown(asks_from_an_address, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
