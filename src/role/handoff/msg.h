@@ -72,7 +72,8 @@ struct hand_msg {
 	/* host */
 	uint32_t kernel; /* major << 16 | minor */
 	uint32_t boot, rcvwnd;
-	uint8_t adopt, shift, wscale; /* wscale: of the host; in shift: what the front end told the client */
+	uint8_t adopt, shift,
+		wscale; /* wscale: of the host; in shift: what the front end told the client */
 	uint64_t origins; /* bit per entry of its list; for convention see back.h */
 	char why[HAND_WHY_MAX]; /* words, without newlines and quotes; may be empty */
 };
