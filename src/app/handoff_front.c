@@ -265,6 +265,8 @@ static int read_own(struct handoff_front *s)
 		if (endpoint_is_zero(s->role.own_ip6))
 			(void)neighbour_own_address(device, AF_INET6, s->role.own_ip6);
 	}
+	memcpy(s->world.own[0], s->role.own_ip4, sizeof s->world.own[0]);
+	memcpy(s->world.own[1], s->role.own_ip6, sizeof s->world.own[1]);
 	if (s->flags.own_ports_count != 1)
 		return handoff_wrong(&s->error, "own-ports: expected one range, as 61000-65534");
 	s->role.port_lo = s->flags.own_ports[0];
@@ -304,8 +306,6 @@ static int read_rest(struct handoff_front *s)
 	s->world.timeout = f->check_timeout;
 	s->world.rise = f->check_rise;
 	s->world.fall = f->check_fall;
-	memcpy(s->world.own[0], r->own_ip4, 16);
-	memcpy(s->world.own[1], r->own_ip6, 16);
 	s->world.ifindex = f->plane == HANDOFF_PLANE_BPF;
 	s->world.device = device_of(s->backend_port ? s->backend_port : s->client);
 	s->world.client = s->world.ifindex && s->backend_port ? device_of(s->client) : NULL;
