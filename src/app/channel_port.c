@@ -262,9 +262,13 @@ static int open_sockets(struct channel_port *c, const struct channel_port_config
 	for (unsigned i = 0; i < cfg->channel.peers; i++)
 		need[endpoint_is_ip4(cfg->channel.peer[i].at.ip) ? 0 : 1] = true;
 	for (unsigned i = 0; i < SOCKETS; i++) {
-		const struct endpoint e = any(i == 0, cfg->local.port);
-		int err = need[i] ? open_socket(c, &e) : 0;
+		struct endpoint e = any(i == 0, cfg->local.port);
+		int err = 0;
 
+		if (!endpoint_is_zero(cfg->source[i]))
+			memcpy(e.ip, cfg->source[i], 16);
+		if (need[i])
+			err = open_socket(c, &e);
 		if (err)
 			return err;
 	}

@@ -15,6 +15,7 @@ struct channel_port_config {
 	struct channel_config channel; /* its callbacks are not looked at */
 	struct endpoint
 		local; /* where an agent is reached, or from where a front end speaks; ip zero: any, port 0: any */
+	uint8_t source[2][16]; /* where local is not told: IPv4, IPv6; zero: any */
 };
 
 /* 0, or -errno with a sentence in ret_err. */

@@ -65,7 +65,7 @@ static int host_address(struct handoff_back *s, const uint8_t like[16], uint8_t 
 			return 0;
 		}
 	}
-	if (neighbour_own_address(device, four ? AF_INET : AF_INET6, ret_ip) == 0)
+	if (neighbour_own_address(device, four ? AF_INET : AF_INET6, NULL, 0, ret_ip) == 0)
 		return 0;
 	return handoff_wrong(&s->error,
 			     "host-addr ADDR is missing: %s has no IPv%d address that origins "

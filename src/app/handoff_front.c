@@ -260,10 +260,19 @@ static int read_own(struct handoff_front *s)
 		memcpy(endpoint_is_ip4(ip) ? s->role.own_ip4 : s->role.own_ip6, ip, 16);
 	}
 	if (s->flags.plane == HANDOFF_PLANE_BPF && device) {
+		uint8_t vip[FRONT_ORIGINS][16];
+
+		for (unsigned i = 0; i < s->role.origins; i++)
+			memcpy(vip[i], s->role.origin[i].ip, 16);
 		if (endpoint_is_zero(s->role.own_ip4))
-			(void)neighbour_own_address(device, AF_INET, s->role.own_ip4);
+			(void)neighbour_own_address(device, AF_INET, (const uint8_t(*)[16])vip,
+						    s->role.origins, s->role.own_ip4);
 		if (endpoint_is_zero(s->role.own_ip6))
-			(void)neighbour_own_address(device, AF_INET6, s->role.own_ip6);
+			(void)neighbour_own_address(device, AF_INET6, (const uint8_t(*)[16])vip,
+						    s->role.origins, s->role.own_ip6);
+		memcpy(s->world.source[0], s->role.own_ip4, 16);
+		memcpy(s->world.source[1], s->role.own_ip6, 16);
+		memcpy(s->channel.source, s->world.source, sizeof s->channel.source);
 	}
 	memcpy(s->world.own[0], s->role.own_ip4, sizeof s->world.own[0]);
 	memcpy(s->world.own[1], s->role.own_ip6, sizeof s->world.own[1]);

@@ -98,6 +98,19 @@ static void ask_from(const struct health *h, unsigned i, int fd)
 	(void)bind(fd, (const struct sockaddr *)&a, len);
 }
 
+static int bind_source(const struct health *h, unsigned i)
+{
+	struct endpoint from = { .port = 0 };
+	struct sockaddr_storage a;
+	socklen_t len;
+
+	memcpy(from.ip, h->cfg.source[endpoint_is_ip4(h->cfg.target[i].ip) ? 0 : 1], 16);
+	if (endpoint_is_zero(from.ip))
+		return 0;
+	len = endpoint_to_socket(&from, &a);
+	return bind(h->t[i].fd, (const struct sockaddr *)&a, len);
+}
+
 static void ask(struct health *h, unsigned i, sut_time now)
 {
 	struct target *t = &h->t[i];
@@ -114,6 +127,10 @@ static void ask(struct health *h, unsigned i, sut_time now)
 		return;
 	}
 	ask_from(h, i, t->fd);
+	if (bind_source(h, i) != 0) {
+		judge(h, i, "no source address");
+		return;
+	}
 	if (connect(t->fd, (const struct sockaddr *)&a, len) != 0 && errno != EINPROGRESS) {
 		judge(h, i, reason_of(errno));
 		return;

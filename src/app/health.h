@@ -25,6 +25,9 @@ struct health_config {
 	uint32_t rise, fall; /* at least 1 */
 	unsigned targets;
 	struct endpoint target[HEALTH_TARGETS];
+	uint8_t source
+		[2]
+		[16]; /* from where they are asked: IPv4, IPv6; zero: whatever the kernel takes */
 	uint8_t from
 		[2]
 		[16]; /* IPv4 and IPv6: asked from there where the host has that address.  Zero: from whichever the host takes */

@@ -355,27 +355,55 @@ int neighbour_fd(const struct neighbour *n)
 	return mnl_socket_get_fd(n->watch);
 }
 
-int neighbour_own_address(const char *device, int family, uint8_t ret_ip[16])
+/* The address of a, if it is one that may be taken: 0 or -EINVAL. */
+static int address_of(const struct ifaddrs *a, int family, uint8_t ret_ip[16])
+{
+	struct sockaddr_storage s = { 0 };
+	struct endpoint e;
+
+	if (!a->ifa_addr || a->ifa_addr->sa_family != family)
+		return -EINVAL;
+	memcpy(&s, a->ifa_addr,
+	       family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6));
+	if (endpoint_of_socket(&s, &e) != 0 ||
+	    (family == AF_INET6 && e.ip[0] == 0xfe && (e.ip[1] & 0xc0) == 0x80))
+		return -EINVAL;
+	memcpy(ret_ip, e.ip, 16);
+	return 0;
+}
+
+static bool stands_alone(const struct ifaddrs *a)
+{
+	const struct sockaddr_in *v4 = (const void *)a->ifa_netmask;
+	const struct sockaddr_in6 *v6 = (const void *)a->ifa_netmask;
+
+	if (!a->ifa_netmask)
+		return true;
+	return a->ifa_addr->sa_family == AF_INET ? v4->sin_addr.s_addr == INADDR_BROADCAST
+						 : v6->sin6_addr.s6_addr[15] == 0xff;
+}
+
+int neighbour_own_address(const char *device, int family, const uint8_t (*but)[16], unsigned n,
+			  uint8_t ret_ip[16])
 {
 	struct ifaddrs *all, *a;
 	int err = -ENOENT;
+	bool sure = false;
 
 	if (getifaddrs(&all) != 0)
 		return -errno;
-	for (a = all; a && err; a = a->ifa_next) {
-		struct sockaddr_storage s = { 0 };
-		struct endpoint e;
+	for (a = all; a && !sure; a = a->ifa_next) {
+		bool left_out = strcmp(a->ifa_name, device) != 0;
+		uint8_t ip[16];
 
-		if (!a->ifa_addr || a->ifa_addr->sa_family != family ||
-		    strcmp(a->ifa_name, device) != 0)
+		if (left_out || address_of(a, family, ip) != 0)
 			continue;
-		memcpy(&s, a->ifa_addr,
-		       family == AF_INET ? sizeof(struct sockaddr_in)
-					 : sizeof(struct sockaddr_in6));
-		if (endpoint_of_socket(&s, &e) != 0 ||
-		    (family == AF_INET6 && e.ip[0] == 0xfe && (e.ip[1] & 0xc0) == 0x80))
+		for (unsigned i = 0; i < n; i++)
+			left_out |= memcmp(but[i], ip, 16) == 0;
+		if (left_out || (err == 0 && stands_alone(a)))
 			continue;
-		memcpy(ret_ip, e.ip, 16);
+		memcpy(ret_ip, ip, 16);
+		sure = !stands_alone(a);
 		err = 0;
 	}
 	freeifaddrs(all);

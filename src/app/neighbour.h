@@ -40,6 +40,10 @@ void neighbour_ready(struct neighbour *n, sut_time now);
 void neighbour_expire(struct neighbour *n, sut_time now);
 sut_time neighbour_deadline(const struct neighbour *n);
 
-/* An address of this device and family (AF_INET, AF_INET6 but for link-local ones): 0 or -ENOENT. */
-int neighbour_own_address(const char *device, int family, uint8_t ret_ip[16]);
+/*
+ * An address of this device and family (AF_INET, AF_INET6 but for link-local ones) that is none of the n in `but`; one of a network rather than
+ * one that stands alone.  0 or -ENOENT.
+ */
+int neighbour_own_address(const char *device, int family, const uint8_t (*but)[16], unsigned n,
+			  uint8_t ret_ip[16]);
 #endif

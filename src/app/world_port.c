@@ -207,6 +207,7 @@ static int open_health(struct world_port *w)
 		return 0;
 	}
 	memcpy(h.target, w->cfg.at, sizeof h.target);
+	memcpy(h.source, w->cfg.source, sizeof h.source);
 	w->health = health_open(&h, clock_now());
 	return w->health ? 0 : -ENOMEM;
 }

@@ -22,6 +22,7 @@ struct world_port_config {
 	unsigned backends;
 	const char *name[HEALTH_TARGETS];
 	struct endpoint at[HEALTH_TARGETS];
+	uint8_t source[2][16]; /* of health checks: as health.h */
 	const char *device; /* towards the back ends; NULL: nothing is told of link addresses */
 	bool ifindex; /* the device's number is told: where ways are BPF's */
 	const char *
