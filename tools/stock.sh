@@ -48,7 +48,7 @@ put() {
 	done
 }
 
-modules="veth bridge 8021q tun sch_netem sch_fq"
+modules="veth bridge 8021q tun sch_netem sch_fq sch_ingress cls_bpf"
 
 archive() {
 	root=$dir/root
@@ -75,6 +75,9 @@ archive() {
 	rm -rf "$root/work/tests/fuzz"
 	for p in src/cli/suture tests/pkt/suture-pkt tests/live/peer; do
 		put "$PWD/$build/$p"
+	done
+	for p in plane_bpf plane_bpf_paths plane_diff; do
+		[ ! -f "$build/tests/unit/${p}_test" ] || put "$PWD/$build/tests/unit/${p}_test"
 	done
 	at=$(echo "$dir"/kernel/lib/modules/*)
 	cp -r "$at" "$root/lib/modules/"

@@ -82,11 +82,16 @@ static __always_inline bool header_signed(const struct plane_cfg *cfg, const str
 					  struct scratch *s)
 {
 	struct way_mac_input *in = &s->mac;
+	__u32 which = h->key;
 	__u64 mac;
 
 	if (cfg->unsigned_too)
 		return true;
-	if (h->key > 1 || !(cfg->keys >> (h->key & 1) & 1))
+	if (which > 1)
+		return false;
+	barrier_var(which); /* older verifiers do not see through the compiler's view of this */
+	which &= 1;
+	if (!(cfg->keys >> which & 1))
 		return false;
 	in->key = p->key;
 	in->seq = p->seq;
@@ -97,7 +102,7 @@ static __always_inline bool header_signed(const struct plane_cfg *cfg, const str
 	in->wscale = h->wscale;
 	in->zero = h->zero;
 	__builtin_memcpy(&mac, h->mac, sizeof(mac));
-	return mac_of(cfg->key[h->key & 1], in) == mac;
+	return mac_of(cfg->key[which], in) == mac;
 }
 
 static __always_inline bool same16(const __u8 *a, const __u8 *b)
@@ -164,20 +169,26 @@ static __always_inline enum header_result header_refuse(__u32 why)
 	return HEADER_DROP;
 }
 
+/* Negative: there is no room.  Kernels before 6.4 return an int here, whatever the helper's prototype says. */
+static __always_inline int way_lay(const struct way_key *key, const struct way *w)
+{
+	return (int)bpf_map_update_elem(&ways, key, w, BPF_ANY);
+}
+
 /* Both ways of a pair, or neither: what is not there yet needs room, and comes first. */
 static __always_inline bool pair_lay(const struct pkt *p, struct scratch *s)
 {
 	bool had_out = bpf_map_lookup_elem(&ways, &s->in.mate) != NULL;
 
 	s->in.last_ns = s->out.last_ns = bpf_ktime_get_coarse_ns();
-	if (!had_out && bpf_map_update_elem(&ways, &s->in.mate, &s->out, BPF_ANY) < 0)
+	if (!had_out && way_lay(&s->in.mate, &s->out) < 0)
 		return false;
-	if (bpf_map_update_elem(&ways, &p->key, &s->in, BPF_ANY) < 0) {
+	if (way_lay(&p->key, &s->in) < 0) {
 		if (!had_out)
 			bpf_map_delete_elem(&ways, &s->in.mate);
 		return false;
 	}
-	return !had_out || bpf_map_update_elem(&ways, &s->in.mate, &s->out, BPF_ANY) == 0;
+	return !had_out || way_lay(&s->in.mate, &s->out) == 0;
 }
 
 /* A SYN (no ACK), whose header is in scratch.new: makes the pair that it asks for. */

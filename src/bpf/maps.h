@@ -18,11 +18,27 @@
 
 #define HEADER_MAX 60u /* a TCP header with all options */
 
+/* Offsets from the start of the TCP header; 0: not there. */
+struct opts {
+	__u8 ts; /* of TSval; TSecr is 4 further */
+	__u8 sack, blocks; /* of the first edge */
+	__u8 wscale; /* of the shift count */
+	__u8 header; /* of the kind byte of an in-band header */
+	__u8 sack_ok; /* 1: SACK is permitted */
+	__u8 bad;
+};
+
+struct opt_walk {
+	__u32 at, end;
+	struct opts o;
+};
+
 /* A packet's TCP header before and after, and what is too large for the stack.  One per CPU: programs run with soft interrupts off. */
 struct scratch {
 	__u8 old[64], new[64];
 	struct way in, out;
 	struct way_mac_input mac;
+	struct opt_walk walk;
 };
 
 struct {

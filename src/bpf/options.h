@@ -6,26 +6,13 @@
  *
  * Owns:     one walk over the header in scratch.new, by the same rules as proto/tcp.h: the first of its kind counts, a wrong
  *           length makes all of them bad.
+ * The state of a walk lies in scratch: verifiers before 6.7 believe that a loop runs once, and take checks of what they know
+ *           (the stack) out of the program.
  * Does not: loop: the layout of established segments is taken at fixed offsets, any other goes option by option through bpf_loop, since
  *           no bounded loop over 40 bytes of unknown layout stays within the verifier's budget.
  */
 #include "bpf/maps.h"
 #include "bpf/packet.h"
-
-/* Offsets from the start of the TCP header; 0: not there. */
-struct opts {
-	__u8 ts; /* of TSval; TSecr is 4 further */
-	__u8 sack, blocks; /* of the first edge */
-	__u8 wscale; /* of the shift count */
-	__u8 header; /* of the kind byte of an in-band header */
-	__u8 sack_ok; /* 1: SACK is permitted */
-	__u8 bad;
-};
-
-struct opt_walk {
-	__u32 at, end;
-	struct opts o;
-};
 
 static __always_inline bool opt_fits(__u8 kind, __u8 len)
 {
@@ -73,14 +60,20 @@ static __always_inline void opt_take(struct opts *o, const __u8 *b, __u32 at, __
 }
 
 /* One option a call: 1 ends the walk. */
-static long opt_step(__u32 index, struct opt_walk *w)
+static long opt_step(__u32 index, void *ctx)
 {
 	struct scratch *s = scratch_get();
-	__u32 at = w->at;
+	struct opt_walk *w;
+	__u32 at;
 	__u8 kind, len;
 
 	(void)index;
-	if (!s || at >= w->end || at >= HEADER_MAX)
+	(void)ctx;
+	if (!s)
+		return 1;
+	w = &s->walk;
+	at = w->at;
+	if (at >= w->end || at >= HEADER_MAX)
 		return 1;
 	kind = s->new[at & 63];
 	if (kind == 0)
@@ -123,14 +116,15 @@ static __always_inline bool opts_aligned(const __u8 *b, __u8 doff, struct opts *
 }
 
 /* Reads the options of the header of doff bytes in scratch.new. */
-static __always_inline void opts_read(const struct scratch *s, __u8 doff, struct opts *ret_o)
+static __always_inline void opts_read(struct scratch *s, __u8 doff, struct opts *ret_o)
 {
-	struct opt_walk w = { .at = TCP_LEN, .end = doff };
-
 	__builtin_memset(ret_o, 0, sizeof(*ret_o));
 	if (doff == TCP_LEN || opts_aligned(s->new, doff, ret_o))
 		return;
-	bpf_loop(HEADER_MAX - TCP_LEN, opt_step, &w, 0);
-	*ret_o = w.o;
+	s->walk.at = TCP_LEN;
+	s->walk.end = doff;
+	s->walk.o = *ret_o;
+	bpf_loop(HEADER_MAX - TCP_LEN, opt_step, NULL, 0);
+	*ret_o = s->walk.o;
 }
 #endif

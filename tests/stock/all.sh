@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# all.sh - what is run in the guest: packet scripts, live cases, VLAN devices, netem against suture's own wire.
+# all.sh - what is run in the guest: packet scripts, live cases, VLAN devices, netem against suture's own wire, the BPF programs.
 for d in tests/pkt/*/; do
 	name=${d%/}
 	suture-pkt "$d" >/tmp/pkt.out 2>&1
@@ -13,7 +13,7 @@ for d in tests/pkt/*/; do
 		echo "not ok ${name##*/}: packet scripts # exit status $status, $n ok"
 	fi
 done
-for t in live vlan netem; do
+for t in live vlan netem bpf; do
 	began=$(date +%s)
 	sh tests/stock/$t.sh
 	status=$?
