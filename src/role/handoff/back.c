@@ -210,7 +210,10 @@ static void pass(struct back_turn *t, unsigned port, struct packet *p)
 		pass_tcp(t, port, p, &v);
 		return;
 	}
-	count_pass(t->b->env, r != R_NONE ? r : v.ip && v.fragment ? R_FRAGMENT : R_NOT_TCP);
+	if (r != R_NONE || port != BACK_FRONT || !back_icmp(t, p, &v))
+		count_pass(t->b->env, r != R_NONE	   ? r
+				      : v.ip && v.fragment ? R_FRAGMENT
+							   : R_NOT_TCP);
 	outbox_put(t->out, to, p);
 }
 

@@ -8,6 +8,7 @@
  *     back_msg.c     what front ends say and are told              back_event.c   what the data plane reports
  *     back_way.c     ways, laid and taken away; debts              back_time.c    what happens when nothing does
  *     back_control.c operators, listings                           back_save.c    records
+ *     back_icmp.c    errors about the host's segments, inline
  */
 #include "base/hash.h"
 #include "base/wheel.h"
@@ -160,6 +161,10 @@ void back_plane_input(struct back_turn *t, const struct packet *p);
 void back_arm(struct back_turn *t, struct back_hand *h);
 void back_fire(struct back_turn *t, struct back_hand *h);
 void back_seen(struct back_turn *t, struct back_hand *h, const struct way_line *l);
+
+/* back_icmp.c */
+/* An error about a segment of a shifted host, from the network, in the host's own terms: true; false: it is none, nothing was changed. */
+bool back_icmp(struct back_turn *t, struct packet *p, const struct view *v);
 
 /* back_control.c */
 void back_control(struct back_turn *t, const struct packet *p);
