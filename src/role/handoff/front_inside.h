@@ -61,6 +61,8 @@ enum hand_flag {
 	HF_BPF = 256, /* and at the port plane */
 	HF_RESTORED = 1024, /* from a record: its ways are not laid yet */
 	HF_CLAIMED = 2048, /* the plane knows that what comes from the back end is ours */
+	HF_KNOWN =
+		4096, /* its agent has spoken of this id: if it does not know it any more, nothing of it is there */
 };
 
 /* One connection, from the handshake to the last ACK. */
@@ -81,6 +83,7 @@ struct hand {
 	conn_id conn; /* READING, ANSWERED */
 	struct lane lane; /* of the client's packets */
 	struct stack_detached d;
+	uint32_t acked; /* by a splice's back end */
 	uint32_t base,
 		end; /* seq: of the first byte to be caught up, behind the last one (FIN included) */
 	uint32_t first, last; /* cells with those bytes; STORE_NONE */
@@ -122,7 +125,9 @@ struct reach {
 };
 
 #define REACHES 1024u
-#define CONFIRM_LAST SUT_MS(10000)
+#define CONFIRM_LAST SUT_MS(10000) /* for word that nothing is there */
+#define REPLAY_LAST \
+	SUT_MS(60000) /* for the bytes to be acknowledged where the connection is there */
 
 struct front {
 	struct front_config cfg;
@@ -232,6 +237,8 @@ void over_end(struct front *f, struct hand *h, const char *why);
 /* --- front_rung.c */
 
 void rung_ask(struct front *f, struct hand *h);
+/* Tells the agent again what was announced. */
+void rung_announce(struct front *f, struct hand *h);
 void rung_replay(struct front *f, struct hand *h);
 /* A segment of the splice's back end before its way is laid. */
 void rung_answer(struct front *f, struct hand *h, const struct packet *p, const struct view *v);
@@ -243,7 +250,7 @@ void rung_lane(const struct front *f, const struct hand *h, struct lane *ret_l);
 
 void way_lay(struct front *f, struct hand *h);
 void way_lift(struct front *f, struct hand *h);
-/* The splice's back end has left SYN-RECEIVED: what was for that is over. */
+/* The back end has all of it: its way is laid in a data plane elsewhere, and what was for SYN-RECEIVED is over. */
 void way_settle(struct front *f, struct hand *h);
 /* The same anew, for a data plane that has lost it or for a hand-off that was restored. */
 void way_again(struct front *f, struct hand *h);

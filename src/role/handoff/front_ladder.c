@@ -243,7 +243,7 @@ static void probe_numbers(struct front *f, struct hand *h, uint8_t options)
 	memcpy(h->d.remote.ip, h->key[CLIENT].src, 16);
 	h->d.local.port = net16(h->key[CLIENT].dport);
 	h->d.remote.port = net16(h->key[CLIENT].sport);
-	h->base = h->end = h->d.rcv_nxt;
+	h->base = h->end = h->acked = h->d.rcv_nxt;
 }
 
 static void probe_lane(const struct backend *x, struct hand *h)

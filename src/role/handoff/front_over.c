@@ -20,7 +20,7 @@
  *   ANSWERED  yes            the stack              the client's FIN                 5 s: let go
  *   ASKED     no             dropped, counted       ready; the splice's SYN-ACK      confirm_timeout: next rung
  *   READY     no             dropped, counted       room in the outbox               the next call
- *   REPLAY    no             forwarded              word that all bytes are there    confirm_timeout: RETRACT; 10 s if the back end was heard of: THERE
+ *   REPLAY    no             forwarded              word that all bytes are there    confirm_timeout: RETRACT; 60 s if the back end was heard of: reset
  *   RETRACT   no             dropped, counted       word that nothing is there       10 s: reset
  *   THERE     no             forwarded              a FIN, a RST, the agent          idle_timeout: forgotten
  *   CLOSING   no             forwarded              the other FIN                    idle_timeout: forgotten
@@ -39,6 +39,8 @@
  */
 
 #define AGAIN SUT_MS(200)
+#define REPLAY_FIRST SUT_MS(20) /* then twice as long each time */
+#define REPLAY_DOUBLINGS 5
 #define LOOK SUT_MS(15000)
 #define PROBE_LINGER SUT_MS(1000)
 
@@ -66,6 +68,8 @@ static void tell_retract(struct front *f, struct hand *h)
 {
 	struct hand_msg m = { .kind = HAND_MUTE, .id = h->id };
 
+	if (!(h->flags & HF_KNOWN))
+		rung_announce(f, h); /* or it could not know what is meant */
 	front_tell_agent(f, h->backend, &m);
 	tell_forget(f, h);
 }
@@ -89,7 +93,7 @@ static void leave(struct front *f, struct hand *h)
 	if (h->backend != NONE && f->backend[h->backend].probe == hand_index(f, h))
 		f->backend[h->backend].probe = NONE;
 	h->backend = NONE;
-	h->flags &= (uint16_t) ~(HF_TOLD | HF_SPLICED);
+	h->flags &= (uint16_t) ~(HF_TOLD | HF_SPLICED | HF_KNOWN);
 }
 
 void over_end(struct front *f, struct hand *h, const char *why)
@@ -118,6 +122,7 @@ void over_begin(struct front *f, struct hand *h, uint32_t b, enum front_rung r)
 	hand_renew(f, h);
 	h->backend = b;
 	h->rung = (uint8_t)r;
+	h->acked = h->base;
 	if (!is_probe(h))
 		++*conns_of(f, h);
 	hand_set_state(f, h, FR_ASKED, rung_name(r));
@@ -253,8 +258,8 @@ static void asked_expired(struct front *f, struct hand *h)
 
 static void replay_expired(struct front *f, struct hand *h)
 {
-	sut_time most = h->flags & HF_ANSWERED ? CONFIRM_LAST : f->cfg.confirm_timeout;
-	sut_time wait = AGAIN << (h->sends < 3 ? h->sends : 3);
+	sut_time most = h->flags & HF_ANSWERED ? REPLAY_LAST : f->cfg.confirm_timeout;
+	sut_time wait = REPLAY_FIRST << (h->sends < REPLAY_DOUBLINGS ? h->sends : REPLAY_DOUBLINGS);
 
 	if (f->now - h->since >= most && !(h->flags & HF_ANSWERED)) {
 		ladder_failed(f, h->backend, (enum front_rung)h->rung,
@@ -262,14 +267,21 @@ static void replay_expired(struct front *f, struct hand *h)
 		over_failed(f, h, "the connection did not appear");
 		return;
 	}
-	if (f->now - h->since >= most) { /* it was heard of, and acknowledges nothing: as it will */
-		over_there(f, h);
+	if (f->now - h->since >=
+	    most) { /* nobody else may answer it, and who may does not take it */
+		if (h->flags & HF_TOLD)
+			tell_retract(f, h);
+		else
+			rung_reset(f, h);
+		over_lost(f, h);
 		return;
 	}
 	if (!front_room(f, 32)) {
 		hand_arm(f, h, f->now);
 		return;
 	}
+	if (wait > h->since + most - f->now)
+		wait = h->since + most - f->now;
 	hand_arm(f, h, f->now + wait);
 	count_event(&f->env, EV_REPLAYED_AGAIN);
 	rung_replay(f, h);
@@ -379,9 +391,14 @@ static void state_gone(struct front *f, struct hand *h, const struct hand_msg *m
 {
 	switch ((enum front_state)h->state) {
 	case FR_RETRACT:
-		next_rung(f, h, (enum front_rung)h->rung);
+		if (m->state == HAND_GONE || (h->flags & HF_KNOWN))
+			next_rung(f, h, (enum front_rung)h->rung);
 		return;
 	case FR_REPLAY:
+		if (m->state == HAND_UNKNOWN) { /* what it was told is lost */
+			rung_announce(f, h);
+			return;
+		}
 		if (m->acked || (h->flags & HF_ANSWERED)) { /* answered, and gone already */
 			over_there(f, h);
 			over_gone(f, h, "the back end's TCP has let it go");
@@ -427,6 +444,8 @@ static void state_there(struct front *f, struct hand *h, const struct hand_msg *
 
 static void take_state(struct front *f, struct hand *h, const struct hand_msg *m)
 {
+	if (m->state != HAND_UNKNOWN)
+		h->flags |= HF_KNOWN;
 	switch ((enum hand_state)m->state) {
 	case HAND_THERE:
 	case HAND_CLOSING:
@@ -439,6 +458,29 @@ static void take_state(struct front *f, struct hand *h, const struct hand_msg *m
 	case HAND_PENDING:
 		return;
 	}
+}
+
+static void is_ready(struct front *f, struct hand *h)
+{
+	h->flags |= HF_KNOWN;
+	if (h->state == FR_ASKED)
+		over_ready(f, h);
+}
+
+/* Nothing of it is there: no way, or its host did not take it. */
+static void refused(struct front *f, struct hand *h, const char *why)
+{
+	bool replayed = h->state == FR_REPLAY && !(h->flags & HF_ANSWERED);
+
+	if (h->state != FR_ASKED && !replayed)
+		return;
+	if (is_probe(h)) {
+		over_failed(f, h, why);
+		return;
+	}
+	count_event(&f->env, EV_RUNG_FAILED);
+	tell_forget(f, h);
+	next_rung(f, h, (enum front_rung)h->rung);
 }
 
 void over_message(struct front *f, uint32_t b, const struct hand_msg *m)
@@ -456,9 +498,8 @@ void over_message(struct front *f, uint32_t b, const struct hand_msg *m)
 	}
 	if (m->kind == HAND_STATE)
 		take_state(f, h, m);
-	else if (m->kind == HAND_READY && h->state == FR_ASKED)
-		over_ready(f, h);
-	else if (m->kind == HAND_REFUSED &&
-		 (h->state == FR_ASKED || (h->state == FR_REPLAY && !(h->flags & HF_ANSWERED))))
-		over_failed(f, h, m->why[0] ? m->why : "refused");
+	else if (m->kind == HAND_READY)
+		is_ready(f, h);
+	else if (m->kind == HAND_REFUSED)
+		refused(f, h, m->why[0] ? m->why : "refused");
 }

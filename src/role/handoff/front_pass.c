@@ -2,6 +2,8 @@
 #include "proto/checksum.h"
 #include "role/handoff/front_inside.h"
 
+#define NEAR_BY (1u << 20) /* of a client's stream, behind what was caught up */
+
 /*
  * Packets of what is out of the stack.  Before their way is laid they are dropped: they come again.  From then on all are forwarded, whatever they
  * say; what they say is noted.  No SYN ends anything, and of resets only one
@@ -40,9 +42,22 @@ static bool is_exact(const struct front *f, const struct hand *h, const struct v
 	return w != NULL && v->seq == w->expect;
 }
 
+/* What is sent again must not be older than what went by since (PAWS); and nobody far off may make it newer than anything to come. */
+static void note_clock(struct hand *h, const struct packet *p, const struct view *v)
+{
+	struct tcp_options o;
+
+	if (!h->d.timestamps || v->seq - h->base > NEAR_BY || view_options(p, v, &o) != R_NONE ||
+	    !(o.present & OPT_TS) || !num_before(h->d.ts_recent, o.tsval) || !csum_tcp_ok(p, v))
+		return;
+	h->d.ts_recent = o.tsval;
+}
+
 static void note_client(struct front *f, struct hand *h, const struct packet *p,
 			const struct view *v)
 {
+	if (h->state == FR_REPLAY)
+		note_clock(h, p, v);
 	if (!(v->flags & (TCP_FIN | TCP_RST)) &&
 	    !((v->flags & TCP_ACK) && num_before(h->d.snd_nxt, v->ack)))
 		return;
@@ -72,8 +87,9 @@ static bool note_backend(struct front *f, struct hand *h, const struct packet *p
 		over_failed(f, h, "the back end has reset it");
 		return false;
 	}
-	if (v->payload_len > 0 || (v->flags & TCP_FIN))
-		h->flags |= HF_ANSWERED;
+	if ((v->flags & TCP_ACK) && num_before(h->acked, v->ack))
+		h->acked = v->ack;
+	h->flags |= HF_ANSWERED; /* it has the connection */
 	if ((v->flags & TCP_ACK) && !num_before(v->ack, h->end)) {
 		h->end = v->ack; /* what it expects next */
 		if (h->state == FR_REPLAY)

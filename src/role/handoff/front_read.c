@@ -181,6 +181,7 @@ static bool freeze(struct front *f, struct hand *h)
 	h->conn = 0;
 	h->end = h->d.rcv_nxt;
 	h->base = h->end - h->d.fin_in - h->d.unread;
+	h->acked = h->base;
 	return true;
 }
 

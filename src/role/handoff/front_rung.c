@@ -399,7 +399,7 @@ void rung_replay(struct front *f, struct hand *h)
 	uint32_t i = h->first;
 
 	h->sends++;
-	if (h->rung == RUNG_SHIFT)
+	if (h->rung == RUNG_SHIFT && !(h->flags & HF_ANSWERED)) /* else it has had its SYN */
 		shift_syn(f, h);
 	if (i == STORE_NONE)
 		(void)replay_run(f, h, h->base, 0, true);
@@ -415,7 +415,7 @@ void rung_replay(struct front *f, struct hand *h)
 
 void rung_reset(struct front *f, struct hand *h)
 {
-	struct make_tcp m = { .seq = h->end, .flags = TCP_RST };
+	struct make_tcp m = { .seq = h->rung == RUNG_SPLICE ? h->acked : h->end, .flags = TCP_RST };
 	struct lane l;
 
 	if (h->flags & HF_LAID) {
@@ -425,7 +425,6 @@ void rung_reset(struct front *f, struct hand *h)
 	if (h->rung != RUNG_SPLICE || !(h->in_table >> BACK & 1))
 		return;
 	rung_lane(f, h, &l);
-	m.seq = h->base;
 	if (!make_tcp(front_box(f), back_port(f), &l, &m))
 		count_drop(&f->env, R_OUTBOX_FULL);
 }

@@ -7,8 +7,8 @@
  * Ways of what was handed over.  They are always laid in our own plane; where a data plane is joined at the port `plane` they are laid there too,
  * and packets come here only until it has them.  So nothing that comes here lacks a way, and nothing comes here that was forwarded already.
  *
- * A splice stays with our own plane until the back end has acknowledged what was caught up: until then its answers are looked at, and its
- * TSecr is held within what its TCP takes in SYN-RECEIVED.
+ * All stay with our own plane until the back end has acknowledged what was caught up: until then the client's timestamps are looked at, since what is
+ * sent again must not be older than them (PAWS), and of a splice the back end's answers; its TSecr is held within what a TCP takes in SYN-RECEIVED.
  */
 
 static uint16_t wire16(uint16_t host)
@@ -129,13 +129,12 @@ static bool outside(const struct front *f, const struct hand *h)
 
 void way_lay(struct front *f, struct hand *h)
 {
-	lay(f, h, true, h->rung != RUNG_SPLICE && outside(f, h));
+	lay(f, h, true, false);
 }
 
 void way_settle(struct front *f, struct hand *h)
 {
-	if (h->rung == RUNG_SPLICE)
-		lay(f, h, false, outside(f, h));
+	lay(f, h, false, outside(f, h));
 }
 
 void way_again(struct front *f, struct hand *h)
