@@ -79,9 +79,6 @@ void stack_pair_draw(struct stack_plan *p)
 	 */
 	if (!q->compare && !q->copies)
 		memset(q->checkpoint, 0, sizeof q->checkpoint);
-	/* A SYN-ACK that comes before its SYN tells the rewriter nothing; then it has to guess from the first ACK. */
-	q->lane[LANE_P_COPY].delay = q->lane[LANE_MIRROR].delay + q->lane[LANE_MIRROR].jitter +
-				     SUT_MS(1);
 	tame(p);
 	draw_death(p, q);
 }

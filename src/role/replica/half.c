@@ -7,6 +7,7 @@
 #include "core/segment.h"
 #include "role/replica/guest.h"
 #include "role/replica/known.h"
+#include "role/replica/primary.h"
 #include "role/replica/stamp.h"
 
 /*
@@ -70,6 +71,7 @@ enum reason half_open(struct turn *t, const struct flow_key *key, const struct p
 		return r;
 	(void)view_options(p, v, &o);
 	pair_of(t, f)->client = pair_offer(&o);
+	primary_recall(t, f);
 	return R_NONE;
 }
 
@@ -372,6 +374,7 @@ void half_restart(struct turn *t, uint32_t f, const struct packet *p, const stru
 
 	pair_reopen(t, f, &syn);
 	half_take_far_syn(pair_of(t, f), p, v);
+	primary_recall(t, f);
 }
 
 void half_again(struct turn *t, uint32_t f, struct packet *p, struct view *v)

@@ -10,6 +10,7 @@
 #include "role/replica/command.h"
 #include "role/replica/guest.h"
 #include "role/replica/half.h"
+#include "role/replica/primary.h"
 #include "role/replica/reach.h"
 #include "role/replica/stamp.h"
 
@@ -257,6 +258,7 @@ static void near_syn(struct turn *t, uint32_t f, const struct segment *s,
 		}
 		pair_reopen(t, f, s);
 		c->client = pair_offer(o);
+		primary_recall(t, f);
 	} else if (s->seq.v != c->track.isn[NEAR].v) {
 		c->pending = true;
 		c->pending_isn = s->seq;

@@ -21,6 +21,7 @@
 #include "core/make.h"
 #include "core/seam.h"
 #include "core/track.h"
+#include "role/replica/ahead.h"
 #include "role/replica/held.h"
 #include "role/replica/rewrite_role.h"
 
@@ -116,6 +117,7 @@ struct rewrite {
 	struct pair *pairs; /* by flow */
 	struct wheel *wheel; /* by flow */
 	struct held *held;
+	struct ahead *ahead;
 	struct chain evictable; /* half-open and closed ones, the longest so first */
 	struct chain waiting; /* those in HALF that hold frames, the longest so first */
 	struct chain ready; /* those that found no room in the outbox */

@@ -19,6 +19,7 @@
  *  - P is known, and is the same: nothing but that it is sure now.
  *  - P lies before what the client's ACK taught: that was not the first one, put right
  *    (known_correct()).
+ *  - The SYN is not known yet, or only the one before it on these ports: remembered until it comes (ahead.h).
  *  - Any other P is counted and changes nothing: a connection to come on these ports, or a
  *    primary that contradicts its own client.
  *
@@ -104,8 +105,10 @@ static bool syn(struct turn *t, uint32_t f, const struct view *v, const struct t
 {
 	struct pair *c = pair_of(t, f);
 
-	if ((v->flags & TCP_ACK) && !answers(c, v))
+	if ((v->flags & TCP_ACK) && !answers(c, v)) {
+		ahead_put(t->r->ahead, &pair_rec(t, f, FAR)->key, v, o, t->now);
 		return false;
+	}
 	if (is_new(c, v))
 		pair_reopen(t, f, NULL);
 	if (c->phase == PAIR_HALF)
@@ -166,11 +169,35 @@ void primary_segment(struct turn *t, uint32_t f, const struct packet *p, const s
 	raise_floor(c, &o);
 }
 
+void primary_recall(struct turn *t, uint32_t f)
+{
+	const struct ahead_synack *s = ahead_get(t->r->ahead, &pair_rec(t, f, FAR)->key, t->now);
+	struct pair *c = pair_of(t, f);
+	struct view v = { 0 };
+
+	if (!s)
+		return;
+	v.seq = s->seq;
+	v.ack = s->ack;
+	v.flags = s->flags;
+	v.payload_len = s->payload_len;
+	if (!answers(c, &v))
+		return;
+	take(c, &v, &s->o);
+	raise_floor(c, &s->o);
+}
+
 void primary_stranger(struct turn *t, const struct flow_key *key, const struct packet *p,
 		      const struct view *v)
 {
+	enum track_event ev = track_event_of(v->flags);
+	struct tcp_options o;
 	uint32_t f;
 
-	if (track_event_of(v->flags) == TE_SYN && guest_open(t, key, p, v, &f) == R_NONE)
+	if (ev == TE_SYN && guest_open(t, key, p, v, &f) == R_NONE) {
 		primary_segment(t, f, p, v);
+	} else if (ev == TE_SYNACK) {
+		(void)view_options(p, v, &o);
+		ahead_put(t->r->ahead, key, v, &o, t->now);
+	}
 }

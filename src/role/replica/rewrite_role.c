@@ -75,7 +75,7 @@ const char *replica_rewrite_config_error(const struct replica_rewrite_config *c)
 
 /* Where the parts lie in the block, and its size. */
 struct layout {
-	size_t flows, wheel, held, pairs, bytes;
+	size_t flows, wheel, held, ahead, pairs, bytes;
 };
 
 static size_t part(size_t *at, size_t bytes)
@@ -95,6 +95,7 @@ static struct layout lay_out(const struct replica_rewrite_config *c)
 	l.flows = part(&at, flows_need(c->max_flows));
 	l.wheel = part(&at, wheel_need(c->max_flows));
 	l.held = part(&at, held_need(c->hold_cells));
+	l.ahead = part(&at, sizeof(struct ahead));
 	l.pairs = part(&at, sizeof(struct pair) * (size_t)c->max_flows);
 	l.bytes = at;
 	return l;
@@ -121,6 +122,7 @@ static void *rewrite_init(void *block, const void *config, const struct role_env
 		.flows = flows_init(b + l.flows, c->max_flows, &key),
 		.wheel = wheel_init(b + l.wheel, c->max_flows),
 		.held = held_init(b + l.held, c->hold_cells),
+		.ahead = (struct ahead *)(void *)(b + l.ahead),
 		.pairs = (struct pair *)(void *)(b + l.pairs),
 		.evictable = { FLOW_NONE, FLOW_NONE },
 		.waiting = { FLOW_NONE, FLOW_NONE },
@@ -128,6 +130,7 @@ static void *rewrite_init(void *block, const void *config, const struct role_env
 		.joined = env->ports ? env->ports : JOINED_ALWAYS,
 		.fast = FLOW_FAST,
 	};
+	r->ahead->hash = key;
 	return r;
 }
 
