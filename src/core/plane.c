@@ -128,7 +128,7 @@ bool plane_list(const struct plane *pl, uint32_t *cursor, struct way_key *ret_ke
 {
 	const struct way_table *t = plane_table(pl);
 
-	while (*cursor < t->max) {
+	while (*cursor < t->fresh) {
 		const struct way_slot *s = way_table_slot(t, (*cursor)++);
 
 		if (!s)

@@ -56,10 +56,6 @@ void way_table_init(struct way_table *t, uint32_t max, const uint8_t secret[16])
 	t->buckets = buckets_for(max);
 	t->at_buckets = (uint32_t)round_up(sizeof *t);
 	t->at_slots = t->at_buckets + (uint32_t)round_up((size_t)t->buckets * sizeof(uint32_t));
-	for (uint32_t i = max; i-- > 0;) {
-		slot(t, i)->next = t->free;
-		t->free = i + 1;
-	}
 }
 
 struct way_slot *way_table_find(const struct way_table *t, const struct way_key *key)
@@ -77,10 +73,13 @@ struct way_slot *way_table_add(struct way_table *t, const struct way_key *key)
 	uint32_t i = t->free, *b = bucket(t, key);
 	struct way_slot *s;
 
-	if (!i)
+	if (!i && t->fresh == t->max)
 		return NULL;
+	if (!i)
+		i = ++t->fresh;
+	else
+		t->free = slot(t, i - 1)->next;
 	s = slot(t, i - 1);
-	t->free = s->next;
 	memset(s, 0, sizeof *s);
 	s->key = *key;
 	s->used = 1;

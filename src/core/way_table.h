@@ -24,6 +24,7 @@ struct way_slot {
 struct way_table {
 	struct hash_key hash;
 	uint32_t max, buckets, count, free;
+	uint32_t fresh; /* slots from here on were never used, and not touched */
 	uint32_t at_buckets, at_slots; /* bytes from the table */
 };
 
@@ -35,6 +36,6 @@ struct way_slot *way_table_find(const struct way_table *t, const struct way_key 
 /* A slot for a key that is not there, its way all zero; NULL: full. */
 struct way_slot *way_table_add(struct way_table *t, const struct way_key *key);
 void way_table_del(struct way_table *t, struct way_slot *s);
-/* The slot of this number below max; NULL where it is free. */
+/* The slot of this number below fresh; NULL where it is free. */
 struct way_slot *way_table_slot(const struct way_table *t, uint32_t i);
 #endif

@@ -115,7 +115,6 @@ static void *back_init(void *block, const void *config, const struct role_env *e
 	(void)layout(b, &b->cfg);
 	for (unsigned i = 0; i < 5; i++)
 		b->hash.k[i] = siphash(env->secret, &(uint32_t){ i }, sizeof(uint32_t));
-	back_hands_init(b);
 	(void)wheel_init((uint8_t *)b + b->at_wheel, b->max);
 	plane_config_of(&b->cfg, &p);
 	memcpy(p.secret, env->secret, sizeof p.secret);

@@ -97,7 +97,7 @@ bool back_list(const void *role, uint32_t *cursor, sut_time now, struct flow_row
 	const struct back *b = role;
 	const struct back_hand *h = NULL;
 
-	while (!h && *cursor < b->max) {
+	while (!h && *cursor < b->fresh) {
 		h = back_hand_at(b, (*cursor)++);
 		if (!h->used)
 			h = NULL;

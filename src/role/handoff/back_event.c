@@ -17,7 +17,7 @@ static struct back_hand *hand_of(struct back_turn *t, const struct way_event *ev
 	struct back *b = t->b;
 	struct way_key out;
 
-	if (ev->id && ev->id <= b->max) {
+	if (ev->id && ev->id <= b->fresh) {
 		struct back_hand *h = back_hand_at(b, ev->id - 1);
 
 		if (h->used && memcmp(&h->in, &ev->key, sizeof ev->key) == 0)
@@ -204,6 +204,9 @@ static void have(struct back_turn *t, const struct way_line *l)
 		h->kind = l->way.flags & WAY_OPEN		      ? BACK_OPEN
 			  : l->way.flags & (WAY_UNLEARNT | WAY_SHIFT) ? BACK_SHIFT
 								      : BACK_ADOPT;
+		h->learnt = l->way.flags & WAY_SHIFT;
+		h->shift = 0u - l->way.ack;
+		h->clock = 0u - l->way.tsecr;
 		h->origin = (uint8_t)origin;
 		if (!(l->way.flags & (WAY_EXPECT | WAY_UNLEARNT | WAY_CLAMP)))
 			back_hand_enter(t, h, HAND_THERE, "found");
@@ -220,7 +223,7 @@ static void listed(struct back_turn *t)
 	struct back *b = t->b;
 
 	b->listing = false;
-	for (uint32_t i = 0; i < b->max; i++) {
+	for (uint32_t i = 0; i < b->fresh; i++) {
 		struct back_hand *h = back_hand_at(b, i);
 
 		if (!h->used || h->known || h->laid)

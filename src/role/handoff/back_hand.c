@@ -24,14 +24,6 @@ uint32_t back_hand_slot(const struct back *b, const struct back_hand *h)
 	return (uint32_t)(h - back_hand_at(b, 0));
 }
 
-void back_hands_init(struct back *b)
-{
-	for (uint32_t i = b->max; i-- > 0;) {
-		back_hand_at(b, i)->next_quad = b->free;
-		b->free = i + 1;
-	}
-}
-
 static bool is_end(const uint8_t ip[16], uint16_t port, const uint8_t key_ip[16], uint16_t key_port)
 {
 	return port == key_port && memcmp(ip, key_ip, 16) == 0;
@@ -130,6 +122,11 @@ void back_hand_unname(struct back *b, struct back_hand *h)
 	h->front = 0;
 }
 
+bool back_hands_full(const struct back *b)
+{
+	return b->free == 0 && b->fresh == b->max;
+}
+
 struct back_hand *back_hand_add(struct back_turn *t, const struct way_key *in,
 				const struct way_key *out)
 {
@@ -137,10 +134,13 @@ struct back_hand *back_hand_add(struct back_turn *t, const struct way_key *in,
 	uint32_t i = b->free, *at = quad_bucket(b, out);
 	struct back_hand *h;
 
-	if (!i)
+	if (back_hands_full(b))
 		return NULL;
+	if (!i)
+		i = ++b->fresh;
+	else
+		b->free = back_hand_at(b, i - 1)->next_quad;
 	h = back_hand_at(b, i - 1);
-	b->free = h->next_quad;
 	memset(h, 0, sizeof *h);
 	h->in = *in;
 	h->out = *out;

@@ -78,6 +78,7 @@ struct back {
 	struct back_config cfg;
 	const struct role_env *env;
 	uint32_t max, count, free, fronts;
+	uint32_t fresh; /* slots from here on were never used, and not touched */
 	uint32_t debt_first, debt_last; /* slots + 1 */
 	uint32_t buckets;
 	uint32_t at_quads, at_ids, at_hands, at_wheel, at_plane; /* bytes from here */
@@ -119,13 +120,13 @@ static inline struct wheel *back_wheel(const struct back *b)
 }
 
 /* back_hand.c */
-void back_hands_init(struct back *b);
 struct back_hand *back_hand_at(const struct back *b, uint32_t slot);
 uint32_t back_hand_slot(const struct back *b, const struct back_hand *h);
 /* The host's direction for a client's, by the list of origins; the origin's index, or -1: none (ret_out is the key turned round). */
 int back_quad(const struct back *b, const struct way_key *in, struct way_key *ret_out);
 struct back_hand *back_hand_by_quad(const struct back *b, const struct way_key *out);
 struct back_hand *back_hand_by_id(const struct back *b, unsigned front, uint32_t id);
+bool back_hands_full(const struct back *b);
 /* A new one, PENDING; NULL: full.  back_hand_name() gives it to a front end. */
 struct back_hand *back_hand_add(struct back_turn *t, const struct way_key *in,
 				const struct way_key *out);

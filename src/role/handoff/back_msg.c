@@ -206,14 +206,14 @@ static void announce(struct back_turn *t, unsigned front, const struct hand_msg 
 		in.dport = out.sport;
 	}
 	h = back_hand_by_quad(b, &out);
-	if (h && is_repeat(h, front, m)) {
+	if (h && is_repeat(h, front, m) && (h->refused || h->state != HAND_GONE)) {
 		back_owe(b, h, h->refused ? DEBT_REFUSED : DEBT_READY);
 		return;
 	}
 	why = impossible(b, m, origin);
 	if (!why && h && lives(h) && h->front && h->front != front)
 		why = "busy";
-	if (!why && !h && b->free == 0)
+	if (!why && !h && back_hands_full(b))
 		why = "no-room";
 	if (why) {
 		refuse(t, front, m->id, why);

@@ -141,7 +141,7 @@ size_t back_save(const void *role, uint32_t *cursor, sut_time now, struct record
 {
 	const struct back *b = role;
 
-	while (*cursor < b->max) {
+	while (*cursor < b->fresh) {
 		const struct back_hand *h = back_hand_at(b, (*cursor)++);
 		const struct way *in, *out;
 
@@ -254,7 +254,7 @@ int back_restore(void *role, const struct record *record, sut_time now)
 		return err;
 	if (back_hand_by_quad(t.b, &x.h.out))
 		return -EEXIST;
-	if (t.b->free == 0)
+	if (back_hands_full(t.b))
 		return -ENOSPC;
 	enter(&t, &x);
 	return 0;

@@ -56,7 +56,7 @@ static void look_inside(struct back_turn *t, struct back_hand *h)
 static void end(struct back_turn *t, struct back_hand *h)
 {
 	/* What the host still sends would reach the client in numbers of its own. */
-	bool speaks = h->kind != BACK_ADOPT && !back_hand_over(h);
+	bool speaks = h->kind != BACK_ADOPT && h->laid && !back_hand_over(h);
 
 	if (!back_hand_over(h))
 		count_event(t->b->env, EV_FLOWS_IDLE);
