@@ -38,7 +38,9 @@ int plane_bpf_amend(struct plane_bpf *pl, const struct way_key *key, const struc
 		struct plane_amend a;
 	} __attribute__((packed))
 	in = { .a = { .key = *key, .flags = w->flags, .id = w->id, .end = w->end } };
-	DECLARE_LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = &in, .data_size_in = sizeof in);
+	struct bpf_test_run_opts opts = { .sz = sizeof opts,
+					  .data_in = &in,
+					  .data_size_in = sizeof in };
 	int r = bpf_prog_test_run_opts(bpf_program__fd(pl->skel->progs.amend), &opts);
 
 	if (r < 0)
@@ -60,14 +62,13 @@ bool plane_bpf_list(const struct plane_bpf *pl, const struct way_key *prev, stru
 		    struct way *ret_w)
 {
 	struct way_key at;
+	int r = bpf_map_get_next_key(pl->ways, prev, &at);
 
-	if (prev)
-		at = *prev;
-	while (bpf_map_get_next_key(pl->ways, prev ? &at : NULL, ret_key) == 0) {
+	while (r == 0) {
+		*ret_key = at;
 		if (bpf_map_lookup_elem(pl->ways, ret_key, ret_w) == 0)
 			return true;
-		at = *ret_key; /* gone meanwhile */
-		prev = ret_key;
+		r = bpf_map_get_next_key(pl->ways, ret_key, &at); /* that one is gone meanwhile */
 	}
 	return false;
 }

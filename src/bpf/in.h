@@ -58,7 +58,9 @@ static __always_inline enum fate met_in(struct met *m)
 		count(WAY_N_NOT_EXPECTED);
 		return DROPPED;
 	}
-	if (syn && !(w->flags & WAY_UNLEARNT) && see(w, WAY_SAW_SYN))
+	/* Where a side has ended each one may open the quad anew. */
+	if (syn && !(w->flags & WAY_UNLEARNT) &&
+	    (see(w, WAY_SAW_SYN) || w->seen & (WAY_SAW_FIN | WAY_SAW_RST)))
 		tell(m, WAY_EV_SYN_IN, m->seq, 0);
 	if (flags & F_RST) {
 		bool exact = m->p.seq == w->expect;

@@ -20,6 +20,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <bpf/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <linux/virtio_net.h>
@@ -57,6 +58,16 @@ static inline int rig_run(const char *command)
 	return system(text);
 }
 
+/* May this process have BPF maps? */
+static inline bool rig_has_bpf(void)
+{
+	int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "rig", 4, 4, 1, NULL);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
 static inline int rig_tap(const char *device)
 {
 	struct sockaddr_ll at = { .sll_family = AF_PACKET,
@@ -75,7 +86,7 @@ static inline int rig_tap(const char *device)
 /* The world of this process: 0, or 77 where it may not have one. */
 static inline int rig_open(struct rig *r)
 {
-	if (geteuid() != 0 || unshare(CLONE_NEWNET | CLONE_NEWNS) < 0)
+	if (geteuid() != 0 || !rig_has_bpf() || unshare(CLONE_NEWNET | CLONE_NEWNS) < 0)
 		return 77;
 	if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		return 77;
