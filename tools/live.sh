@@ -15,6 +15,7 @@
 #   sackbreak   a build whose SACK blocks are not translated must be caught
 #   doctor      each finding of "suture accel doctor", provoked and mended
 #   handoff_doctor  each finding of "suture handoff doctor", provoked and mended
+#   handoff_keys  who may speak to an agent; keys changed, programs killed while all runs
 #   flood       hold, 4 s                                     hold, merge, 10 s
 #   cookie      merge gso wrap                                + strict
 #   operate     flows, stats, metrics, top, reload, drain
@@ -35,7 +36,7 @@
 #
 # Each test prints "ok NAME", "not ok NAME # why", "skip NAME # why".  These go to the file that $RESULTS names; failures are shown.
 set -u
-tests="basic options refused drops loss capture sackbreak doctor handoff_doctor flood cookie operate journal programs paths traps restarts tags serve example stack stack_flood bigtcp ordinary handoff"
+tests="basic options refused drops loss capture sackbreak doctor handoff_doctor handoff_keys flood cookie operate journal programs paths traps restarts tags serve example stack stack_flood bigtcp ordinary handoff"
 
 build=$1
 shift

@@ -83,6 +83,7 @@
 	X(renameat2,       "the same") \
 	X(unlink,          "the control socket at the end") \
 	X(unlinkat,        "the same") \
+	X(rmdir,           "the directory of what was pinned, at the end") \
 	X(flock,           "the journal's next file")                                           \
 	X(lstat,           "a stream's socket at the end")                                      \
 	X(pread64,         "the journal") \
