@@ -241,6 +241,14 @@ static void follow(struct way *w, const struct view *v)
 		w->expect = end;
 }
 
+/* Where a side has ended each one may open the quad anew. */
+static void saw_syn(struct pass *x)
+{
+	if (x->s->w.seen & (WAY_SAW_FIN | WAY_SAW_RST))
+		x->s->w.seen &= ~(uint32_t)WAY_SAW_SYN;
+	saw(x, WAY_SAW_SYN, WAY_EV_SYN_IN, pass_seq(x), 0);
+}
+
 /* A forged one must not use up the report of the client's own. */
 static void saw_reset(struct pass *x)
 {
@@ -261,7 +269,7 @@ static enum pass_fate pass_in(struct pass *x)
 	if (in_pending(x) == PASS_DROPPED)
 		return PASS_DROPPED;
 	if (syn && !(w->flags & WAY_UNLEARNT))
-		saw(x, WAY_SAW_SYN, WAY_EV_SYN_IN, pass_seq(x), 0);
+		saw_syn(x);
 	if (flags & TCP_RST)
 		saw_reset(x);
 	else if ((flags & TCP_FIN) && !syn)

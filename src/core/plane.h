@@ -17,7 +17,7 @@
  *      - OPEN, a SYN with a good header, the pair over (MUTE, a RST seen, FINs seen both ways, or UNLEARNT with another seq): a new pair in its place.
  *      - EXPECT: SYN, RST, no ACK, or seq is not `expect`: dropped, NOT_EXPECTED.  With ADOPT the rest is given to the listener, ADOPTED.
  *      - UNLEARNT: all but SYN alone (no ACK, RST, FIN) with seq `expect` is dropped, NOT_EXPECTED; what that SYN offers is noted in attrs.options.
- *      - SYN without ACK: SYN_IN, once.  RST: RST_IN, once, and each time where seq is `expect` (b: 1).  FIN: FIN_IN, once.
+ *      - SYN without ACK: SYN_IN, once, and each time once a FIN or RST was seen.  RST: RST_IN, once, and each time where seq is `expect` (b: 1).  FIN: FIN_IN, once.
  *      - not pending: `expect` is the next seq: a segment that begins at or before it and ends behind it moves it on (SYN and RST do not).
  *   3. BACK_OUT, with the client's way as mate:
  *      - LEARN and SYN and ACK: swallowed.  Learns where mate is UNLEARNT or has CLAMP and ack is behind the SYN: new ISN: all is learnt (LEARNT),

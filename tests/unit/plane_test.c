@@ -452,6 +452,10 @@ static void ends_are_told_of_once(void **state)
 	IN(.flags = TCP_ACK | TCP_FIN, .seq = 220, .len = 3);
 	expect_event(WAY_EV_FIN_IN, 224, 0);
 	assert_int_equal(way_in()->fin_end, 224);
+	for (unsigned i = 0; i < 2; i++) {
+		IN(.flags = TCP_SYN, .seq = 60 + i);
+		expect_event(WAY_EV_SYN_IN, 60 + i, 0);
+	}
 	OUT(.flags = TCP_ACK | TCP_FIN, .seq = 9, .ack = 224);
 	OUT(.flags = TCP_ACK | TCP_FIN, .seq = 9, .ack = 224);
 	expect_event(WAY_EV_FIN_OUT, 10, 0);
@@ -639,6 +643,7 @@ static void an_open_pair_lives_and_gives_way_when_over(void **state)
 	host_says(TCP_ACK | TCP_FIN, HOST_ISN + 1, ISN + 10, NULL);
 	n_events = 0;
 	open_syn(ISN + 70, 15, 3);
+	expect_event(WAY_EV_SYN_IN, ISN + 70, 0); /* a SYN like any other */
 	assert_int_equal(n_events, 0);
 	open_syn(ISN + 70, -1, 3);
 	expect_event(WAY_EV_OPENED, 3, 0);

@@ -149,6 +149,8 @@ bool back_way_line(struct back_turn *t, const struct way_line *l);
 
 /* back_msg.c */
 void back_msg_input(struct back_turn *t, const struct packet *p);
+/* The front end of this name, + 1, made if it is new; 0: there are too many. */
+unsigned back_front_of(struct back *b, const char *name, size_t n);
 bool back_tell(struct back_turn *t, unsigned front, const struct hand_msg *m);
 bool back_tell_hand(struct back_turn *t, const struct back_hand *h, enum back_debt what);
 /* The line of the host, as it is at present. */

@@ -331,8 +331,7 @@ static void do_msg(struct back_turn *t, unsigned front, const struct hand_msg *m
 	}
 }
 
-/* The front end of this name, + 1; 0: there are too many. */
-static unsigned front_of(struct back *b, const char *name, size_t n)
+unsigned back_front_of(struct back *b, const char *name, size_t n)
 {
 	for (uint32_t i = 0; i < b->fronts; i++)
 		if (strlen(b->front[i].name) == n && memcmp(b->front[i].name, name, n) == 0)
@@ -358,7 +357,7 @@ void back_msg_input(struct back_turn *t, const struct packet *p)
 		count_drop(t->b->env, R_MSG_UNKNOWN);
 		return;
 	}
-	front = front_of(t->b, text, n);
+	front = back_front_of(t->b, text, n);
 	if (front)
 		do_msg(t, front, &m);
 	else

@@ -193,26 +193,12 @@ static int take(struct record_reader *rd, struct taken *x, sut_time now)
 	return 0;
 }
 
-/* The front end of this name, + 1, made if it is new; 0: nobody's, or no room. */
-static unsigned front_named(struct back *b, const char *name)
-{
-	if (!*name)
-		return 0;
-	for (uint32_t i = 0; i < b->fronts; i++)
-		if (strcmp(b->front[i].name, name) == 0)
-			return i + 1;
-	if (b->fronts == BACK_FRONT_MAX)
-		return 0;
-	memcpy(b->front[b->fronts].name, name, BACK_NAME_MAX);
-	return ++b->fronts;
-}
-
 static void enter(struct back_turn *t, struct taken *x)
 {
 	struct back *b = t->b;
 	struct back_hand *h = back_hand_add(t, &x->h.in, &x->h.out), *old;
 	struct back_hand empty = *h;
-	unsigned front = front_named(b, x->name);
+	unsigned front = x->name_len ? back_front_of(b, x->name, x->name_len) : 0;
 	uint32_t id = back_hand_slot(b, h) + 1;
 
 	*h = x->h;
