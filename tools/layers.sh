@@ -72,7 +72,7 @@ system_headers() {
 }
 
 # Also: division of 128 bits, which the compiler's own library does.
-libc='__u?(div|mod)ti3|memcpy|memmove|memset|memcmp|memchr|strlen|snprintf|vsnprintf|__assert_fail|__stack_chk_fail|__[a-z]+_chk|_GLOBAL_OFFSET_TABLE_'
+libc='__u?(div|mod)ti3|memcpy|memmove|memset|memcmp|memchr|strcmp|strlen|snprintf|vsnprintf|__assert_fail|__stack_chk_fail|__[a-z]+_chk|_GLOBAL_OFFSET_TABLE_'
 
 # The libraries of a layer, and of the layers below it.
 libs_of() {

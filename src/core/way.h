@@ -13,11 +13,10 @@
  * Order:    addresses and ports as on the wire (IPv4 as v4-mapped IPv6); everything else is in the host's order.
  */
 #ifdef __bpf__
-#include <linux/types.h>
-typedef __u8 way_u8;
-typedef __u16 way_u16;
-typedef __u32 way_u32;
-typedef __u64 way_u64;
+typedef unsigned char way_u8;
+typedef unsigned short way_u16;
+typedef unsigned int way_u32;
+typedef unsigned long long way_u64;
 #else
 #include <stdint.h>
 typedef uint8_t way_u8;

@@ -164,6 +164,17 @@ static bool take_host(struct reading *rd, struct line t)
 	return true;
 }
 
+/* Length of "http" or "https" with what separates them from the authority; 0: neither. */
+static size_t scheme_len(struct line t)
+{
+	size_t n = t.n > 4 && lower(t.s[4]) == 's' ? 5 : 4;
+
+	if (t.n <= n + 3 || !is_word((struct line){ t.s, n }, n == 5 ? "https" : "http") ||
+	    memcmp(t.s + n, "://", 3) != 0)
+		return 0;
+	return n + 3;
+}
+
 /* The target's four forms (RFC 9112, 3.2). */
 static bool take_target(struct reading *rd, struct line t)
 {
@@ -185,9 +196,7 @@ static bool take_target(struct reading *rd, struct line t)
 		return rd->r.method == REQ_OPTIONS;
 	}
 	if (t.s[0] != '/') {
-		size_t skip = t.n > 7 && is_word((struct line){ t.s, 7 }, "http://")	? 7
-			      : t.n > 8 && is_word((struct line){ t.s, 8 }, "https://") ? 8
-											: 0;
+		size_t skip = scheme_len(t);
 
 		if (!skip)
 			return false;
