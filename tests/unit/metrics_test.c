@@ -51,9 +51,14 @@ static const struct report_row *stack_row; /* NULL: no TCP of its own */
 
 static const char *write_text(void)
 {
+	static const struct port_row rows[] = { { "way_adopted", "adoptions", 5 } };
 	const struct report_port ports[] = {
 		{ .name = "client", .spec = "pcap:a\"b\\c\n\xff", .stats = { .rx = 7 } },
-		{ .name = "server", .spec = "if:eth0", .stats = { .tx_dropped = 9 } },
+		{ .name = "server",
+		  .spec = "if:eth0",
+		  .stats = { .tx_dropped = 9 },
+		  .rows = rows,
+		  .row_count = 1 },
 	};
 	const struct metrics m = {
 		.report = { &ops, &counters, ports, 2, stack_row, stack_row != NULL },
@@ -172,6 +177,9 @@ static void has_all_numbers(void **state)
 		text, "\nsuture_port_rx_total{port=\"client\",device=\"pcap:a\\\"b\\\\c??\"} 7\n"));
 	assert_non_null(strstr(
 		text, "\nsuture_port_tx_dropped_total{port=\"server\",device=\"if:eth0\"} 9\n"));
+	assert_non_null(strstr(text, "# HELP suture_way_adopted_total adoptions\n"
+				     "# TYPE suture_way_adopted_total counter\n"
+				     "suture_way_adopted_total 5\n"));
 	assert_non_null(strstr(text, "\nsuture_flows{state=\"CLOSED\"} 4\n"));
 	assert_non_null(strstr(text, "\nsuture_flows{state=\"OPEN\"} 6\n"));
 	assert_non_null(strstr(text, "\nsuture_flows_complete 1\n"));
