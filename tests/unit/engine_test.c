@@ -599,6 +599,48 @@ static void joins_what_is_given(void **state)
 	notes->ops->close(notes);
 }
 
+/* What the owner is told: the ports by index.  It may put an end to the run. */
+struct told {
+	struct port *in, *notes;
+	unsigned times;
+	int err;
+};
+
+static int take_ports(void *ctx, struct port *const *port, char *ret_err, size_t err_size)
+{
+	struct told *t = ctx;
+
+	t->times++;
+	assert_ptr_equal(port[TALKER_IN], t->in);
+	assert_ptr_equal(port[TALKER_NOTES], t->notes);
+	assert_null(port[1]);
+	snprintf(ret_err, err_size, "no");
+	return t->err;
+}
+
+static void tells_of_its_ports(void **state)
+{
+	struct told t = { mem_open("in", &arena), mem_open("notes", &arena), 0, 0 };
+	struct engine_config cfg = {
+		.ops = &talker_ops,
+		.role_config = &(struct crossing_config){ 0 },
+		.port = { t.in, NULL, t.notes },
+		.joined = take_ports,
+		.hook_ctx = &t,
+		.opt = { .quiet = true },
+	};
+
+	(void)state;
+	mem_end(t.in);
+	mem_end(t.notes);
+	assert_int_equal(engine_run(&cfg), 0);
+	t.err = -EPERM;
+	assert_int_equal(engine_run(&cfg), 1);
+	assert_int_equal(t.times, 2);
+	t.in->ops->close(t.in);
+	t.notes->ops->close(t.notes);
+}
+
 /* Asks a running engine, in a thread, and ends it. */
 struct asker {
 	const char *path;
@@ -816,6 +858,7 @@ int main(void)
 		cmocka_unit_test(sleeps_while_congested),
 		cmocka_unit_test(reads_on_beside_an_unused_port),
 		cmocka_unit_test(joins_what_is_given),
+		cmocka_unit_test(tells_of_its_ports),
 		cmocka_unit_test(takes_commands),
 		cmocka_unit_test(refuses_control),
 		cmocka_unit_test(keeps_state),

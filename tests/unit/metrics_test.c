@@ -51,13 +51,13 @@ static const struct report_row *stack_row; /* NULL: no TCP of its own */
 
 static const char *write_text(void)
 {
-	static const struct port_row rows[] = { { "way_adopted", "adoptions", 5 } };
+	static const struct port_row adoptions[] = { { "way_adopted", "adoptions", 5 } };
 	const struct report_port ports[] = {
 		{ .name = "client", .spec = "pcap:a\"b\\c\n\xff", .stats = { .rx = 7 } },
 		{ .name = "server",
 		  .spec = "if:eth0",
 		  .stats = { .tx_dropped = 9 },
-		  .rows = rows,
+		  .rows = adoptions,
 		  .row_count = 1 },
 	};
 	const struct metrics m = {
