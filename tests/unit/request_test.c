@@ -148,6 +148,9 @@ static void sizes(void **state)
 	memset(big, 'a', sizeof(big));
 	memcpy(big, GET "X: ", 19);
 	assert_int_equal(request_read(big, 256, 256, &r), REQUEST_MORE);
+	/* A first line that is wrong is not waited behind. */
+	assert_int_equal(request_read("SET key one\r\n", 13, 256, &r), REQUEST_BAD);
+	assert_int_equal(request_read("SET key one", 11, 256, &r), REQUEST_MORE);
 	assert_int_equal(request_read(big, 257, 256, &r), REQUEST_TOO_LARGE);
 	memcpy(big + 256 - 13, "\r\nHost: a\r\n\r\n", 13);
 	assert_int_equal(request_read(big, 300, 256, &r), REQUEST_OK);

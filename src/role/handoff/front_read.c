@@ -247,6 +247,7 @@ static void read_head(struct front *f, struct hand *h)
 {
 	int n = stack_peek(f->stack, h->conn, f->head, f->cfg.head_max + 1);
 	enum refusal bad = f->cfg.bad_close ? REFUSE_CLOSE : REFUSE_400;
+	enum request_result what;
 	struct request r;
 
 	if (n == -EAGAIN)
@@ -262,7 +263,8 @@ static void read_head(struct front *f, struct hand *h)
 		read_choose(f, h);
 		return;
 	}
-	switch (request_read(f->head, (size_t)n, f->cfg.head_max, &r)) {
+	what = request_read(f->head, (size_t)n, f->cfg.head_max, &r);
+	switch (what) {
 	case REQUEST_MORE:
 		if (has_closed(f, h))
 			read_refuse(f, h, bad);
@@ -271,10 +273,12 @@ static void read_head(struct front *f, struct hand *h)
 		read_choose(f, h);
 		return;
 	case REQUEST_BAD:
-		read_refuse(f, h, bad);
-		return;
 	case REQUEST_TOO_LARGE:
-		read_refuse(f, h, REFUSE_431);
+		if (route_takes_all(&f->cfg.routes)) /* whatever it is */
+			read_choose(f, h);
+		else
+			read_refuse(f, h, what == REQUEST_BAD ? bad : REFUSE_431);
+		return;
 		return;
 	}
 }

@@ -343,6 +343,16 @@ static size_t whole(const char *bytes, size_t n)
 	return 0;
 }
 
+/* A first line that is whole can be judged at once: whoever waits for more would wait for nothing. */
+static bool first_line_is_bad(const char *bytes, size_t n)
+{
+	const char *nl = memchr(bytes, '\n', n);
+	struct reading rd = { .bytes = bytes, .at = bytes, .end = nl ? nl + 1 : bytes };
+	struct line l;
+
+	return nl && (!next_line(&rd, &l) || !take_first_line(&rd, l));
+}
+
 enum request_result request_read(const char *bytes, size_t n, size_t max, struct request *ret_r)
 {
 	struct reading rd = { .bytes = bytes, .at = bytes };
@@ -351,7 +361,7 @@ enum request_result request_read(const char *bytes, size_t n, size_t max, struct
 
 	if (max > UINT16_MAX)
 		max = UINT16_MAX;
-	if (!may_begin(bytes, n))
+	if (!may_begin(bytes, n) || first_line_is_bad(bytes, n))
 		return REQUEST_BAD;
 	len = whole(bytes, n);
 	if (len > max || (!len && n > max))

@@ -44,7 +44,8 @@ struct request {
 
 /*
  * Reads n bytes (the first of the connection).
- * REQUEST_MORE while the head is not whole and n <= max; REQUEST_TOO_LARGE beyond; ret_r is written with REQUEST_OK only.
+ * REQUEST_MORE while the head is not whole and n <= max; REQUEST_TOO_LARGE beyond; a first line that is wrong is REQUEST_BAD at once.  ret_r is
+ * written with REQUEST_OK only.
  */
 enum request_result request_read(const char *bytes, size_t n, size_t max, struct request *ret_r);
 

@@ -237,6 +237,14 @@ static uint64_t all_of(const struct route_table *t)
 	return t->backends == 64 ? UINT64_MAX : (1ull << t->backends) - 1;
 }
 
+bool route_takes_all(const struct route_table *t)
+{
+	for (unsigned i = 0; i < t->rules; i++)
+		if (matches(&t->rule[i], NULL))
+			return true;
+	return false;
+}
+
 int route_choose(struct route_table *t, const struct request *r, const uint8_t source[16],
 		 uint64_t alive, uint64_t tried)
 {

@@ -65,6 +65,9 @@ int route_rule_read(struct route_table *t, const char *text, const char *const *
 /* Says who the back ends are: their names, weight 1 each.  First of all. */
 void route_backends(struct route_table *t, const char *const *names, unsigned n);
 
+/* Does a rule take whatever comes, HTTP or not?  The default is none. */
+bool route_takes_all(const struct route_table *t);
+
 /*
  * The back end for a request from this source, out of those in `alive` (bit per back end) and not in `tried`; -1 if none.
  * r NULL: nothing was said (the first bytes are not HTTP): rules that name neither host, path nor method can match.
