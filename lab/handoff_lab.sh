@@ -21,6 +21,7 @@
 
 VIP4=192.0.2.80 VIP6=2001:db8::80
 HAND_BACKENDS=${HAND_BACKENDS:-b1 b2}
+HAND_PORT=${HAND_PORT:-80}
 
 hand_in() {
 	hand_where=$1
@@ -188,7 +189,7 @@ hand_back() {
 	hand_n=b$1
 	shift
 	hand_start "back-$hand_n" "$hand_n" "$SUTURE" handoff back --if if:eth0 --listen "$(hand_address_of "$hand_n"):7000" \
-		--front fe=192.0.2.2 --origin $VIP4:80 --origin "[$VIP6]:80" --key-file "$LAB/key" --pins "/sys/fs/bpf/sut$$-$hand_n" --at-end remove \
+		--front fe=192.0.2.2 --origin "$VIP4:$HAND_PORT" --origin "[$VIP6]:$HAND_PORT" --key-file "$LAB/key" --pins "/sys/fs/bpf/sut$$-$hand_n" --at-end remove \
 		--control "$LAB/back-$hand_n.sock" "$@"
 	lab_await "back-$hand_n" ready 10 || exit 1
 }
@@ -197,12 +198,12 @@ hand_back() {
 hand_front() {
 	# Splices cannot change the family: a back end has a name for each of its addresses.
 	for hand_n in $HAND_BACKENDS; do
-		[ "${HAND_RUNG:-}" != splice ] || set -- --backend "${hand_n}v6=[$(hand_address6_of "$hand_n")]:80,rungs=splice" "$@"
+		[ "${HAND_RUNG:-}" != splice ] || set -- --backend "${hand_n}v6=[$(hand_address6_of "$hand_n")]:$HAND_PORT,rungs=splice" "$@"
 	done
 	for hand_n in $HAND_BACKENDS; do
-		set -- --backend "$hand_n=$(hand_address_of "$hand_n"):80${HAND_RUNG:+,rungs=$HAND_RUNG},agent=$(hand_address_of "$hand_n"):7000" "$@"
+		set -- --backend "$hand_n=$(hand_address_of "$hand_n"):$HAND_PORT${HAND_RUNG:+,rungs=$HAND_RUNG},agent=$(hand_address_of "$hand_n"):7000" "$@"
 	done
-	hand_start front front "$SUTURE" handoff front --client if:eth0 --vip $VIP4:80 --vip "[$VIP6]:80" --key-file "$LAB/key" \
+	hand_start front front "$SUTURE" handoff front --client if:eth0 --vip "$VIP4:$HAND_PORT" --vip "[$VIP6]:$HAND_PORT" --key-file "$LAB/key" \
 		--pins "/sys/fs/bpf/sut$$-front" --own 192.0.2.2 --own 2001:db8::2 --agents-from 192.0.2.2 --at-end remove --control "$LAB/front.sock" "$@"
 	lab_await front ready 10 || exit 1
 }
