@@ -210,6 +210,7 @@ static void have(struct back_turn *t, const struct way_line *l)
 		h->origin = (uint8_t)origin;
 		if (!(l->way.flags & (WAY_EXPECT | WAY_UNLEARNT | WAY_CLAMP)))
 			back_hand_enter(t, h, HAND_THERE, "found");
+		h->found = true;
 		h->laid = true;
 		h->known = false;
 		back_owe(b, h, DEBT_LOOK);
@@ -249,6 +250,11 @@ static void about_way(struct back_turn *t, const struct way_line *l)
 		return;
 	}
 	back_seen(t, h, l);
+	if (!h->known && l->way.seen & WAY_SAW_RST &&
+	    memcmp(&l->key, &h->out, sizeof l->key) == 0) {
+		h->rst = 1;
+		gone(t, h, "reset by the host");
+	}
 	if (!h->known && h->fin_in && h->fin_out && h->state == HAND_THERE)
 		closing(t, h);
 }

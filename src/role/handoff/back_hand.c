@@ -100,6 +100,7 @@ void back_hand_name(struct back *b, struct back_hand *h, unsigned front, uint32_
 	uint32_t *at = id_bucket(b, front, id);
 
 	back_hand_unname(b, h);
+	h->found = false;
 	h->front = (uint16_t)front;
 	h->id = id;
 	h->next_id = *at;

@@ -53,6 +53,7 @@ struct back_hand {
 	bool used, in_debt;
 	bool laid; /* ways of it lie in the data plane */
 	bool known; /* ... as far as it has told: since a restart */
+	bool found; /* among its ways after a restart, and nobody has named it yet */
 	bool looked, muted, refused, learnt, has_lane, rst_told;
 	uint8_t kind; /* enum back_kind */
 	uint8_t state; /* enum hand_state: back_hand_enter() alone */

@@ -191,6 +191,19 @@ static void replace(struct back_turn *t, struct back_hand *h, unsigned front,
 	lay(t, h, front, m);
 }
 
+/* A connection that lived on while we did not is announced again: its front end never heard that it is there. */
+static void claim(struct back_turn *t, struct back_hand *h, unsigned front,
+		  const struct hand_msg *m)
+{
+	struct back_hand *named = back_hand_by_id(t->b, front, m->id);
+
+	if (named)
+		back_hand_unname(t->b, named);
+	back_hand_name(t->b, h, front, m->id);
+	take_over(h, m);
+	back_owe(t->b, h, DEBT_WATCH | DEBT_READY | DEBT_STATE);
+}
+
 static void announce(struct back_turn *t, unsigned front, const struct hand_msg *m)
 {
 	struct back *b = t->b;
@@ -208,6 +221,10 @@ static void announce(struct back_turn *t, unsigned front, const struct hand_msg 
 	h = back_hand_by_quad(b, &out);
 	if (h && is_repeat(h, front, m) && (h->refused || h->state != HAND_GONE)) {
 		back_owe(b, h, h->refused ? DEBT_REFUSED : DEBT_READY);
+		return;
+	}
+	if (h && h->found && lives(h)) {
+		claim(t, h, front, m);
 		return;
 	}
 	why = impossible(b, m, origin);
