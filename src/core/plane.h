@@ -33,6 +33,8 @@
  *      the way loses WATCH.
  *   5. the changes: numbers, clamp, window, addresses; TRANSLATED.  What is swallowed or dropped counts as SWALLOWED or by its own name.
  *   6. act; FORWARDED where it is SEND.  What was not dropped in 1 or 2 counts in packets, bytes and last_ns.
+ *   7. BACK_IN, an ICMP error that quotes a segment to the client of a way with SHIFT: the quoted seq has the way's ack added, as the host counts; with
+ *      DST the error goes to new_dst, and quotes it.  (For this plane the role does it: role/handoff/back_icmp.c.)
  *
  * BACK_OUT events name mate, or the key turned round where there is none.  Their seq and ack are as the receiver reads them (after the changes).
  */
