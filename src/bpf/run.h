@@ -12,10 +12,10 @@
 #include "bpf/adopt.h"
 #include "bpf/apply.h"
 #include "bpf/header.h"
+#include "bpf/icmp.h"
 #include "bpf/in.h"
 #include "bpf/met.h"
 #include "bpf/out.h"
-#include "bpf/tap.h"
 
 /* What the kernel of a program without the function says of an adoption: ENOSYS. */
 #define NO_FUNCTION 38
@@ -211,6 +211,16 @@ static __always_inline bool syn(struct met *m)
 	return true;
 }
 
+/* What is IP and no segment: errors about segments are user space's at a front end, and made readable for a back end. */
+static __always_inline int other(struct __sk_buff *skb, const struct pkt *p, enum hook hook)
+{
+	if (hook == FRONT)
+		return icmp_ours(skb, p) ? TC_ACT_SHOT : TC_ACT_OK;
+	if (hook == BACK_IN && !icmp_in(skb, p))
+		return TC_ACT_SHOT;
+	return TC_ACT_OK;
+}
+
 static __always_inline int run(struct __sk_buff *skb, enum hook hook, bool can_adopt)
 {
 	enum pkt_kind kind;
@@ -218,8 +228,7 @@ static __always_inline int run(struct __sk_buff *skb, enum hook hook, bool can_a
 
 	kind = pkt_read(skb, &m.p);
 	if (kind != PKT_TCP)
-		return kind == PKT_IP && hook == FRONT && icmp_ours(skb, &m.p) ? TC_ACT_SHOT
-									       : TC_ACT_OK;
+		return kind == PKT_IP ? other(skb, &m.p, hook) : TC_ACT_OK;
 	m.w = bpf_map_lookup_elem(&ways, &m.p.key);
 	if (!m.w && hook != BACK_IN)
 		return unknown(&m.p, hook);

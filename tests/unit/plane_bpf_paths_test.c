@@ -11,6 +11,8 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 
 #include "bpf_rig.h"
 #include "core/plane.h"
@@ -52,6 +54,35 @@ static void drain(int fd)
 }
 
 /* A shifted connection */
+
+/* An ICMP "too big" about the segment seq from ip and port to the client, addressed to ip. */
+static void make_icmp(struct frame *f, int version, const uint8_t ip[16], uint16_t port,
+		      uint32_t seq, uint16_t mtu)
+{
+	uint32_t src = version == 4 ? 12 : 8, n = version == 4 ? 4 : 16;
+	const uint8_t *address = ip + 16 - n;
+	struct frame quoted;
+	uint8_t *h;
+
+	rig_segment(&quoted, version, 0x10, seq, SEQ, 0);
+	h = quoted.buf + quoted.ip;
+	memcpy(h + src + n, h + src, n);
+	memcpy(h + src, address, n);
+	store_be16(quoted.buf + quoted.l4, port);
+	store_be16(quoted.buf + quoted.l4 + 2, CLIENT_PORT);
+	frame_eth(f, NULL, version == 4 ? 0x0800 : 0x86dd);
+	if (version == 4)
+		frame_ip4(f, 1, 0);
+	else
+		frame_ip6(f, 58, 58);
+	memcpy(f->buf + f->ip + src + n, address, n);
+	h = frame_add(f, NULL, 8);
+	h[0] = version == 4 ? 3 : 2;
+	h[1] = version == 4 ? 4 : 0;
+	store_be16(h + 6, mtu);
+	frame_add(f, quoted.buf + quoted.ip, quoted.len - quoted.ip);
+	frame_end(f);
+}
 
 /* Two origins: one that the host has, and one that it has under another address and port. */
 static struct plane_bpf_config two_origins(int version)
@@ -148,6 +179,23 @@ static void expect_shifted(int version, const struct way_origin *o, const char *
 	assert_true(csum_ip_ok(&got.p, &got.v));
 }
 
+/* A router says that the answer was too big: the host believes it, since it reads a number that it has sent. */
+static void expect_smaller_mtu(int version, const struct way_origin *o, int conn)
+{
+	const uint16_t mtu = version == 4 ? 1000 : 1300;
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof info;
+	struct frame f;
+
+	make_icmp(&f, version, o->ip, 80, ACK, mtu);
+	rig_send(&rig, &f);
+	for (int i = 0; i < 100 && info.tcpi_pmtu != mtu; i++) {
+		poll(NULL, 0, 10);
+		assert_int_equal(getsockopt(conn, IPPROTO_TCP, TCP_INFO, &info, &len), 0);
+	}
+	assert_int_equal(info.tcpi_pmtu, mtu);
+}
+
 static void shifted(int version, uint8_t origin)
 {
 	struct plane_bpf_config c = two_origins(version);
@@ -179,6 +227,7 @@ static void shifted(int version, uint8_t origin)
 	wait_for(pl, WAY_EV_ESTABLISHED);
 	assert_int_equal(write(conn, "hello", 5), 5);
 	expect_shifted(version, o, "hello");
+	expect_smaller_mtu(version, o, conn);
 	assert_int_equal(plane_bpf_get(pl, &k, &w), 0);
 	assert_int_equal(w.flags & (WAY_UNLEARNT | WAY_CLAMP), 0);
 	assert_int_equal(w.expect, SEQ + 11);
@@ -294,36 +343,6 @@ static bool tap_sees(int fd, const struct frame *f)
 	return read(fd, bytes, sizeof bytes) > 0;
 }
 
-/* An ICMP error about a segment from the origin's port to the client. */
-static void make_icmp(struct frame *f, int version, uint16_t from_port)
-{
-	struct frame quoted;
-	uint8_t *h;
-
-	rig_segment(&quoted, version, 0x10, SEQ, ACK, 0);
-	if (version == 4) {
-		memcpy(quoted.buf + quoted.ip + 12, "\xc6\x33\x64\x01\xc0\x00\x02\x0a", 8);
-		frame_eth(f, NULL, 0x0800);
-		frame_ip4(f, 1, 0);
-	} else {
-		uint8_t origin[16];
-
-		memcpy(origin, quoted.buf + quoted.ip + 24, 16);
-		memcpy(quoted.buf + quoted.ip + 24, quoted.buf + quoted.ip + 8, 16);
-		memcpy(quoted.buf + quoted.ip + 8, origin, 16);
-		frame_eth(f, NULL, 0x86dd);
-		frame_ip6(f, 58, 58);
-	}
-	store_be16(quoted.buf + quoted.l4, from_port);
-	store_be16(quoted.buf + quoted.l4 + 2, CLIENT_PORT);
-	h = frame_add(f, NULL, 8);
-	h[0] = version == 4 ? 3 : 2;
-	h[1] = version == 4 ? 4 : 0;
-	store_be16(h + 6, 1400);
-	frame_add(f, quoted.buf + quoted.ip, quoted.len - quoted.ip);
-	frame_end(f);
-}
-
 static void test_tap_sees_what_it_must_and_no_more(void **state)
 {
 	const struct plane_bpf_config c = front_config();
@@ -340,8 +359,8 @@ static void test_tap_sees_what_it_must_and_no_more(void **state)
 		rig_segment(&to_origin, version, 0x10, SEQ, ACK, 5);
 		rig_segment(&to_other, version, 0x10, SEQ, ACK, 5);
 		rig_redirect(&to_other, k.dst, 81);
-		make_icmp(&icmp, version, 80);
-		make_icmp(&icmp_other, version, 81);
+		make_icmp(&icmp, version, k.dst, 80, ACK, 1400);
+		make_icmp(&icmp_other, version, k.dst, 81, ACK, 1400);
 		assert_true(tap_sees(fd, &to_origin));
 		assert_false(tap_sees(fd, &to_other));
 		assert_true(tap_sees(fd, &icmp));
