@@ -15,6 +15,7 @@
  *
  * Memory: one block; indices only, but for the parts' own places in it, which are found once by init().
  */
+#include <errno.h>
 #include <string.h>
 
 #include "proto/checksum.h"
@@ -398,6 +399,25 @@ static void *front_init(void *block, const void *config, const struct role_env *
 	return f;
 }
 
+/* Time-outs and keys, from now on; limits are memory, and connections in the stack cannot move. */
+static int front_configure(void *role, const void *config)
+{
+	const struct front_config *c = config;
+	struct front *f = role;
+
+	if (c->max_conns != f->cfg.max_conns || c->head_max != f->cfg.head_max ||
+	    c->mtu != f->cfg.mtu)
+		return -EOPNOTSUPP;
+	f->cfg.head_timeout = c->head_timeout;
+	f->cfg.idle_timeout = c->idle_timeout;
+	f->cfg.linger = c->linger;
+	f->cfg.confirm_timeout = c->confirm_timeout;
+	f->cfg.bad_close = c->bad_close;
+	memcpy(f->cfg.key, c->key, sizeof f->cfg.key);
+	f->cfg.key_index = c->key_index;
+	return 0;
+}
+
 static const struct port_desc ports[] = {
 	[FRONT_CLIENT] = { .name = "client", .kind = PORT_FRAMES },
 	[FRONT_BACKEND] = { .name = "backend", .kind = PORT_FRAMES, .optional = true },
@@ -418,5 +438,6 @@ const struct role_ops front_role = {
 	.deadline = front_deadline,
 	.save = front_save,
 	.restore = front_restore,
+	.configure = front_configure,
 	.list = front_list,
 };
