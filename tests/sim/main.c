@@ -19,6 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "handoff_world.h"
 #include "replica_world.h"
 #include "stack_world.h"
 #include "world.h"
@@ -104,6 +105,7 @@ static void run_world(const struct args *a, uint64_t seed, const struct world_op
 		      struct world_result *ret_r)
 {
 	static struct pair_plan p;
+	static struct hand_plan hand;
 	static struct scenario s;
 
 	if (a->role->stack) {
@@ -113,6 +115,11 @@ static void run_world(const struct args *a, uint64_t seed, const struct world_op
 		if (o->trace)
 			stack_plan_print(&hosts);
 		stack_world_run(&hosts, o, ret_r, &ret_r->stack);
+	} else if (a->role->ops == &front_role) {
+		hand_plan_draw(seed, &hand);
+		if (o->trace)
+			hand_plan_print(&hand);
+		hand_world_run(&hand, o, ret_r);
 	} else if (a->role->pair) {
 		pair_plan_draw(seed, a->role->compare, &p);
 		if (o->trace)

@@ -5,17 +5,21 @@
 #include <string.h>
 
 #include "rng.h"
+#include "role/handoff/front.h"
+#include "role/replica/mirror_role.h"
 
 const struct sim_role sim_roles[] = {
 	{ "accel-near", &accel_near_ops, true, accel_near_held, accel_near_pending, false, false,
 	  false },
 	{ "wire", &wire_ops, false, NULL, NULL, false, false, false },
 	{ "replica", NULL, false, NULL, NULL, true, true, false },
+	{ "handoff", &front_role, false, NULL, NULL, false, false, false },
 	{ "replica-direct", NULL, false, NULL, NULL, true, false, false },
 	{ "stack", NULL, false, NULL, NULL, false, false, true },
 	{ "stack-wire", &wire_ops, false, NULL, NULL, false, false, true },
 	{ "stack-accel-near", &accel_near_ops, true, accel_near_held, accel_near_pending, false,
 	  false, true },
+	{ "stack-mirror", &replica_mirror_ops, false, NULL, NULL, false, false, true },
 	{ "stack-replica", NULL, false, NULL, NULL, true, true, true },
 	{ "stack-replica-direct", NULL, false, NULL, NULL, true, false, true },
 	{ NULL, NULL, false, NULL, NULL, false, false, false },

@@ -65,10 +65,17 @@ int stack_net_emit(void *ctx, const struct stack_out *o)
 	return 0;
 }
 
+bool stack_net_mirrors(const struct stack_world *w)
+{
+	return w->p->role->ops == &replica_mirror_ops;
+}
+
 void stack_net_box_sent(void *ctx, unsigned port, struct packet *p)
 {
 	struct stack_world *w = ctx;
 
+	if (stack_net_mirrors(w))
+		stack_mirror_sent(&w->mirror, port, p, &w->run);
 	net_send(&w->net, (struct net_end){ LINE_BOX, (uint8_t)port }, p);
 }
 
@@ -121,7 +128,11 @@ static void at_box(void *ctx, struct net_end at, struct packet **pkts, unsigned 
 {
 	struct stack_world *w = ctx;
 
+	if (stack_net_mirrors(w))
+		stack_mirror_begin(&w->mirror, at.port, pkts, n);
 	box_input(&w->box, at.port, pkts, n, w->run.opt.split, w->run.now);
+	if (stack_net_mirrors(w))
+		stack_mirror_end(&w->mirror, &w->p->config.mirror, &w->run);
 }
 
 /* What a plan says of link i of a line. */

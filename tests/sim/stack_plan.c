@@ -285,6 +285,9 @@ static void draw_role(struct rng *r, struct stack_plan *p)
 		c->max_flows = 256;
 		c->max_servers = 64;
 		c->hold_cells = 512;
+	} else if (p->role->ops == &replica_mirror_ops) {
+		replica_mirror_defaults(&p->config.mirror);
+		p->config.mirror.queue = (uint8_t)rng_below(r, 3);
 	} else {
 		wire_defaults(&p->config.wire);
 		p->config.wire.ring_bytes = 1u << 20;

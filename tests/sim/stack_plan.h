@@ -96,6 +96,7 @@ struct stack_plan {
 	union {
 		struct accel_near_config near;
 		struct wire_config wire;
+		struct replica_mirror_config mirror;
 	} config;
 };
 

@@ -286,8 +286,8 @@ static void open_world(struct stack_world *w)
 	if (w->p->role->ops) {
 		w->box.sent = stack_net_box_sent;
 		w->box.ctx = w;
-		box_open(&w->box, w->p->role->ops, &w->p->config, 3, w->p->seed ^ 0x3333,
-			 &w->run.res->counters);
+		box_open(&w->box, w->p->role->ops, &w->p->config, stack_net_mirrors(w) ? 7 : 3,
+			 w->p->seed ^ 0x3333, &w->run.res->counters);
 	}
 }
 

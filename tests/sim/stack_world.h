@@ -13,6 +13,7 @@
 #include "box.h"
 #include "net.h"
 #include "run.h"
+#include "stack_mirror.h"
 #include "stack_pair.h"
 #include "stack_plan.h"
 #include "stack_script.h"
@@ -56,6 +57,7 @@ struct stack_world {
 	sut_time start[STACK_CONNS]; /* when it opens; SUT_NEVER: not yet known */
 	unsigned retries[STACK_CONNS]; /* its ports were in use */
 	struct box box;
+	struct stack_mirror mirror; /* where the role is one */
 	struct pair_site *pair; /* NULL: the server is one host */
 	uint64_t refs, released; /* pieces that were lent to the hosts, and given back */
 	uint32_t idle_frames; /* sent since an application got anywhere */
@@ -94,6 +96,8 @@ void stack_host_flush(struct stack_world *w, unsigned side);
 int stack_net_emit(void *ctx, const struct stack_out *o);
 /* Nodes and links. */
 void stack_net_open(struct stack_world *w);
+/* Is the role in the middle a mirror? */
+bool stack_net_mirrors(const struct stack_world *w);
 /* A frame leaves the role. */
 void stack_net_box_sent(void *ctx, unsigned port, struct packet *p);
 /* Frames have reached a host, which answers them. */
