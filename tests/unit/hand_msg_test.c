@@ -129,7 +129,8 @@ static void the_longest_message_fits(void **state)
 	assert_memory_equal(&m, &again, sizeof m);
 	memset(&m, 0, sizeof m);
 	m.kind = HAND_ADOPT;
-	memset(m.client, 0xff, 32);
+	memset(m.client, 0xff, sizeof m.client);
+	memset(m.origin, 0xff, sizeof m.origin);
 	m.client_port = m.origin_port = m.mss = UINT16_MAX;
 	m.id = m.seq = m.ack = m.end = m.tsval = m.tsecr = UINT32_MAX;
 	m.options = 15;
