@@ -18,13 +18,15 @@ int plane_bpf_set(struct plane_bpf *pl, const struct way_key *key, const struct 
 	struct way old, new = *w;
 	int r;
 
-	if (bpf_map_lookup_elem(pl->ways, key, &old) == 0) {
+	if (!(w->flags & WAY_BEGINS) && bpf_map_lookup_elem(pl->ways, key, &old) == 0) {
 		new.seen = old.seen;
 		new.fin_end = old.fin_end;
 		new.last_ns = old.last_ns;
 		new.packets = old.packets;
 		new.bytes = old.bytes;
 	} else {
+		new.seen = new.fin_end = 0;
+		new.packets = new.bytes = 0;
 		new.last_ns = plane_bpf_now();
 	}
 	r = bpf_map_update_elem(pl->ways, key, &new, BPF_ANY);

@@ -82,6 +82,8 @@ int plane_set(struct plane *pl, const struct way_key *key, const struct way *w, 
 			return -ENOSPC;
 		s->w.last_ns = now;
 	}
+	if (w->flags & WAY_BEGINS)
+		s->w = (struct way){ .last_ns = now };
 	old = s->w;
 	s->w = *w;
 	s->w.seen = old.seen;

@@ -68,7 +68,10 @@ typedef void (*plane_report)(void *ctx, const struct way_event *ev);
 size_t plane_need(const struct plane_config *c);
 struct plane *plane_init(void *block, const struct plane_config *c, plane_report report, void *ctx);
 
-/* 0; -ENOSPC.  A way that is there is replaced; its seen, fin_end, counts and last_ns stay; a new one has been met now. */
+/*
+ * 0; -ENOSPC.  A way that is there is replaced; its seen, fin_end, counts and last_ns stay, unless w has a flag of WAY_BEGINS; a new
+ * one has been met now.
+ */
 int plane_set(struct plane *pl, const struct way_key *key, const struct way *w, sut_time now);
 /* Adds w->flags to the way's; id and end replace its own where they are not 0.  What it has learnt stays.  0; -ENOENT. */
 int plane_amend(struct plane *pl, const struct way_key *key, const struct way *w);

@@ -55,6 +55,9 @@ enum way_flag {
 	WAY_MUTE	= 1u << 11,	/* BACK_OUT: the host's answers are swallowed: the connection has another responder now */
 };
 
+/* Only what is just being laid has one of these: it is of another connection than what lay there, and nothing was seen of it yet. */
+#define WAY_BEGINS ((way_u32)(WAY_EXPECT | WAY_UNLEARNT | WAY_LEARN | WAY_WATCH))
+
 /* What was seen of a direction; bits are reported once. */
 enum way_seen {
 	WAY_SAW_ANY	= 1u << 0,

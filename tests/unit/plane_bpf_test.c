@@ -211,6 +211,8 @@ static void test_time_wait_is_seen_and_destroyed(void **state)
 	send_segment(4, 0x18, SEQ, ACK, 10);
 	conn = rig_accept(fd, SOON);
 	assert_true(conn >= 0);
+	assert_non_null(wait_for(pl, WAY_EV_ESTABLISHED));
+	assert_non_null(wait_for(pl, WAY_EV_ACKED)); /* of the new one */
 	assert_int_equal(plane_bpf_destroy(pl, &k), -EBUSY); /* what lives is left alone */
 	end_connection(pl, 4, SEQ + 10);
 	close(conn);

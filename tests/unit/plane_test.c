@@ -698,6 +698,31 @@ static void a_set_keeps_what_was_seen(void **state)
 	end();
 }
 
+/* The client's port comes again: what the connection before it did is not said of it. */
+static void a_set_that_begins_has_seen_nothing(void **state)
+{
+	struct way_key in, out;
+
+	(void)state;
+	begin(2);
+	announce();
+	keys(&in, &out);
+	set(&in, &(struct way){ .act = WAY_HOST, .mate = out });
+	set(&out, &(struct way){ .act = WAY_HOST, .mate = in });
+	IN(.flags = TCP_ACK | TCP_FIN, .seq = 5);
+	OUT(.flags = TCP_ACK | TCP_FIN, .seq = 7);
+	OUT(.flags = TCP_RST, .seq = 8);
+	n_events = 0;
+	announce();
+	assert_int_equal(plane_get(pl, &in)->seen | plane_get(pl, &out)->seen, 0);
+	assert_int_equal(plane_get(pl, &in)->packets + plane_get(pl, &out)->packets, 0);
+	IN(.flags = TCP_SYN, .seq = ISN, .opt = SYN_OPTS, .opt_len = 20);
+	OUT(.flags = TCP_RST | TCP_ACK, .ack = ISN + 1);
+	expect_event(WAY_EV_REFUSED, 0, 0);
+	assert_int_equal(n_events, 0);
+	end();
+}
+
 /* Any packets past any ways: checksums hold or stay wrong by as much, the view stays true, nothing is lost from the table. */
 static void nothing_that_comes_breaks_it(void **state)
 {
@@ -747,6 +772,7 @@ int main(void)
 		cmocka_unit_test(an_open_pair_lives_and_gives_way_when_over),
 		cmocka_unit_test(a_guarded_origin_takes_nobody_else),
 		cmocka_unit_test(a_set_keeps_what_was_seen),
+		cmocka_unit_test(a_set_that_begins_has_seen_nothing),
 		cmocka_unit_test(nothing_that_comes_breaks_it),
 	};
 
