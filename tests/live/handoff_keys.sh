@@ -188,6 +188,11 @@ restarts() {
 	front --key-file "$LAB/key" && adopts && wait $restarts_curl && cmp "$LAB/got" "$LAB/www/big"
 }
 
+# A back end has another link address, and is heard of: packets to it go there.
+moved() {
+	lab_in b1 ip link set dev eth0 address 02:00:00:00:77:77 && lab_in b1 ping -c 1 -W 5 192.0.2.2 && adopts
+}
+
 # A back end without a server is not asked, and is again when it has one.
 health() {
 	lab_end nginx-b1
@@ -225,6 +230,7 @@ check 'a file that is no good changes nothing' bad_reload
 check 'noise from a peer' noise
 check 'noise from elsewhere' stranger
 check 'killed and started again' restarts
+check 'another link address' moved
 check 'a server that is away' health
 lab_end front
 lab_end back-b1
