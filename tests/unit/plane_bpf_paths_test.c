@@ -187,6 +187,8 @@ static void expect_smaller_mtu(int version, const struct way_origin *o, int conn
 	socklen_t len = sizeof info;
 	struct frame f;
 
+	assert_int_equal(getsockopt(conn, IPPROTO_TCP, TCP_INFO, &info, &len), 0);
+	assert_int_equal(info.tcpi_pmtu, 1500);
 	make_icmp(&f, version, o->ip, 80, ACK, mtu);
 	rig_send(&rig, &f);
 	for (int i = 0; i < 100 && info.tcpi_pmtu != mtu; i++) {
@@ -194,6 +196,7 @@ static void expect_smaller_mtu(int version, const struct way_origin *o, int conn
 		assert_int_equal(getsockopt(conn, IPPROTO_TCP, TCP_INFO, &info, &len), 0);
 	}
 	assert_int_equal(info.tcpi_pmtu, mtu);
+	assert_int_equal(rig_run("ip route flush cache; ip -6 route flush cache"), 0);
 }
 
 static void shifted(int version, uint8_t origin)
