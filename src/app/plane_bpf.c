@@ -89,10 +89,9 @@ static void pinned_list(const struct handoff *skel, struct pinned ret_p[PINNED])
 	memcpy(ret_p, list, sizeof list);
 }
 
-static int pin_path(const struct plane_bpf *pl, const char *name, char ret_path[PATH_MAX])
+static void pin_path(const struct plane_bpf *pl, const char *name, char ret_path[PATH_MAX])
 {
 	snprintf(ret_path, PATH_MAX, "%s/%s", pl->pins, name);
-	return 0;
 }
 
 /* The map of ways that is pinned keeps its size: the ways in it are worth more than another limit. */
@@ -115,6 +114,23 @@ static void size_ways(const struct plane_bpf *pl, uint32_t want)
 	bpf_map__set_max_entries(pl->skel->maps.ways, want);
 }
 
+/* Is what is pinned at path (if anything) a map of this form?  Another version of this program may have left it. */
+static bool same_form(const struct bpf_map *map, const char *path)
+{
+	struct bpf_map_info info = { 0 };
+	uint32_t len = sizeof info;
+	int fd = bpf_obj_get(path);
+	bool same = true;
+
+	if (fd < 0)
+		return true;
+	if (bpf_obj_get_info_by_fd(fd, &info, &len) == 0)
+		same = info.key_size == bpf_map__key_size(map) &&
+		       info.value_size == bpf_map__value_size(map);
+	close(fd);
+	return same;
+}
+
 static int set_pins(const struct plane_bpf *pl)
 {
 	struct pinned p[PINNED];
@@ -126,6 +142,8 @@ static int set_pins(const struct plane_bpf *pl)
 	pinned_list(pl->skel, p);
 	for (unsigned i = 0; i < PINNED; i++) {
 		pin_path(pl, p[i].name, path);
+		if (!same_form(p[i].map, path))
+			return -ESTALE;
 		r = bpf_map__set_pin_path(p[i].map, path);
 		if (r < 0)
 			return r;
@@ -183,8 +201,13 @@ static int load_some(struct plane_bpf *pl, const struct plane_bpf_config *c, cha
 			plane_bpf_fail(first, "the kernel refuses the program that adopts",
 				       pl->why);
 	}
+	if (r == -ESTALE)
+		snprintf(ret_err, PLANE_BPF_TEXT,
+			 "%.80s: another version has left maps there: remove them", pl->pins);
+	else if (r < 0)
+		plane_bpf_fail(r, pl->pins[0] ? pl->pins : "BPF programs", ret_err);
 	if (r < 0)
-		return plane_bpf_fail(r, pl->pins[0] ? pl->pins : "BPF programs", ret_err);
+		return r;
 	pl->ways = bpf_map__fd(pl->skel->maps.ways);
 	pl->config = bpf_map__fd(pl->skel->maps.config);
 	pl->origins = bpf_map__fd(pl->skel->maps.origins);

@@ -458,6 +458,30 @@ static void test_pins_need_a_bpf_file_system(void **state)
 	assert_int_not_equal(access("/tmp/suture-no-bpf", F_OK), 0);
 }
 
+static void test_maps_of_another_version_are_refused(void **state)
+{
+	struct plane_bpf_config c;
+	struct plane_bpf *pl = NULL;
+	char path[128], err[PLANE_BPF_TEXT] = "";
+	int fd;
+
+	(void)state;
+	mount_pins();
+	c = guarded();
+	plane_bpf_close(open_as(&c), PLANE_BPF_KEEP);
+	snprintf(path, sizeof path, "%s/ways", pins);
+	assert_int_equal(unlink(path), 0);
+	fd = bpf_map_create(BPF_MAP_TYPE_HASH, "ways", 40, 8, 100, NULL);
+	assert_true(fd >= 0);
+	assert_int_equal(bpf_obj_pin(fd, path), 0);
+	close(fd);
+	assert_int_equal(plane_bpf_open(&c, &pl, err), -ESTALE);
+	assert_non_null(strstr(err, "another version"));
+	assert_int_equal(unlink(path), 0);
+	plane_bpf_close(open_as(&c), PLANE_BPF_REMOVE);
+	unmount_pins();
+}
+
 /* Maps */
 
 static void test_ways_are_set_amended_listed(void **state)
@@ -490,6 +514,34 @@ static void test_ways_are_set_amended_listed(void **state)
 	assert_int_equal(plane_bpf_del(pl, &k[0]), 0);
 	assert_int_equal(plane_bpf_del(pl, &k[0]), -ENOENT);
 	assert_int_equal(plane_bpf_get(pl, &k[0], &read), -ENOENT);
+	plane_bpf_close(pl, PLANE_BPF_REMOVE);
+}
+
+/* The ring holds some 16000 reports; exact resets are reported each time. */
+static void test_reports_that_nobody_reads_are_counted(void **state)
+{
+	struct plane_bpf_config c = { .side = PLANE_BPF_FRONT };
+	struct plane_bpf *pl = open_as(&c);
+	struct way_key k = rig_key(4, rig_origin(4), 80);
+	struct way w = { .act = WAY_USER, .expect = SEQ };
+	struct bpf_test_run_opts opts = { .sz = sizeof opts, .repeat = 30000 };
+	struct frame f;
+	uint64_t lost;
+	int n;
+
+	(void)state;
+	assert_int_equal(plane_bpf_set(pl, &k, &w), 0);
+	rig_segment(&f, 4, 0x04, SEQ, 0, 0);
+	opts.data_in = f.buf;
+	opts.data_size_in = f.len;
+	assert_int_equal(bpf_prog_test_run_opts(plane_bpf_program(pl, "front"), &opts), 0);
+	lost = plane_bpf_counter(pl, WAY_N_EVENTS_LOST);
+	assert_true(lost > 0);
+	n = plane_bpf_events(pl, rig_hear, &heard);
+	assert_int_equal((uint64_t)n + lost, 30000);
+	rig_send(&rig, &f); /* there is room again */
+	heard.n = 0;
+	assert_non_null(wait_for(pl, WAY_EV_RST_IN));
 	plane_bpf_close(pl, PLANE_BPF_REMOVE);
 }
 
@@ -546,7 +598,9 @@ int main(void)
 		cmocka_unit_test(test_what_is_pinned_outlives_the_process),
 		cmocka_unit_test(test_a_dead_agents_programs_are_replaced),
 		cmocka_unit_test(test_pins_need_a_bpf_file_system),
+		cmocka_unit_test(test_maps_of_another_version_are_refused),
 		cmocka_unit_test(test_ways_are_set_amended_listed),
+		cmocka_unit_test(test_reports_that_nobody_reads_are_counted),
 		cmocka_unit_test(test_sockets_of_other_namespaces_are_not_told),
 	};
 
