@@ -18,6 +18,7 @@
 #include "core/env.h"
 #include "core/flow_row.h"
 #include "core/outbox.h"
+#include "core/record.h"
 #include "role/handoff/back.h"
 #include "role/handoff/front.h"
 #include "stack/stack.h"
@@ -454,6 +455,8 @@ static struct stack *make_stack(const char *net1, const char *net2,
 	return stack_init(block(stack_need(&c, err)), &c, &env, 0);
 }
 
+static void journal(void *ctx, const struct record *r);
+
 static void make_front(bool header, uint8_t rungs)
 {
 	static const char *const names[] = { "web1" };
@@ -483,6 +486,7 @@ static void make_front(bool header, uint8_t rungs)
 	memcpy(c.key[0], "0123456789abcdef", 16);
 	route_backends(&c.routes, names, 1);
 	assert_int_equal(route_rule_read(&c.routes, "default web1", names, 1, err), 0);
+	env.journal = journal;
 	env.ports = 1u << FRONT_CLIENT | 1u << FRONT_AGENTS | 1u << FRONT_WORLD;
 	w.front = front_role.init(block(front_role.need(&c)), &c, &env);
 }
@@ -596,6 +600,81 @@ static void one(uint64_t seed, uint32_t lose, bool agent, bool header, uint8_t r
 	stop();
 }
 
+/* --- the front end is started anew */
+
+#define RECORDS 512u
+
+static struct record records[RECORDS];
+static unsigned recorded;
+
+static void journal(void *ctx, const struct record *r)
+{
+	(void)ctx;
+	if (recorded < RECORDS) /* the other tests look at none */
+		records[recorded++] = *r;
+}
+
+static bool all_there(void)
+{
+	struct flow_row row;
+	uint32_t cursor = 0;
+	unsigned n = 0;
+
+	while (front_role.list(w.front, &cursor, w.now, &row))
+		n += strcmp(row.state, "THERE") == 0;
+	return n == 8;
+}
+
+/* What its journal holds is all that is left of it; its clients notice nothing. */
+static void start_anew(uint8_t rungs)
+{
+	static const char mac[] = "backend web1 mac 02:00:00:00:00:02 via 02:00:00:00:00:01";
+	void *old;
+
+	recorded = 0;
+	start(1, 0, rungs != 1 << RUNG_SPLICE, false, rungs);
+	for (unsigned i = 0; i < 8; i++) {
+		connect_one(i);
+		w.conn[i].want = 400000;
+	}
+	while (!all_there())
+		run_until(w.now + SUT_MS(1));
+	old = w.front;
+	assert_int_equal(recorded, 8);
+	make_front(false, rungs);
+	for (unsigned i = 0; i < recorded; i++)
+		assert_int_equal(front_role.restore(w.front, &records[i], w.now), 0);
+	assert_int_equal(left(&front_role, w.front), 8);
+	free(old);
+	post(AT_FRONT, FRONT_WORLD, (const uint8_t *)mac, sizeof mac - 1, NULL, 0);
+	run_until(w.now + SUT_MS(10000));
+	for (unsigned i = 0; i < 8; i++)
+		assert_true(w.conn[i].over && !w.conn[i].failed);
+	run_until(w.now + SUT_MS(400000));
+	assert_int_equal(left(&front_role, w.front), 0);
+	assert_int_equal(left(&back_role, w.back), 0);
+	/* Nor anything of what was told since. */
+	assert_int_equal(recorded, 16);
+	free(w.front);
+	make_front(false, rungs);
+	for (unsigned i = 0; i < recorded; i++)
+		assert_int_equal(front_role.restore(w.front, &records[i], w.now), 0);
+	assert_int_equal(left(&front_role, w.front), 0);
+	stop();
+}
+
+static void restart_shift(void **state)
+{
+	(void)state;
+	start_anew(1 << RUNG_SHIFT);
+}
+
+static void restart_splice(void **state)
+{
+	(void)state;
+	start_anew(1 << RUNG_SPLICE);
+}
+
 static void splice(void **state)
 {
 	(void)state;
@@ -625,9 +704,9 @@ static void shift_in_band(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(splice),
-		cmocka_unit_test(shift),
-		cmocka_unit_test(shift_in_band),
+		cmocka_unit_test(splice),	  cmocka_unit_test(shift),
+		cmocka_unit_test(shift_in_band),  cmocka_unit_test(restart_shift),
+		cmocka_unit_test(restart_splice),
 	};
 
 	return cmocka_run_group_tests_name("handoff", tests, NULL, NULL);

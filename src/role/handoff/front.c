@@ -440,4 +440,5 @@ const struct role_ops front_role = {
 	.restore = front_restore,
 	.configure = front_configure,
 	.list = front_list,
+	.journals = true,
 };

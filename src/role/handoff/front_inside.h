@@ -63,6 +63,8 @@ enum hand_flag {
 	HF_CLAIMED = 2048, /* the plane knows that what comes from the back end is ours */
 	HF_KNOWN =
 		4096, /* its agent has spoken of this id: if it does not know it any more, nothing of it is there */
+	HF_COUNTED = 8192, /* among its back end's connections */
+	HF_JOURNALLED = 16384, /* a record of it was kept */
 };
 
 /* One connection, from the handshake to the last ACK. */
@@ -233,6 +235,8 @@ void over_message(struct front *f, uint32_t b, const struct hand_msg *m);
 /* Nobody's any more. */
 void over_forget(struct front *f, struct hand *h);
 void over_end(struct front *f, struct hand *h, const char *why);
+/* It is one of its back end's connections, or no longer. */
+void over_count(struct front *f, struct hand *h, bool on);
 
 /* --- front_rung.c */
 
@@ -296,6 +300,9 @@ bool near_answer(struct front *f, const struct packet *p, const struct view *v);
 size_t front_save(const void *role, uint32_t *cursor, sut_time now, struct record *ret_record);
 int front_restore(void *role, const struct record *record, sut_time now);
 bool front_list(const void *role, uint32_t *cursor, sut_time now, struct flow_row *ret_row);
+/* What must outlive the process is told of. */
+void save_journal(struct front *f, struct hand *h);
+void save_journal_end(struct front *f, const struct hand *h);
 
 static inline const struct front_backend *backend_cfg(const struct front *f, uint32_t b)
 {

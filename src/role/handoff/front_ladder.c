@@ -449,10 +449,20 @@ static bool read_mac(struct words *w, struct told_mac *ret_t)
 	return fields_read(&again, mac_fields, 3, ret_t, &which) && (which & 3) == 3;
 }
 
+/* It is reached in another way: so is what it has. */
+static void lay_anew(struct front *f, uint32_t b)
+{
+	for (uint32_t i = 0; i < f->fresh; i++)
+		if (f->hand[i].id != 0 && f->hand[i].backend == b && (f->hand[i].flags & HF_LAID))
+			way_again(f, &f->hand[i]);
+}
+
 static void set_mac(struct front *f, uint32_t b, const struct told_mac *t)
 {
 	struct backend *x = &f->backend[b];
 	bool first = !x->has_mac;
+	bool moved = memcmp(x->mac, t->mac, 6) != 0 || memcmp(x->via, t->via, 6) != 0 ||
+		     x->ifindex != t->ifindex;
 
 	memcpy(x->mac, t->mac, 6);
 	memcpy(x->via, t->via, 6);
@@ -462,6 +472,8 @@ static void set_mac(struct front *f, uint32_t b, const struct told_mac *t)
 	f->has_own_mac = true;
 	if (first)
 		probe_anew(f, b);
+	else if (moved)
+		lay_anew(f, b);
 }
 
 /* "backend NAME up|down [why]", "backend NAME mac AA:.. via AA:.. [if N]", "client if N" */

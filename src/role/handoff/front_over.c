@@ -54,6 +54,14 @@ static bool is_probe(const struct hand *h)
 	return h->flags & HF_PROBE;
 }
 
+void over_count(struct front *f, struct hand *h, bool on)
+{
+	if (h->backend == NONE || is_probe(h) || on == !!(h->flags & HF_COUNTED))
+		return;
+	*conns_of(f, h) += on ? 1u : UINT32_MAX;
+	h->flags ^= HF_COUNTED;
+}
+
 /* The agent is told once; if that is lost it forgets by itself, or is told when it speaks of it. */
 static void tell_forget(struct front *f, struct hand *h)
 {
@@ -88,8 +96,7 @@ static void leave(struct front *f, struct hand *h)
 	way_lift(f, h);
 	if (!is_probe(h))
 		hand_key_del(f, h, BACK);
-	if (h->backend != NONE && !is_probe(h) && *conns_of(f, h) > 0)
-		--*conns_of(f, h);
+	over_count(f, h, false);
 	if (h->backend != NONE && f->backend[h->backend].probe == hand_index(f, h))
 		f->backend[h->backend].probe = NONE;
 	h->backend = NONE;
@@ -98,6 +105,7 @@ static void leave(struct front *f, struct hand *h)
 
 void over_end(struct front *f, struct hand *h, const char *why)
 {
+	save_journal_end(f, h);
 	tell_forget(f, h);
 	leave(f, h);
 	if (h->conn != 0)
@@ -123,8 +131,7 @@ void over_begin(struct front *f, struct hand *h, uint32_t b, enum front_rung r)
 	h->backend = b;
 	h->rung = (uint8_t)r;
 	h->acked = h->base;
-	if (!is_probe(h))
-		++*conns_of(f, h);
+	over_count(f, h, true);
 	hand_set_state(f, h, FR_ASKED, rung_name(r));
 	rung_ask(f, h);
 }
@@ -179,6 +186,7 @@ void over_there(struct front *f, struct hand *h)
 	count_event(&f->env, handed(h));
 	hand_set_state(f, h, FR_THERE, "the back end has all of it");
 	way_settle(f, h);
+	save_journal(f, h);
 	over_fin(f, h, 0);
 }
 
@@ -228,8 +236,10 @@ void over_failed(struct front *f, struct hand *h, const char *why)
 
 void over_gone(struct front *f, struct hand *h, const char *why)
 {
-	if (h->state == FR_THERE || h->state == FR_CLOSING)
-		hand_set_state(f, h, FR_LINGER, why);
+	if (h->state != FR_THERE && h->state != FR_CLOSING)
+		return;
+	over_count(f, h, false);
+	hand_set_state(f, h, FR_LINGER, why);
 }
 
 void over_fin(struct front *f, struct hand *h, unsigned fins)

@@ -194,10 +194,13 @@ static void take_over(struct front *f, struct hand *h, const struct read *r)
 	hand_key_add(f, h, CLIENT, &r->key[CLIENT]);
 	if (h->rung == RUNG_SPLICE)
 		hand_key_add(f, h, BACK, &r->key[BACK]);
-	f->cfg.routes.conns[h->backend]++;
+	if (state != FR_LINGER)
+		over_count(f, h, true);
 	hand_set_state(f, h, (enum front_state)state, "restored");
 	h->since = ago(f->now, r->since);
 	h->heard = ago(f->now, r->heard);
+	if (f->env.journal != NULL)
+		h->flags |= HF_JOURNALLED;
 	h->flags |=
 		HF_RESTORED; /* its ways are laid when the link address of its back end is known */
 	if (state == FR_LINGER)
@@ -206,21 +209,53 @@ static void take_over(struct front *f, struct hand *h, const struct read *r)
 		hand_arm(f, h, f->now);
 }
 
+/* One that was told of is over: it need not be there. */
+static int restore_end(struct front *f, struct record_reader *rd)
+{
+	struct way_key k = { 0 };
+	struct flow_key at;
+	struct hand *h;
+	enum side side;
+	int e = record_take_flow_end(rd, &at);
+
+	if (e < 0)
+		return e;
+	memcpy(k.src, at.src, 16);
+	memcpy(k.dst, at.dst, 16);
+	memcpy(&k.sport, &at.sport, 2);
+	memcpy(&k.dport, &at.dport, 2);
+	h = hand_find(f, &k, &side);
+	if (h != NULL && (h->flags & HF_RESTORED)) {
+		over_count(f, h, false);
+		hand_free(f, h);
+	}
+	return 0;
+}
+
 int front_restore(void *role, const struct record *record, sut_time now)
 {
 	struct front *f = role;
+	struct record_reader rd;
 	struct read r;
 	struct hand *h;
 	enum side side;
-	int b, e = read_hand(record, &r);
+	int b, e;
 
+	if (record_open(record, &rd) == 0 && rd.kind == REC_FLOW_END)
+		return restore_end(f, &rd);
+	e = read_hand(record, &r);
 	if (e < 0)
 		return e;
 	b = backend_named(f, r.name, strlen(r.name));
 	if (b < 0)
-		return -ENOENT;
-	if (hand_find(f, &r.key[CLIENT], &side) != NULL)
+		return -EINVAL; /* another configuration: there is no such back end */
+	h = hand_find(f, &r.key[CLIENT], &side);
+	if (h != NULL && (h->flags & HF_RESTORED)) { /* a later record of it */
+		over_count(f, h, false);
+		hand_free(f, h);
+	} else if (h != NULL) {
 		return -EEXIST;
+	}
 	if (r.h.rung == RUNG_SPLICE && hand_find(f, &r.key[BACK], &side) != NULL)
 		return -EEXIST;
 	f->now = now;
@@ -300,4 +335,38 @@ const char *front_check(const void *role)
 	if (cells != store_free_cells(f->store))
 		return "a cell is lost, or in use twice";
 	return stack_check(f->stack, f->now);
+}
+
+/* --- the journal */
+
+void save_journal(struct front *f, struct hand *h)
+{
+	struct record r;
+
+	if (f->env.journal == NULL || !is_kept(h))
+		return;
+	write_hand(f, h, f->now, &r);
+	f->env.journal(f->env.journal_ctx, &r);
+	h->flags |= HF_JOURNALLED;
+}
+
+static void flow_key_of_hand(const struct way_key *k, struct flow_key *ret_k)
+{
+	*ret_k = (struct flow_key){ 0 };
+	memcpy(ret_k->src, k->src, 16);
+	memcpy(ret_k->dst, k->dst, 16);
+	memcpy(&ret_k->sport, &k->sport, 2);
+	memcpy(&ret_k->dport, &k->dport, 2);
+}
+
+void save_journal_end(struct front *f, const struct hand *h)
+{
+	struct flow_key k;
+	struct record r;
+
+	if (f->env.journal == NULL || !(h->flags & HF_JOURNALLED))
+		return;
+	flow_key_of_hand(&h->key[CLIENT], &k);
+	record_flow_end(&r, &k);
+	f->env.journal(f->env.journal_ctx, &r);
 }

@@ -29,12 +29,15 @@ static uint32_t stream_shift(const struct hand *h)
 
 static void to_backend(const struct front *f, const struct hand *h, struct way *w)
 {
+	const struct way *old = plane_get(f->plane, &h->key[CLIENT]);
 	const struct backend *b = &f->backend[h->backend];
 	const struct front_backend *c = backend_cfg(f, h->backend);
 
 	*w = (struct way){ .act = WAY_SEND, .id = h->id, .origin = h->origin, .expect = h->base };
 	if (h->state >= FR_THERE)
 		w->expect = h->end;
+	if (old != NULL && num_before(w->expect, old->expect))
+		w->expect = old->expect;
 	memcpy(w->dmac, b->mac, 6);
 	memcpy(w->smac, b->via, 6);
 	if (h->rung != RUNG_SPLICE && !c->far_host)
@@ -139,10 +142,12 @@ void way_settle(struct front *f, struct hand *h)
 
 void way_again(struct front *f, struct hand *h)
 {
+	bool there = h->state >= FR_THERE;
+
 	if (!f->backend[h->backend].has_mac)
 		return;
 	h->flags &= (uint16_t)~HF_RESTORED;
-	lay(f, h, false, outside(f, h));
+	lay(f, h, !there, there && outside(f, h));
 }
 
 static void lift(struct front *f, struct hand *h, enum side side, bool told)
