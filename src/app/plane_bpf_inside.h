@@ -30,6 +30,26 @@ struct plane_bpf {
 /* 0 or -errno: the first of these is -errno's sentence in ret_err (PLANE_BPF_TEXT). */
 int plane_bpf_fail(int err, const char *what, char *ret_err);
 
+/* plane_bpf_pins.c */
+
+#define PLANE_BPF_SOCKETS "sockets" /* name of the link that is pinned */
+
+/* Makes the directory with what leads to it, and sees that it can hold pins: 0, or -errno with a sentence. */
+int plane_bpf_pins_prepare(const char *path, char *ret_err);
+/* Says where the maps of the object, which is not loaded yet, are pinned, and their sizes: 0; -ESTALE: others are there; -errno. */
+int plane_bpf_pins_set(const struct plane_bpf *pl, uint32_t max_ways);
+void plane_bpf_pins_remove(const struct plane_bpf *pl);
+void plane_bpf_pin_path(const struct plane_bpf *pl, const char *name, char ret_path[PATH_MAX]);
+
+/* plane_bpf_attach.c */
+
+/* 0 or -errno: the program for sockets, on a control group (NULL: all of the machine); or the link of an earlier process is taken up. */
+int plane_bpf_sockets(struct plane_bpf *pl, const char *cgroup);
+/* From all devices. */
+void plane_bpf_detach(const struct plane_bpf *pl);
+
+/* plane_bpf_host.c */
+
 /* Does this kernel have the function that adopts, and is it switched on?  ret_why: why not. */
 bool plane_bpf_kernel_adopts(char *ret_why);
 #endif
