@@ -33,10 +33,11 @@
 #   bigtcp      super-packets of 500000 bytes, merge gso wrap   131072, 200000, 500000; hold, merge; strict
 #   ordinary    suture-replica(8), TWO ORDINARY HOSTS, as it stands there
 #   handoff     each rung, both families, 200 connections   + 1000 connections, 100 MB
+#   handoff_inline  shift by an agent in front of a host that knows nothing of it: its address, or one of its own; without offloads
 #
 # Each test prints "ok NAME", "not ok NAME # why", "skip NAME # why".  These go to the file that $RESULTS names; failures are shown.
 set -u
-tests="basic options refused drops loss capture sackbreak doctor handoff_doctor handoff_keys flood cookie operate journal programs paths traps restarts tags serve example stack stack_flood bigtcp ordinary handoff"
+tests="basic options refused drops loss capture sackbreak doctor handoff_doctor handoff_keys flood cookie operate journal programs paths traps restarts tags serve example stack stack_flood bigtcp ordinary handoff handoff_inline"
 
 build=$1
 shift
