@@ -299,8 +299,8 @@ static void step_agent(struct run *r)
 		snprintf(text, sizeof text,
 			 "web1 host opts=%s kernel=6.18 boot=%u adopt=%s shift=%s why=no "
 			 "rcvwnd=%u wscale=7 origins=0",
-			 more & 8 ? "ts" : "ts,sack,ws", more >> 6, more & 1 ? "yes" : "no",
-			 more & 2 ? "yes" : "no", more & 4 ? 64240 : 3);
+			 more & 8 ? "ts" : "ts,sack,ws", (unsigned)(more >> 6),
+			 more & 1 ? "yes" : "no", more & 2 ? "yes" : "no", more & 4 ? 64240u : 3u);
 		break;
 	case 1:
 		snprintf(text, sizeof text, "web1 ready id=%u", r->id);
@@ -310,7 +310,8 @@ static void step_agent(struct run *r)
 		break;
 	default:
 		snprintf(text, sizeof text, "web1 state id=%u ack=%u is=%s acked=%u fin=%s rst=0",
-			 r->id, CLIENT_ISN + byte(r), is[more % 5], more >> 7, fins[more >> 3 & 3]);
+			 r->id, CLIENT_ISN + byte(r), is[more % 5], (unsigned)(more >> 7),
+			 fins[more >> 3 & 3]);
 		break;
 	}
 	say(r, FRONT_AGENTS, text);

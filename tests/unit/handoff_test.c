@@ -460,20 +460,23 @@ static void journal(void *ctx, const struct record *r);
 static void make_front(bool header, uint8_t rungs)
 {
 	static const char *const names[] = { "web1" };
-	struct front_config c = { .max_conns = 256,
-				  .head_max = 16384,
-				  .mtu = 1500,
-				  .port_lo = 20000,
-				  .port_hi = 29999,
-				  .head_timeout = SUT_MS(60000),
-				  .idle_timeout = SUT_MS(3600000),
-				  .linger = SUT_MS(60000),
-				  .confirm_timeout = SUT_MS(1000),
-				  .header = header,
-				  .origins = 1,
-				  .backends = 1 };
-	struct role_env env = { .random = random64, .counters = &w.counters[0] };
+	static struct front_config c;
+	static struct role_env env;
 	char err[128];
+
+	c = (struct front_config){ .max_conns = 256,
+				   .head_max = 16384,
+				   .mtu = 1500,
+				   .port_lo = 20000,
+				   .port_hi = 29999,
+				   .head_timeout = SUT_MS(60000),
+				   .idle_timeout = SUT_MS(3600000),
+				   .linger = SUT_MS(60000),
+				   .confirm_timeout = SUT_MS(1000),
+				   .header = header,
+				   .origins = 1,
+				   .backends = 1 };
+	env = (struct role_env){ .random = random64, .counters = &w.counters[0] };
 
 	memcpy(c.origin[0].ip, "\0\0\0\0\0\0\0\0\0\0\xff\xff\xc6\x33\x64\x01", 16);
 	c.origin[0].port = 80;
@@ -493,7 +496,7 @@ static void make_front(bool header, uint8_t rungs)
 
 static void make_back(void)
 {
-	struct back_config c;
+	static struct back_config c;
 	w.env = (struct role_env){ .random = random64, .counters = &w.counters[1] };
 
 	back_defaults(&c);
