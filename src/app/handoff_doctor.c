@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "app/findings.h"
-#include "base/compiler.h"
+#include "base/be.h"
 
 #define ADOPTS_MAJOR 6u
 #define ADOPTS_MINOR 9u
@@ -403,6 +403,19 @@ static void key(const struct visit *v)
 			     "no file of keys is given: the agent does not start without one");
 		findings_mend(v->l, "umask 077; suture handoff key >/etc/suture/keys");
 	}
+}
+
+static uint16_t host_order(uint16_t network)
+{
+	return load_be16((const uint8_t *)&network);
+}
+
+void handoff_patient_origin(struct handoff_patient *p, unsigned i, const struct way_origin *o)
+{
+	memcpy(p->origin[i].ip, o->ip, 16);
+	p->origin[i].port = host_order(o->port);
+	memcpy(p->host[i].ip, o->host_ip, 16);
+	p->host[i].port = host_order(o->host_port);
 }
 
 unsigned handoff_judge(const struct handoff_patient *p, const struct handoff_facts *f,

@@ -29,6 +29,9 @@ struct handoff_patient {
 		[HANDOFF_ORIGINS]; /* BACK: where the server listens; the same where the host has the address */
 };
 
+/* Fills p->origin[i] and p->host[i] out of an agent's. */
+void handoff_patient_origin(struct handoff_patient *p, unsigned i, const struct way_origin *o);
+
 enum handoff_listener {
 	LISTENER_UNKNOWN,
 	LISTENER_NONE,

@@ -7,6 +7,8 @@
 
 #include <net/if.h>
 
+#include "app/handoff_doctor.h"
+#include "base/compiler.h"
 #include "port/port.h"
 
 #ifdef HAVE_HANDOFF_BPF
@@ -147,4 +149,31 @@ void handoff_warn_keys(const struct channel_keys *k, bool quiet)
 				"suture: WARNING: they can make servers here take connections that "
 				"no client "
 				"has opened, and end those that are there\n");
+}
+
+/* What is said elsewhere: where it cannot be opened, or by the back end's health. */
+static bool goes_unnoticed(const char *check)
+{
+	static const char *const noticed[] = { "device", "capability", "bpffs", "listener", "key" };
+
+	for (unsigned i = 0; i < ARRAY_LEN(noticed); i++)
+		if (strcmp(check, noticed[i]) == 0)
+			return false;
+	return true;
+}
+
+void handoff_warn_host(const struct handoff_patient *p, bool quiet)
+{
+	static struct doctor_finding f[HANDOFF_FINDINGS_MAX];
+	static struct handoff_facts facts;
+	unsigned n;
+
+	if (quiet)
+		return;
+	handoff_look(p, &facts);
+	n = handoff_judge(p, &facts, f);
+	for (unsigned i = 0; i < n; i++)
+		if (f[i].severity == DOCTOR_WRONG && goes_unnoticed(f[i].check))
+			fprintf(stderr, "suture: warning: %s%s%s\n", f[i].text,
+				*f[i].mend ? "; mend: " : "", f[i].mend);
 }

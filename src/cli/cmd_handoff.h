@@ -9,6 +9,7 @@
 #include "app/handoff_words.h"
 #include "app/options.h"
 
+struct handoff_patient;
 struct plane_bpf;
 struct plane_config;
 struct port;
@@ -43,4 +44,6 @@ int handoff_check_device(const struct option_usage *u, const char *flag, const c
 
 /* Says on stderr what it means to run without keys. */
 void handoff_warn_keys(const struct channel_keys *k, bool quiet);
+/* Says on stderr what is wrong with the host and would go unnoticed otherwise, a line each; the caller goes on. */
+void handoff_warn_host(const struct handoff_patient *p, bool quiet);
 #endif

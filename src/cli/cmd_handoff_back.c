@@ -9,6 +9,7 @@
 #include "app/config.h"
 #include "app/engine.h"
 #include "app/handoff_back.h"
+#include "app/handoff_doctor.h"
 #include "app/settings.h"
 #include "base/hash.h"
 #include "cli/cmd_handoff.h"
@@ -182,6 +183,24 @@ static void renewed(void *ctx, void *next)
 		(void)handoff_kernel_configure(&r->kernel, &w);
 }
 
+static void warn(const struct handoff_back *b, bool quiet)
+{
+	static struct handoff_patient p;
+
+	p = (struct handoff_patient){
+		.back = true,
+		.bpf = b->flags.plane == HANDOFF_PLANE_BPF,
+		.device = b->device + 3,
+		.pins = b->flags.pins,
+		.origins = b->role.origins,
+	};
+	for (unsigned i = 0; i < p.origins; i++)
+		handoff_patient_origin(&p, i, &b->role.origin[i]);
+	handoff_warn_keys(&b->keys, quiet);
+	if (p.bpf)
+		handoff_warn_host(&p, quiet);
+}
+
 static int run(struct back_run *r, struct engine_config *e)
 {
 	struct handoff_back *b = &r->set->back;
@@ -270,7 +289,7 @@ int cmd_handoff_back(int argc, char **argv)
 	code = check(&usage, &known, &set);
 	e.sandbox = !e.opt.no_sandbox;
 	if (code < 0) {
-		handoff_warn_keys(&set.back.keys, e.opt.quiet);
+		warn(&set.back, e.opt.quiet);
 		code = run(&r, &e);
 	}
 	channel_keys_forget(&set.back.keys);

@@ -88,14 +88,8 @@ static int read_origins(const struct option_usage *u, const struct doctor_flags 
 	wrong = handoff_back_origins(&b);
 	if (wrong)
 		return options_complain(u, "--%s", wrong);
-	for (unsigned i = 0; i < b.role.origins; i++) {
-		const struct way_origin *o = &b.role.origin[i];
-
-		memcpy(p->origin[i].ip, o->ip, 16);
-		p->origin[i].port = (uint16_t)(o->port >> 8 | o->port << 8);
-		memcpy(p->host[i].ip, o->host_ip, 16);
-		p->host[i].port = (uint16_t)(o->host_port >> 8 | o->host_port << 8);
-	}
+	for (unsigned i = 0; i < b.role.origins; i++)
+		handoff_patient_origin(p, i, &b.role.origin[i]);
 	p->origins = b.role.origins;
 	return -1;
 }

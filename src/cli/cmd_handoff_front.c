@@ -5,6 +5,7 @@
 
 #include "app/config.h"
 #include "app/engine.h"
+#include "app/handoff_doctor.h"
 #include "app/handoff_front.h"
 #include "app/settings.h"
 #include "cli/cmd_handoff.h"
@@ -144,6 +145,27 @@ static void renewed(void *ctx, void *next)
 		channel_port_rekey(r->agents, &s->front.keys);
 }
 
+static void warn(const struct handoff_front *f, bool quiet)
+{
+	static struct handoff_patient p;
+
+	p = (struct handoff_patient){
+		.bpf = f->flags.plane == HANDOFF_PLANE_BPF,
+		.device = strncmp(f->client, "if:", 3) == 0 ? f->client + 3 : NULL,
+		.other = f->backend_port ? f->world.device : NULL,
+		.pins = f->flags.pins,
+		.own_ports = { f->role.port_lo, f->role.port_hi },
+		.origins = f->role.origins,
+	};
+	for (unsigned i = 0; i < p.origins; i++) {
+		memcpy(p.origin[i].ip, f->role.origin[i].ip, 16);
+		p.origin[i].port = f->role.origin[i].port;
+	}
+	handoff_warn_keys(&f->keys, quiet);
+	if (p.device)
+		handoff_warn_host(&p, quiet);
+}
+
 static int run(struct front_run *r, struct engine_config *e)
 {
 	struct handoff_front *f = &r->set->front;
@@ -227,7 +249,7 @@ int cmd_handoff_front(int argc, char **argv)
 	code = check(&usage, &set);
 	e.sandbox = !e.opt.no_sandbox;
 	if (code < 0) {
-		handoff_warn_keys(&set.front.keys, e.opt.quiet);
+		warn(&set.front, e.opt.quiet);
 		code = run(&r, &e);
 	}
 	channel_keys_forget(&set.front.keys);

@@ -126,6 +126,21 @@ loose() {
 	provoked back conntrack sysctl -qw net.netfilter.nf_conntrack_tcp_loose=0
 }
 
+# What is wrong and would go unnoticed is said by the programs themselves when they start.
+warned() {
+	lab_start front box "$SUTURE" handoff front --client if:$BOX_C --plane user --vip 192.0.2.10:80 --backend a=192.0.2.2:80 "$@"
+	lab_await front ready 10 || return 1
+	lab_end front
+	grep -q "^suture: warning: 192.0.2.10 is this host.s own address.*; mend: ip addr del" "$LAB/front.out"
+}
+
+not_warned() {
+	lab_start front box "$SUTURE" handoff front --client if:$BOX_C --plane user --vip 192.0.2.11:80 --backend a=192.0.2.2:80
+	lab_await front ready 10 || return 1
+	lab_end front
+	! grep warning "$LAB/front.out" && ! warned -q
+}
+
 LAB_WIRE=no
 live_up gso
 LIVE_WHERE='handoff doctor: '
@@ -177,5 +192,7 @@ check 'less room to the back ends' sick front mtu --backend-port if:$BOX_S
 on box sh -ex "$LAB/cure"
 check 'more room' sick front '' --backend-port if:$BOX_S
 check 'a front end that forwards itself' user_front
+check 'a warning at the start' warned
+check 'no warning without reason' not_warned
 live_down
 exit $LIVE_FAILED
