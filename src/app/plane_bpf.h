@@ -70,8 +70,8 @@ int plane_bpf_events(struct plane_bpf *pl, plane_report report, void *ctx);
 bool plane_bpf_adopts(const struct plane_bpf *pl, char *ret_why);
 
 /*
- * Ends the socket of this quad (key: of the client's direction) that is in TIME-WAIT: 0; -ENOENT: there is none; -EBUSY: it is in another
- * state; another -errno.
+ * Ends the socket of this quad (key: of the client's direction, to the host's own end) that is in TIME-WAIT, or is not the connection of its
+ * ways, which are muted, or wait for another one: 0; -ENOENT: there is none; -EBUSY: it lives, and is theirs; another -errno.
  */
 int plane_bpf_destroy(const struct plane_bpf *pl, const struct way_key *key);
 

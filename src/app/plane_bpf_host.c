@@ -2,10 +2,10 @@
 #include "app/plane_bpf_inside.h"
 
 /*
- * What the host is asked beside its maps: whether it can adopt, and to end a socket in TIME-WAIT.
+ * What the host is asked beside its maps: whether it can adopt, and to end a socket.
  *
  * The kernel's command to destroy a socket takes the listener where there is no such connection.  So the socket is asked for first, and only
- * the one that was found, by its cookie, in TIME-WAIT, is ended.
+ * the one that was found is ended, by its cookie: if it is in TIME-WAIT, or not what the ways of its quad are for.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -127,7 +127,21 @@ static int ask(struct mnl_socket *nl, uint16_t command, const struct way_key *ke
 	return r < 0 ? -errno : 0;
 }
 
-static int destroy(struct mnl_socket *nl, const struct way_key *key)
+/* Do the ways of this quad wait for another connection, or are they nobody's any more? */
+static bool is_not_theirs(const struct plane_bpf *pl, const struct way_key *key)
+{
+	struct way_key turned = { .sport = key->dport, .dport = key->sport };
+	struct way in, out;
+
+	memcpy(turned.src, key->dst, 16);
+	memcpy(turned.dst, key->src, 16);
+	if (plane_bpf_get(pl, &turned, &out) != 0)
+		return false;
+	return (out.flags & WAY_MUTE) ||
+	       (plane_bpf_get(pl, &out.mate, &in) == 0 && (in.flags & (WAY_EXPECT | WAY_UNLEARNT)));
+}
+
+static int destroy(const struct plane_bpf *pl, struct mnl_socket *nl, const struct way_key *key)
 {
 	static const __u32 any[2] = { INET_DIAG_NOCOOKIE, INET_DIAG_NOCOOKIE };
 	struct found f = { 0 };
@@ -140,7 +154,7 @@ static int destroy(struct mnl_socket *nl, const struct way_key *key)
 		return r;
 	if (!f.any || f.state == TCP_LISTEN)
 		return -ENOENT;
-	if (f.state != TCP_TIME_WAIT)
+	if (f.state != TCP_TIME_WAIT && !is_not_theirs(pl, key))
 		return -EBUSY;
 	return ask(nl, SOCK_DESTROY, key, f.cookie, &f);
 }
@@ -150,10 +164,9 @@ int plane_bpf_destroy(const struct plane_bpf *pl, const struct way_key *key)
 	struct mnl_socket *nl = mnl_socket_open2(NETLINK_SOCK_DIAG, SOCK_CLOEXEC);
 	int r;
 
-	(void)pl;
 	if (!nl)
 		return -errno;
-	r = destroy(nl, key);
+	r = destroy(pl, nl, key);
 	mnl_socket_close(nl);
 	return r;
 }

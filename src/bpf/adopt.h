@@ -9,6 +9,7 @@
  *           (sockets.h), so the way stays pending and each retransmission is another try.
  */
 #include "bpf/maps.h"
+#include "bpf/met.h"
 #include "bpf/packet.h"
 
 /* What the kernel declares; looked up by name when the program is loaded. */
@@ -25,12 +26,12 @@ struct sock {
 extern int bpf_sk_assign_tcp_reqsk(struct __sk_buff *skb, struct sock *sk,
 				   struct bpf_tcp_req_attrs *attrs, int attrs__sz) __weak __ksym;
 
-enum { SOCK_TIME_WAIT = 6, SOCK_LISTEN = 10 };
+enum { SOCK_LISTEN = 10 };
 
 enum adoption {
 	ADOPT_THERE, /* the connection exists */
 	ADOPT_TRIED,
-	ADOPT_TIME_WAIT,
+	ADOPT_TIME_WAIT, /* the quad is another connection's: in TIME-WAIT, or an older one */
 	ADOPT_REFUSED, /* by *ret_err; 0: nobody listens */
 };
 
@@ -50,6 +51,17 @@ static __always_inline struct bpf_sock *quad_find(struct __sk_buff *skb, const s
 	t.ipv6.sport = p->key.sport;
 	t.ipv6.dport = p->key.dport;
 	return bpf_skc_lookup_tcp(skb, &t, sizeof(t.ipv6), BPF_F_CURRENT_NETNS, 0);
+}
+
+/*
+ * Is this what came of the segment that the way expects?  The quad may still be an older connection's: in TIME-WAIT, or the host has not
+ * heard of its end.
+ */
+static __always_inline bool is_its_own(struct bpf_sock *skc, const struct way *w)
+{
+	const struct bpf_tcp_sock *tp = bpf_tcp_sock(skc);
+
+	return tp && tp->rcv_nxt - w->expect <= FIRST_BYTES;
 }
 
 static __always_inline void attrs_of(const struct way_attrs *w, __u32 tsval,
@@ -83,9 +95,7 @@ static __always_inline enum adoption adopt(struct __sk_buff *skb, const struct p
 	*ret_err = 0;
 	if (!skc)
 		return may_try ? ADOPT_REFUSED : ADOPT_TRIED;
-	if (skc->state == SOCK_TIME_WAIT) {
-		got = ADOPT_TIME_WAIT;
-	} else if (skc->state == SOCK_LISTEN) {
+	if (skc->state == SOCK_LISTEN) {
 		got = ADOPT_TRIED;
 		listener = (struct sock *)bpf_skc_to_tcp_sock(skc);
 		attrs_of(&w->attrs, tsval, &a);
@@ -93,6 +103,8 @@ static __always_inline enum adoption adopt(struct __sk_buff *skb, const struct p
 			*ret_err = bpf_sk_assign_tcp_reqsk(skb, listener, &a, sizeof(a));
 		if (*ret_err)
 			got = ADOPT_REFUSED;
+	} else if (!is_its_own(skc, w)) {
+		got = ADOPT_TIME_WAIT;
 	}
 	bpf_sk_release(skc);
 	return got;

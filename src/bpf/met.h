@@ -18,6 +18,8 @@ enum fate { GOES, SWALLOWED, DROPPED };
 
 /* Ways of the client's whose host has no connection yet. */
 #define PENDING ((__u32)(WAY_EXPECT | WAY_UNLEARNT | WAY_CLAMP))
+/* What a host has of the connection that such a way waits for cannot be further on than this. */
+#define FIRST_BYTES (1u << 20)
 
 struct met {
 	struct pkt p;

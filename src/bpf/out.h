@@ -82,6 +82,18 @@ static __always_inline bool shows(const struct met *m)
 	       (m->p.payload_len || (m->p.flags & F_FIN) || m->p.ack != m->mate->expect);
 }
 
+/* Is it out of an older connection of the quad? */
+static __always_inline bool is_older(const struct met *m)
+{
+	__u32 past = m->p.ack - m->mate->expect;
+
+	if (!(m->p.flags & F_ACK))
+		return false;
+	if (m->mate->flags & WAY_UNLEARNT)
+		return past != 1 || !(m->p.flags & F_RST);
+	return (m->mate->flags & WAY_EXPECT) && past > FIRST_BYTES;
+}
+
 /* A reset by a host that has no connection yet. */
 static __always_inline enum fate refused(struct met *m)
 {
@@ -116,8 +128,8 @@ static __always_inline enum fate met_out(struct met *m)
 		return SWALLOWED;
 	}
 	if (pending && (flags & F_RST))
-		return refused(m);
-	if (pending & WAY_UNLEARNT) {
+		return is_older(m) ? SWALLOWED : refused(m);
+	if (pending && (pending & WAY_UNLEARNT || is_older(m))) {
 		tell(m, WAY_EV_TIME_WAIT, m->p.ack, 0);
 		return SWALLOWED;
 	}

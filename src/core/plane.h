@@ -23,7 +23,8 @@
  *      - LEARN and SYN and ACK: swallowed.  Learns where mate is UNLEARNT or has CLAMP and ack is behind the SYN: new ISN: all is learnt (LEARNT),
  *        tsecr_lo = tsecr_hi = TSval, mate loses UNLEARNT, has SHIFT and CLAMP; the same ISN: a later TSval raises tsecr_hi.  Lacks an option of
  *        mate's attrs.options: REFUSED (a: EOPNOTSUPP), MUTE.  (mate's `expect`: ISN while UNLEARNT, then ISN + 1.)
- *      - LEARN, neither SYN nor RST, mate UNLEARNT: an answer out of an older connection: swallowed, TIME_WAIT (a: its ack).
+ *      - not SYN, ACK, mate UNLEARNT, or EXPECT and ack is not in [`expect`, `expect` + 2^20]: out of an older connection: swallowed, TIME_WAIT (a: its
+ *        ack); a RST without a word (where mate is UNLEARNT: unless its ack is behind the SYN).
  *      - RST while mate is pending: swallowed, REFUSED (a: 0), once; while CLAMP also MUTE.
  *      - the first segment without SYN and RST while mate is EXPECT; or is CLAMP, and it has data, a FIN, or an ack that is not mate's `expect`:
  *        mate loses EXPECT, ADOPT, CLAMP: ESTABLISHED.

@@ -8,7 +8,7 @@
  * has reached the client by then, so the new one is learnt as the first was.
  *
  * What it sends while it cannot have the connection is not meant for the client: a reset to the SYN (nobody listens, or the
- * queue is full), or an ACK out of an older connection of the same quad, which it keeps in TIME-WAIT.
+ * queue is full), or a segment out of an older connection of the same quad, which it keeps in TIME-WAIT, or whose end it has not heard of.
  */
 #include <errno.h>
 
@@ -97,6 +97,22 @@ static void established(struct pass *x)
 	plane_tell(x, WAY_EV_ESTABLISHED, 0, 0);
 }
 
+/* What the host has of the connection that mate waits for cannot be further on than this. */
+#define FIRST_BYTES (1u << 20)
+
+/* Is it out of an older connection of the quad? */
+static bool is_older(const struct pass *x)
+{
+	const struct way *m = &x->mate->w;
+	uint32_t past = x->v->ack - m->expect;
+
+	if (!(x->v->flags & TCP_ACK))
+		return false;
+	if (m->flags & WAY_UNLEARNT)
+		return past != 1 || !(x->v->flags & TCP_RST);
+	return (m->flags & WAY_EXPECT) && past > FIRST_BYTES;
+}
+
 /* A reset by a host that has no connection yet. */
 static enum pass_fate refused(struct pass *x)
 {
@@ -137,8 +153,8 @@ enum pass_fate plane_out(struct pass *x)
 		return PASS_SWALLOWED;
 	}
 	if (pending && (flags & TCP_RST))
-		return refused(x);
-	if (pending & WAY_UNLEARNT) {
+		return is_older(x) ? PASS_SWALLOWED : refused(x);
+	if (pending && (pending & WAY_UNLEARNT || is_older(x))) {
 		plane_tell(x, WAY_EV_TIME_WAIT, x->v->ack, 0);
 		return PASS_SWALLOWED;
 	}

@@ -64,13 +64,13 @@ static const struct way_event *wait_for(struct plane_bpf *pl, enum way_event_kin
 }
 
 /* The pair of an announced adoption of the client's connection to the origin. */
-static void announce(struct plane_bpf *pl, int version, uint32_t end)
+static void announce_at(struct plane_bpf *pl, int version, uint32_t seq, uint32_t end)
 {
 	struct way_key in = rig_key(version, rig_origin(version), 80), out = rig_turned(&in);
 	struct way a = { .act = WAY_HOST,
 			 .flags = WAY_EXPECT | WAY_ADOPT,
 			 .id = 7,
-			 .expect = SEQ,
+			 .expect = seq,
 			 .mate = out,
 			 .attrs = { .mss = 1400,
 				    .snd_wscale = 7,
@@ -81,6 +81,11 @@ static void announce(struct plane_bpf *pl, int version, uint32_t end)
 
 	assert_int_equal(plane_bpf_set(pl, &in, &a), 0);
 	assert_int_equal(plane_bpf_set(pl, &out, &b), 0);
+}
+
+static void announce(struct plane_bpf *pl, int version, uint32_t end)
+{
+	announce_at(pl, version, SEQ, end);
 }
 
 static void send_segment(int version, uint8_t flags, uint32_t seq, uint32_t ack, uint32_t n)
@@ -216,6 +221,49 @@ static void test_time_wait_is_seen_and_destroyed(void **state)
 	assert_int_equal(plane_bpf_destroy(pl, &k), -EBUSY); /* what lives is left alone */
 	end_connection(pl, 4, SEQ + 10);
 	close(conn);
+	close(fd);
+	plane_bpf_close(pl, PLANE_BPF_REMOVE);
+}
+
+/* Nobody has told the host that the connection before it is over: it is not the one that was announced. */
+static void test_an_older_connection_is_not_taken_for_it(void **state)
+{
+	struct plane_bpf *pl = open_adopter();
+	struct way_key k = rig_key(4, rig_origin(4), 80);
+	int fd = rig_listen(80, 0, 16), old, conn;
+	const uint32_t seq = SEQ + 0x80000000u - 1000;
+	struct way w;
+
+	(void)state;
+	announce(pl, 4, SEQ + 10);
+	send_segment(4, 0x18, SEQ, ACK, 10);
+	old = rig_accept(fd, SOON);
+	assert_true(old >= 0);
+	assert_non_null(wait_for(pl, WAY_EV_ESTABLISHED));
+	assert_int_equal(plane_bpf_destroy(pl, &k), -EBUSY);
+	while (rig_receive(rig.wire, &answer, SURELY_NOT))
+		;
+	heard.n = 0;
+	announce_at(pl, 4, seq, seq + 10);
+	send_segment(4, 0x18, seq, ACK, 10);
+	assert_int_equal(write(old, "old", 3), 3);
+	assert_non_null(wait_for(pl, WAY_EV_TIME_WAIT));
+	assert_null(rig_wait(pl, &heard, WAY_EV_ESTABLISHED, SURELY_NOT));
+	assert_null(rig_wait(pl, &heard, WAY_EV_ACKED, 0));
+	assert_int_equal(plane_bpf_destroy(pl, &k), 0);
+	assert_false(
+		rig_receive(rig.wire, &answer, SURELY_NOT)); /* not a word of it, nor a reset */
+	assert_null(rig_wait(pl, &heard, WAY_EV_REFUSED, 0));
+	assert_int_equal(plane_bpf_get(pl, &k, &w), 0);
+	assert_int_equal(w.flags & (WAY_ADOPT | WAY_EXPECT), WAY_ADOPT | WAY_EXPECT);
+	send_segment(4, 0x18, seq, ACK, 10);
+	conn = rig_accept(fd, SOON);
+	assert_true(conn >= 0);
+	assert_non_null(wait_for(pl, WAY_EV_ACKED));
+	heard.n = 0;
+	end_connection(pl, 4, seq + 10);
+	close(conn);
+	close(old);
 	close(fd);
 	plane_bpf_close(pl, PLANE_BPF_REMOVE);
 }
@@ -592,6 +640,7 @@ int main(void)
 		cmocka_unit_test(test_adopts_ipv4),
 		cmocka_unit_test(test_adopts_ipv6),
 		cmocka_unit_test(test_time_wait_is_seen_and_destroyed),
+		cmocka_unit_test(test_an_older_connection_is_not_taken_for_it),
 		cmocka_unit_test(test_a_full_queue_is_no_adoption),
 		cmocka_unit_test(test_refusals_have_a_reason),
 		cmocka_unit_test(test_without_cookies_there_is_no_adoption),

@@ -408,6 +408,13 @@ static void what_is_not_expected_waits(void **state)
 	}
 	assert_int_equal(OUT(.flags = TCP_RST, .seq = 1).act, WAY_DROP);
 	expect_event(WAY_EV_REFUSED, 0, 0);
+	/* An older connection of the quad. */
+	assert_int_equal(OUT(.flags = TCP_ACK, .seq = 1, .ack = 0x7fffffff, .len = 4).act,
+			 WAY_DROP);
+	expect_event(WAY_EV_TIME_WAIT, 0x7fffffff, 0);
+	assert_int_equal(OUT(.flags = TCP_RST | TCP_ACK, .seq = 1, .ack = 0xffffffef).act,
+			 WAY_DROP);
+	assert_int_equal(n_events, 0);
 	assert_int_equal(OUT(.flags = TCP_ACK, .seq = 1, .ack = 0xf).act, WAY_HOST);
 	expect_event(WAY_EV_ESTABLISHED, 0, 0);
 	assert_int_equal(n_events, 0);
