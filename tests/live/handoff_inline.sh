@@ -6,7 +6,7 @@ set -u
 . "$(dirname "$0")/handoff_case.sh"
 
 HAND_BACKENDS=b1
-HAND_RUNG=shift
+HAND_RUNG='shift'
 
 # The namespace box goes between the segment and b1; it has an address of its own, for its agent.
 box_up() {
