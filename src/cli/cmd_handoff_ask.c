@@ -19,6 +19,7 @@ struct ask_flags {
 struct ask_command {
 	const char *command, *beside, *about;
 	unsigned args;
+	unsigned more_args; /* that may follow */
 	const struct option_desc *options; /* beside --control; NULL: none */
 	const char *verb; /* sent alone, or as "backend NAME VERB [ARGUMENT]" */
 };
@@ -46,6 +47,8 @@ static const struct option_desc slot_table[] = {
 
 static const struct ask_command status_command = {
 	.command = "handoff status",
+	.beside = "[BACKEND]",
+	.more_args = 1,
 	.about =
 		"Lists the back ends of a running front end: whether they serve, which rung of the "
 		"ladder\n"
@@ -149,7 +152,8 @@ static int ask(const struct ask_command *what, const struct ask_flags *flags,
 		snprintf(line, sizeof line, "backend %s %s%s%s", args->arg[0], what->verb,
 			 what->args > 1 ? " " : "", what->args > 1 ? args->arg[1] : "");
 	else
-		snprintf(line, sizeof line, "%s", what->verb);
+		snprintf(line, sizeof line, "%s%s%s", what->verb, args->n ? " " : "",
+			 args->n ? args->arg[0] : "");
 	code = control_connect(&c, flags->path);
 	if (code == 0)
 		code = control_ask(&c, line, flags->json ? print_json : print_text, NULL, text,
@@ -177,7 +181,7 @@ static int run(const struct ask_command *what, int argc, char **argv)
 		.about = what->about,
 		.groups = groups,
 		.min_args = what->args,
-		.max_args = what->args,
+		.max_args = what->args + what->more_args,
 		.beside = what->beside,
 	};
 	struct option_args args;
