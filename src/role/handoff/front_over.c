@@ -18,7 +18,7 @@
  *   state     in the stack   the client's packets   waits for                        at most, then
  *   READING   yes            the stack              the head of its request          head_timeout: 408, or closed
  *   ANSWERED  yes            the stack              the client's FIN                 5 s: let go
- *   ASKED     no             dropped, counted       ready; the splice's SYN-ACK      confirm_timeout: next rung
+ *   ASKED     no             data kept, others dropped      ready; the splice's SYN-ACK      confirm_timeout: next rung
  *   READY     no             dropped, counted       room in the outbox               the next call
  *   REPLAY    no             forwarded              word that all bytes are there    confirm_timeout: RETRACT; 60 s if the back end was heard of: reset
  *   RETRACT   no             dropped, counted       word that nothing is there       10 s: reset
@@ -26,8 +26,8 @@
  *   CLOSING   no             forwarded              the other FIN                    idle_timeout: forgotten
  *   LINGER    no             forwarded              -                                linger: forgotten
  *
- * The stack lets go at ASKED, silently, so no number moves any more while the agent is asked.  What the client sends meanwhile is dropped: it is
- * not acknowledged, so the client sends it again; the hand-off is found by its quad before the stack is asked, so nothing is reset.  The way is laid
+ * The stack lets go at ASKED, silently, so no number moves any more while the agent is asked.  What the client sends meanwhile is kept where there
+ * is room, else dropped: it is not acknowledged, so the client sends it again; the hand-off is found by its quad before the stack is asked, so nothing is reset.  The way is laid
  * before the bytes are sent (what comes in between is forwarded first), and the bytes stay here until the back end has acknowledged them: the
  * client's copy may be gone.  Once the client has acknowledged anything of the back end's the connection never goes elsewhere.
  *
@@ -187,7 +187,7 @@ void over_there(struct front *f, struct hand *h)
 	hand_set_state(f, h, FR_THERE, "the back end has all of it");
 	way_settle(f, h);
 	save_journal(f, h);
-	over_fin(f, h, 0);
+	over_fin(f, h, h->d.fin_in ? HF_FIN_CLIENT : 0);
 }
 
 /* --- and back */
