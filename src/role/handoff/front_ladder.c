@@ -62,12 +62,17 @@ static const uint8_t *own_of(const struct front *f, const uint8_t ip[16])
 	return is_set(own) ? own : NULL;
 }
 
-/* An origin that can be probed from an address of ours; -1. */
-static int probe_origin(const struct front *f)
+/* An origin that b can be probed for from an address of ours; -1.  What goes to its own address is of its family. */
+static int probe_origin(const struct front *f, uint32_t b)
 {
-	for (unsigned i = 0; i < f->cfg.origins; i++)
-		if (own_of(f, f->cfg.origin[i].ip) != NULL)
+	const struct front_backend *c = backend_cfg(f, b);
+
+	for (unsigned i = 0; i < f->cfg.origins; i++) {
+		const uint8_t *ip = f->cfg.origin[i].ip;
+
+		if (own_of(f, ip) != NULL && (!c->far_host || is_v4(ip) == is_v4(c->ip)))
 			return (int)i;
+	}
 	return -1;
 }
 
@@ -120,7 +125,7 @@ static const char *why_not(const struct front *f, uint32_t b, enum front_rung r)
 		return own_of(f, backend_cfg(f, b)->ip) != NULL
 			       ? NULL
 			       : "there is no address of our own to come from";
-	if (probe_origin(f) < 0)
+	if (probe_origin(f, b) < 0)
 		return header ? "there is no address of our own to probe it from" : NULL;
 	if (!x->rung[r].probed)
 		return x->rung[r].why[0] ? x->rung[r].why : "it is being probed";
@@ -263,7 +268,7 @@ static void probe_lane(const struct backend *x, struct hand *h)
 
 static void probe_begin(struct front *f, uint32_t b, enum front_rung r)
 {
-	int o = probe_origin(f);
+	int o = probe_origin(f, b);
 	const struct stack_addr *at = &f->cfg.origin[o];
 	struct hand *h = hand_new(f);
 	struct way_key k = { .dport = net16(at->port) }, back;
@@ -297,7 +302,7 @@ static bool probe_due(const struct front *f, uint32_t b, enum front_rung r)
 	const struct backend *x = &f->backend[b];
 	const struct rung_state *s = &x->rung[r];
 
-	if (against(f, b, r) != NULL || !x->up || probe_origin(f) < 0)
+	if (against(f, b, r) != NULL || !x->up || probe_origin(f, b) < 0)
 		return false;
 	return s->probed ? !s->ok && f->now >= s->retry : f->now >= s->retry;
 }
@@ -314,7 +319,7 @@ static sut_time next_look(const struct front *f, uint32_t b)
 		const struct rung_state *s = &x->rung[r];
 
 		if (against(f, b, r) == NULL && x->up && !(s->probed && s->ok) &&
-		    probe_origin(f) >= 0 && s->retry < at)
+		    probe_origin(f, b) >= 0 && s->retry < at)
 			at = s->retry;
 	}
 	return at;
