@@ -73,6 +73,21 @@ static __always_inline void forget(struct way *w, __u32 bit)
 	__sync_fetch_and_and(&w->seen, ~bit);
 }
 
+/* The client's direction of what a host sends under key: the mate, or the key turned round where there is none. */
+static __always_inline void client_key(const struct way *w, const struct way_key *key,
+				       struct way_key *ret_key)
+{
+	if (w->mate.dport) {
+		*ret_key = w->mate;
+		return;
+	}
+	__builtin_memcpy(ret_key->src, key->dst, 16);
+	__builtin_memcpy(ret_key->dst, key->src, 16);
+	ret_key->sport = key->dport;
+	ret_key->dport = key->sport;
+	ret_key->zero = 0;
+}
+
 static __always_inline bool keeps_seq(const struct pkt *p)
 {
 	return p->seq == 0 && (p->flags & (F_RST | F_ACK)) == (F_RST | F_ACK);

@@ -176,26 +176,6 @@ static __always_inline int unknown(const struct pkt *p, enum hook hook)
 	return TC_ACT_SHOT;
 }
 
-/* The key that events name. */
-static __always_inline void name(struct met *m, enum hook hook)
-{
-	const struct way_key *k = &m->p.key;
-
-	if (hook != BACK_OUT) {
-		m->key = *k;
-		return;
-	}
-	if (m->w->mate.dport) {
-		m->key = m->w->mate;
-		return;
-	}
-	__builtin_memcpy(m->key.src, k->dst, 16);
-	__builtin_memcpy(m->key.dst, k->src, 16);
-	m->key.sport = k->dport;
-	m->key.dport = k->sport;
-	m->key.zero = 0;
-}
-
 /* Looks whether a SYN opens a pair: false if it goes no further. */
 static __always_inline bool syn(struct met *m)
 {
@@ -240,7 +220,10 @@ static __always_inline int run(struct __sk_buff *skb, enum hook hook, bool can_a
 		return TC_ACT_SHOT;
 	if (!m.w)
 		return unknown(&m.p, hook);
-	name(&m, hook);
+	if (hook == BACK_OUT)
+		client_key(m.w, &m.p.key, &m.key);
+	else
+		m.key = m.p.key;
 	return known(skb, &m, hook, can_adopt);
 }
 #endif

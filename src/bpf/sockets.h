@@ -13,6 +13,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "bpf/maps.h"
+#include "bpf/met.h"
 #include "bpf/packet.h"
 
 /* A word of the context, by a load of its own: the verifier takes no wider one. */
@@ -49,21 +50,21 @@ static __always_inline bool key_of(const struct bpf_sock_ops *ops, struct way_ke
 	return true;
 }
 
-static __always_inline void established(struct bpf_sock_ops *ops, const struct way *out)
+static __always_inline void established(struct bpf_sock_ops *ops, struct way *out)
 {
 	struct way *in = bpf_map_lookup_elem(&ways, &out->mate);
 
 	bpf_sock_ops_cb_flags_set(ops, BPF_SOCK_OPS_STATE_CB_FLAG);
-	if (in && (in->flags & (WAY_EXPECT | WAY_ADOPT | WAY_CLAMP)))
-		__sync_fetch_and_and(&in->flags, ~(__u32)(WAY_EXPECT | WAY_ADOPT | WAY_CLAMP));
-	report(WAY_EV_ESTABLISHED, out->id, &out->mate, 0, 0);
+	if (in && (in->flags & PENDING))
+		lower(in, WAY_EXPECT | WAY_ADOPT | WAY_CLAMP);
+	forget(out, WAY_SAW_RST);
 }
 
 static __always_inline int sockets(struct bpf_sock_ops *ops)
 {
 	const struct plane_cfg *cfg = config_get();
-	const struct way *out;
-	struct way_key key;
+	struct way_key key, client;
+	struct way *out;
 
 	if (ops->op != BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB && ops->op != BPF_SOCK_OPS_STATE_CB)
 		return 1;
@@ -72,10 +73,13 @@ static __always_inline int sockets(struct bpf_sock_ops *ops)
 	out = bpf_map_lookup_elem(&ways, &key);
 	if (!out)
 		return 1;
-	if (ops->op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB)
+	client_key(out, &key, &client);
+	if (ops->op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB) {
 		established(ops, out);
-	else if (ops->args[1] == BPF_TCP_CLOSE)
-		report(WAY_EV_CLOSED, out->id, &out->mate, 0, 0);
+		report(WAY_EV_ESTABLISHED, out->id, &client, 0, 0);
+	} else if (ops->args[1] == BPF_TCP_CLOSE) {
+		report(WAY_EV_CLOSED, out->id, &client, 0, 0);
+	}
 	return 1;
 }
 #endif
