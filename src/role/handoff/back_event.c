@@ -106,6 +106,8 @@ static void there(struct back_turn *t, struct back_hand *h)
 	if (h->state == HAND_PENDING) {
 		back_hand_enter(t, h, HAND_THERE, "established");
 		back_owe(t->b, h, DEBT_STATE);
+	} else if (h->state == HAND_GONE && h->muted) {
+		back_owe(t->b, h, DEBT_DESTROY); /* it came after it was given up */
 	}
 }
 
@@ -157,7 +159,8 @@ static void about(struct back_turn *t, struct back_hand *h, const struct way_eve
 		refused(t, h, ev->a);
 		break;
 	case WAY_EV_CLOSED:
-		gone(t, h, "closed");
+		if (h->state != HAND_PENDING) /* else an older connection's */
+			gone(t, h, "closed");
 		break;
 	case WAY_EV_OPENED:
 	case WAY_EV_SYN_IN:
@@ -246,7 +249,9 @@ static void about_way(struct back_turn *t, const struct way_line *l)
 	if (!h)
 		return;
 	if (l->kind == WAY_LINE_NONE) {
-		h->laid = false;
+		/* The host's direction is laid first and goes last. */
+		if (memcmp(&l->key, &h->out, sizeof l->key) == 0)
+			h->laid = false;
 		return;
 	}
 	back_seen(t, h, l);

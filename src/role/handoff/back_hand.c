@@ -191,6 +191,11 @@ bool back_hand_over(const struct back_hand *h)
 	return h->state == HAND_GONE || (h->fin_in && h->fin_out);
 }
 
+bool back_hand_speaks(const struct back_hand *h)
+{
+	return h->laid && !back_hand_over(h) && (h->kind != BACK_ADOPT || h->muted);
+}
+
 static const char *state_name(uint8_t s)
 {
 	static const char *const names[] = {

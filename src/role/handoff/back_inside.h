@@ -139,12 +139,16 @@ void back_hand_free(struct back *b, struct back_hand *h);
 void back_hand_enter(struct back_turn *t, struct back_hand *h, enum hand_state state,
 		     const char *why);
 bool back_hand_over(const struct back_hand *h);
+/* Would the client hear what it must not, were the ways just taken away: numbers of the host's own, or a second responder? */
+bool back_hand_speaks(const struct back_hand *h);
 
 /* back_way.c */
 void back_owe(struct back *b, struct back_hand *h, unsigned debts);
 /* Pays as far as there is room. */
 void back_pay(struct back_turn *t);
 bool back_owes(const struct back *b);
+/* Nothing of the client's reaches the host any more; what it says is still dealt with. */
+void back_way_close(struct back_turn *t, const struct back_hand *h);
 /* A line to the data plane, or what it says done; false: no room. */
 bool back_way_line(struct back_turn *t, const struct way_line *l);
 

@@ -287,8 +287,10 @@ static void watch(struct back_turn *t, unsigned front, const struct hand_msg *m)
 /* Nothing more is wanted of it. */
 static void forget(struct back_turn *t, struct back_hand *h)
 {
-	bool speaks = h->kind != BACK_ADOPT && h->laid && !back_hand_over(h);
+	bool speaks = back_hand_speaks(h);
 
+	if (h->state == HAND_PENDING && h->kind == BACK_ADOPT && h->muted)
+		back_way_close(t, h);
 	if (h->state != HAND_GONE)
 		back_hand_enter(t, h, HAND_GONE, "forgotten");
 	back_owe(t->b, h, DEBT_STATE);

@@ -55,8 +55,7 @@ static void look_inside(struct back_turn *t, struct back_hand *h)
 /* Over for good: its ways go, then it. */
 static void end(struct back_turn *t, struct back_hand *h)
 {
-	/* What the host still sends would reach the client in numbers of its own. */
-	bool speaks = h->kind != BACK_ADOPT && h->laid && !back_hand_over(h);
+	bool speaks = back_hand_speaks(h);
 
 	if (!back_hand_over(h))
 		count_event(t->b->env, EV_FLOWS_IDLE);
@@ -64,8 +63,10 @@ static void end(struct back_turn *t, struct back_hand *h)
 		back_hand_enter(t, h, HAND_GONE, "no packet");
 		back_owe(t->b, h, DEBT_STATE);
 	}
-	if (speaks)
-		back_owe(t->b, h, DEBT_DESTROY);
+	if (speaks) {
+		h->muted = true;
+		back_owe(t->b, h, DEBT_HUSH | DEBT_DESTROY);
+	}
 	if (h->laid)
 		back_owe(t->b, h, DEBT_DEL);
 	back_owe(t->b, h, DEBT_FREE);

@@ -113,6 +113,14 @@ bool back_way_line(struct back_turn *t, const struct way_line *l)
 	return back_inline(t->b) ? do_line(t, l) : write_line(t, l);
 }
 
+void back_way_close(struct back_turn *t, const struct back_hand *h)
+{
+	struct way_line l = { .kind = WAY_LINE_DEL, .key = h->in };
+
+	if (!back_way_line(t, &l))
+		count_drop(t->b->env, R_OUTBOX_FULL);
+}
+
 /* The ways of a hand-off. */
 
 static bool same_end(const uint8_t a[16], uint16_t ap, const uint8_t b[16], uint16_t bp)
