@@ -88,7 +88,7 @@ counted() {
 }
 
 adopts() {
-	until_rung adopt && answered
+	until_rung "\\(adopt\\|shift\\)" && answered
 }
 
 # A key that only one side has: nothing is handed over but by splice, and the agent says nothing.
@@ -214,6 +214,10 @@ health() {
 hand_up
 if ! grep -q '^bpf /sys/fs/bpf bpf' /proc/mounts; then
 	echo "skip handoff_keys # no BPF file system is mounted at /sys/fs/bpf"
+	exit 0
+fi
+if "$SUTURE" handoff front --client if:nowhere --pins '' --vip 192.0.2.80:80 --backend a=127.0.0.1:80 2>&1 | grep -q "built without"; then
+	echo "skip handoff_keys # this suture was built without BPF"
 	exit 0
 fi
 head -c 6000000 /dev/urandom >"$LAB/www/big"
