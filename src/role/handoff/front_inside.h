@@ -217,6 +217,8 @@ void read_choose(struct front *f, struct hand *h);
 enum refusal { REFUSE_400, REFUSE_408, REFUSE_431, REFUSE_503, REFUSE_CLOSE, REFUSE_RESET };
 void read_refuse(struct front *f, struct hand *h, enum refusal why);
 void read_stack(struct front *f);
+/* Keeps what a client sends while it is in nobody's hands: it was not acknowledged, so it need not be kept (false: it is not), but is sent on sooner. */
+bool read_hold(struct front *f, struct hand *h, const struct packet *p, const struct view *v);
 
 /* --- front_over.c */
 

@@ -178,8 +178,10 @@ int front_emit(void *ctx, const struct stack_out *o)
 		return -EHOSTUNREACH;
 	}
 	p = outbox_make(front_box(f), FRONT_CLIENT, len + o->head_len + o->payload_len);
-	if (p == NULL)
+	if (p == NULL) { /* TCP sends it again */
+		count_drop(&f->env, R_OUTBOX_FULL);
 		return -ENOBUFS;
+	}
 	memcpy(p->head, eth + 6, 6);
 	memcpy(p->head + 6, eth, 6);
 	memcpy(p->head + 12, eth + 12, len - 12u);

@@ -18,8 +18,8 @@
  *   state     in the stack   the client's packets   waits for                        at most, then
  *   READING   yes            the stack              the head of its request          head_timeout: 408, or closed
  *   ANSWERED  yes            the stack              the client's FIN                 5 s: let go
- *   ASKED     no             data kept, others dropped      ready; the splice's SYN-ACK      confirm_timeout: next rung
- *   READY     no             dropped, counted       room in the outbox               the next call
+ *   ASKED     no             data kept, else dropped ready; the splice's SYN-ACK     confirm_timeout: next rung
+ *   READY     no             data kept, else dropped room in the outbox              the next call
  *   REPLAY    no             forwarded              word that all bytes are there    confirm_timeout: RETRACT; 60 s if the back end was heard of: reset
  *   RETRACT   no             dropped, counted       word that nothing is there       10 s: reset
  *   THERE     no             forwarded              a FIN, a RST, the agent          idle_timeout: forgotten
@@ -27,8 +27,8 @@
  *   LINGER    no             forwarded              -                                linger: forgotten
  *
  * The stack lets go at ASKED, silently, so no number moves any more while the agent is asked.  What the client sends meanwhile is kept where there
- * is room, else dropped: it is not acknowledged, so the client sends it again; the hand-off is found by its quad before the stack is asked, so nothing is reset.  The way is laid
- * before the bytes are sent (what comes in between is forwarded first), and the bytes stay here until the back end has acknowledged them: the
+ * is room, else dropped: it is not acknowledged, so the client sends it again; the hand-off is found by its quad before the stack is asked, so
+ * nothing is reset.  The way is laid before the bytes are sent (what comes in between is forwarded first), and the bytes stay here until the back end has acknowledged them: the
  * client's copy may be gone.  Once the client has acknowledged anything of the back end's the connection never goes elsewhere.
  *
  * A connection that comes back from REPLAY may have left something half made at the back end.  So its agent is told to forget it, and has to say

@@ -18,9 +18,13 @@ static bool client_left(const struct hand *h, const struct view *v)
 
 static void held(struct front *f, struct hand *h, const struct packet *p, const struct view *v)
 {
-	count_drop(&f->env, R_HAND_HELD);
-	if (!csum_tcp_ok(p, v))
+	if (!csum_tcp_ok(p, v)) {
+		count_drop(&f->env, R_TCP_CSUM);
 		return;
+	}
+	if ((h->state == FR_ASKED || h->state == FR_READY) && read_hold(f, h, p, v))
+		return;
+	count_drop(&f->env, R_HAND_HELD);
 	if (h->state == FR_RETRACT && (v->flags & TCP_ACK) && num_before(h->d.snd_nxt, v->ack)) {
 		over_lost(f, h); /* it has read an answer: of nobody else can it have the rest */
 		return;

@@ -185,6 +185,42 @@ static bool freeze(struct front *f, struct hand *h)
 	return true;
 }
 
+/* Is it kept already, or in part? */
+static bool overlaps(const struct front *f, const struct hand *h, uint32_t seq, uint32_t end)
+{
+	for (uint32_t i = h->first; i != STORE_NONE;) {
+		const struct cell *x = store_cell_const(f->store, i);
+
+		if (num_before(seq, x->seq.v + x->len) && num_before(x->seq.v, end))
+			return true;
+		i = x->next;
+	}
+	return false;
+}
+
+bool read_hold(struct front *f, struct hand *h, const struct packet *p, const struct view *v)
+{
+	struct keeping k = { f, h };
+	uint8_t bytes[STORE_CELL_BYTES];
+	uint32_t end = v->seq + v->payload_len;
+
+	if (v->payload_len == 0 || (v->flags & (TCP_SYN | TCP_RST)) || h->d.fin_in ||
+	    num_before(v->seq, h->d.rcv_nxt) || num_before(h->d.rcv_adv, end) ||
+	    store_free_cells(f->store) < f->cells / 4 + v->payload_len / STORE_CELL_BYTES + 1 ||
+	    overlaps(f, h, v->seq, end))
+		return false;
+	for (uint32_t at = 0; at < v->payload_len; at += (uint32_t)sizeof bytes) {
+		uint32_t n = v->payload_len - at;
+
+		if (n > sizeof bytes)
+			n = sizeof bytes;
+		view_payload_copy(p, v, at, n, bytes);
+		keep(&k, v->seq + at, bytes, n);
+	}
+	f->env.counters->event[EV_HELD_BYTES] += v->payload_len;
+	return true;
+}
+
 /* --- deciding */
 
 /* The bytes in order that were kept, put to f->head: how many. */
