@@ -12,7 +12,7 @@
 #   hand_up                     makes it; HAND_STRICT=yes: nobody offloads checksums
 #   hand_nginx N [DIRECTIVE..]  nginx on 80 in bN, files of $LAB/www; its answers name it (header Server-Name)
 #   hand_back N ARG ...         the agent in bN, listening at its address, port 7000; key in $LAB/key
-#   hand_front ARG ...          the front end, with both back ends and their agents, unless HAND_BACKENDS says which
+#   hand_front ARG ...          the front end, with both back ends and their agents, unless HAND_BACKENDS says which; HAND_FAR: those behind a router
 #   hand_status                 what the front end says of its back ends
 #   hand_reach                  until the front end answers a request through a back end
 
@@ -194,6 +194,12 @@ hand_back() {
 	lab_await "back-$hand_n" ready 10 || exit 1
 }
 
+hand_far() {
+	case " ${HAND_FAR:-} " in
+	*" $1 "*) echo ,far ;;
+	esac
+}
+
 # HAND_RUNG: forces it on all back ends; HAND_HEAD: words in front of the others.
 hand_front() {
 	# Splices cannot change the family: a back end has a name for each of its addresses.
@@ -201,7 +207,7 @@ hand_front() {
 		[ "${HAND_RUNG:-}" != splice ] || set -- --backend "${hand_n}v6=[$(hand_address6_of "$hand_n")]:$HAND_PORT,rungs=splice" "$@"
 	done
 	for hand_n in $HAND_BACKENDS; do
-		set -- --backend "$hand_n=$(hand_address_of "$hand_n"):$HAND_PORT${HAND_RUNG:+,rungs=$HAND_RUNG},agent=$(hand_address_of "$hand_n"):7000" "$@"
+		set -- --backend "$hand_n=$(hand_address_of "$hand_n"):$HAND_PORT${HAND_RUNG:+,rungs=$HAND_RUNG}$(hand_far "$hand_n"),agent=$(hand_address_of "$hand_n"):7000" "$@"
 	done
 	hand_start front front "$SUTURE" handoff front --client if:eth0 --vip "$VIP4:$HAND_PORT" --vip "[$VIP6]:$HAND_PORT" --key-file "$LAB/key" \
 		--pins "/sys/fs/bpf/sut$$-front" --own 192.0.2.2 --own 2001:db8::2 --agents-from 192.0.2.2 --at-end remove --control "$LAB/front.sock" "$@"

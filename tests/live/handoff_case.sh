@@ -11,7 +11,7 @@
 # shellcheck disable=SC2034
 HAND_TOP=../
 # shellcheck source=lab/handoff_lab.sh
-. "$(dirname "$0")/../../lab/handoff_lab.sh"
+. "${HAND_CASE_LAB:-$(dirname "$0")/../../lab/handoff_lab.sh}"
 
 LIVE=${LIVE:-core}
 BUILD=${BUILD:-build}
@@ -64,7 +64,7 @@ reached() {
 }
 
 get() {
-	lab_in client curl -gsS -m 60 "$@"
+	lab_in "${HAND_CLIENT:-client}" curl -gsS -m "${PATIENCE:-60}" "$@"
 }
 
 # Both back ends answer, as themselves.
