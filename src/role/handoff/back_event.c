@@ -241,6 +241,7 @@ static void about_way(struct back_turn *t, const struct way_line *l)
 {
 	struct way_key out;
 	struct back_hand *h = back_hand_by_quad(t->b, &l->key);
+	bool of_host;
 
 	if (!h) {
 		(void)back_quad(t->b, &l->key, &out);
@@ -248,15 +249,16 @@ static void about_way(struct back_turn *t, const struct way_line *l)
 	}
 	if (!h)
 		return;
+	of_host = memcmp(&l->key, &h->out, sizeof l->key) == 0;
+	h->told |= of_host ? 2 : 1;
 	if (l->kind == WAY_LINE_NONE) {
 		/* The host's direction is laid first and goes last. */
-		if (memcmp(&l->key, &h->out, sizeof l->key) == 0)
+		if (of_host)
 			h->laid = false;
 		return;
 	}
 	back_seen(t, h, l);
-	if (!h->known && l->way.seen & WAY_SAW_RST &&
-	    memcmp(&l->key, &h->out, sizeof l->key) == 0) {
+	if (!h->known && l->way.seen & WAY_SAW_RST && of_host) {
 		h->rst = 1;
 		gone(t, h, "reset by the host");
 	}

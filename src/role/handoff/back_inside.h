@@ -57,6 +57,7 @@ struct back_hand {
 	bool looked, muted, refused, learnt, has_lane, rst_told;
 	uint8_t kind; /* enum back_kind */
 	uint8_t state; /* enum hand_state: back_hand_enter() alone */
+	uint8_t told; /* of what was looked for: 1: the client's direction, 2: the host's */
 	uint8_t origin;
 	uint8_t acked, fin_in, fin_out, rst;
 	uint8_t snd_wscale, rcv_wscale, wscale, options;

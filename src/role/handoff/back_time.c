@@ -9,7 +9,8 @@
  *     CLOSING, GONE     the last ACKs are over: it is forgotten, ways and all
  *
  * Packets do not move timers.  When one fires, the data plane is looked at for the last packet: our own at once, another one by a line
- * that is answered by BACK_REPLY, when the timer fires again.  If there was a packet since, it is armed for what is left.
+ * that is answered by BACK_REPLY, when the timer fires again; what was not answered is asked anew, since silence says nothing.  If there was a
+ * packet since, it is armed for what is left.
  */
 #include "role/handoff/back_inside.h"
 
@@ -78,8 +79,9 @@ void back_fire(struct back_turn *t, struct back_hand *h)
 
 	if (back_inline(t->b)) {
 		look_inside(t, h);
-	} else if (!h->looked && h->laid) {
+	} else if (h->laid && (!h->looked || h->told != 3)) {
 		h->looked = true;
+		h->told = 0;
 		back_owe(t->b, h, DEBT_LOOK);
 		wheel_arm(back_wheel(t->b), back_hand_slot(t->b, h), t->now + BACK_REPLY);
 		return;
