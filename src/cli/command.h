@@ -36,6 +36,7 @@ int cmd_handoff_doctor(int argc, char **argv);
 int cmd_handoff_drain(int argc, char **argv);
 int cmd_handoff_front(int argc, char **argv);
 int cmd_handoff_key(int argc, char **argv);
+int cmd_handoff_remove(int argc, char **argv);
 int cmd_handoff_rung(int argc, char **argv);
 int cmd_handoff_status(int argc, char **argv);
 int cmd_handoff_undrain(int argc, char **argv);

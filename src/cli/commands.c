@@ -23,6 +23,7 @@ const struct command commands[] = {
 	{ "handoff doctor", cmd_handoff_doctor, "say what is wrong with a host for hand-offs, and what mends it" },
 	{ "handoff drain", cmd_handoff_drain, "give a back end of a running front end no new connections" },
 	{ "handoff key", cmd_handoff_key, "make a key for front ends and agents" },
+	{ "handoff remove", cmd_handoff_remove, "take away what a front end or an agent left in the kernel" },
 	{ "handoff rung", cmd_handoff_rung, "force how connections go to a back end" },
 	{ "handoff status", cmd_handoff_status, "list the back ends of a running front end, and their rungs" },
 	{ "handoff undrain", cmd_handoff_undrain, "give a back end connections again" },

@@ -238,6 +238,17 @@ check 'another link address' moved
 check 'a server that is away' health
 lab_end front
 lab_end back-b1
+# What a process has left is taken away by a command of its own.
+removed() {
+	[ -e "/sys/fs/bpf/sut$$-b1" ] && [ -e "/sys/fs/bpf/sut$$-front" ] &&
+		hand_in b1 tc filter show dev eth0 ingress | grep -q bpf &&
+		hand_in b1 "$SUTURE" handoff remove --if if:eth0 --pins "/sys/fs/bpf/sut$$-b1" &&
+		hand_in front "$SUTURE" handoff remove --client if:eth0 --pins "/sys/fs/bpf/sut$$-front" || return 1
+	[ ! -e "/sys/fs/bpf/sut$$-b1" ] && [ ! -e "/sys/fs/bpf/sut$$-front" ] &&
+		! hand_in b1 tc filter show dev eth0 ingress | grep bpf
+}
+
+check 'what is left is taken away' removed
 # what is pinned goes with the process that is told so
 agent --key-file "$LAB/key" --at-end remove && front --key-file "$LAB/key" --at-end remove
 lab_end front
