@@ -57,6 +57,8 @@ static void opened(struct back_turn *t, const struct way_event *ev)
 		back_hand_unname(b, h);
 		back_hand_renew(t, h);
 		h->end = 0;
+	} else if (h->muted) { /* its front end has given it up: the SYN was late */
+		back_owe(b, h, DEBT_HUSH | DEBT_DESTROY);
 	}
 	h->in = ev->key;
 	h->kind = BACK_OPEN;
