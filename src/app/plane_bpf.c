@@ -100,7 +100,7 @@ static int on_event(void *ctx, void *data, size_t size)
 
 	if (size == sizeof(struct way_event) && pl->report)
 		pl->report(pl->report_ctx, data);
-	return 0;
+	return --pl->report_max == 0 ? -ENOBUFS : 0; /* this one is taken, the next stays */
 }
 
 static int open_rest(struct plane_bpf *pl, const struct plane_bpf_config *c, char *ret_err)
@@ -180,15 +180,16 @@ int plane_bpf_fd(const struct plane_bpf *pl)
 	return ring_buffer__epoll_fd(pl->ring);
 }
 
-int plane_bpf_events(struct plane_bpf *pl, plane_report report, void *ctx)
+int plane_bpf_events(struct plane_bpf *pl, plane_report report, void *ctx, unsigned max)
 {
 	int r;
 
 	pl->report = report;
 	pl->report_ctx = ctx;
+	pl->report_max = max;
 	r = ring_buffer__consume(pl->ring);
 	pl->report = NULL;
-	return r;
+	return r == -ENOBUFS ? (int)max : r;
 }
 
 bool plane_bpf_adopts(const struct plane_bpf *pl, char *ret_why)

@@ -63,8 +63,8 @@ bool plane_bpf_list(const struct plane_bpf *pl, const struct way_key *prev, stru
 
 /* Readable while there are reports. */
 int plane_bpf_fd(const struct plane_bpf *pl);
-/* Gives all reports there are to report, in order; their number, or -errno. */
-int plane_bpf_events(struct plane_bpf *pl, plane_report report, void *ctx);
+/* Gives the reports there are to report, in order, max of them (not 0) at most, the rest stays; their number, or -errno. */
+int plane_bpf_events(struct plane_bpf *pl, plane_report report, void *ctx, unsigned max);
 
 /* Can connections be adopted on this host?  ret_why (PLANE_BPF_TEXT): why not. */
 bool plane_bpf_adopts(const struct plane_bpf *pl, char *ret_why);

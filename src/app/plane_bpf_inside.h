@@ -24,6 +24,7 @@ struct plane_bpf {
 	struct ring_buffer *ring;
 	plane_report report; /* while plane_bpf_events() runs */
 	void *report_ctx;
+	unsigned report_max; /* how many more it takes */
 	int ways, config, origins, origin_of, counts; /* descriptors of maps, the skeleton's */
 };
 

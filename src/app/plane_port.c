@@ -90,12 +90,13 @@ static void list(struct plane_port *pp)
 static int plane_recv(struct port *p, struct packet **ret_pkts, unsigned max)
 {
 	struct plane_port *pp = of(p);
-	unsigned n;
+	unsigned n, room = lines_room(pp->lines);
 
 	if (max == 0)
 		return 0;
-	if (lines_room(pp->lines) > LINES_MAX / 2)
-		(void)plane_bpf_events(pp->plane, take_event, pp);
+	/* What finds no room stays in the ring; half is left for answers. */
+	if (room > LINES_MAX / 2)
+		(void)plane_bpf_events(pp->plane, take_event, pp, room - LINES_MAX / 2);
 	list(pp);
 	n = lines_take(pp->lines, ret_pkts, max);
 	p->more = pp->listing || !lines_are_empty(pp->lines);

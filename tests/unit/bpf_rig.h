@@ -282,7 +282,7 @@ static inline const struct way_event *rig_wait(struct plane_bpf *pl, struct rig_
 	struct pollfd p = { plane_bpf_fd(pl), POLLIN, 0 };
 
 	for (; ms >= 0; ms -= 10) {
-		assert(plane_bpf_events(pl, rig_hear, h) >= 0);
+		assert(plane_bpf_events(pl, rig_hear, h, UINT32_MAX) >= 0);
 		for (unsigned k = 0; k < h->n; k++)
 			if (h->ev[k].kind == (uint32_t)kind)
 				return &h->ev[k];

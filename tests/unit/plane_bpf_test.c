@@ -17,7 +17,9 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "app/plane_port.h"
 #include "bpf_rig.h"
+#include "port/port.h"
 
 #define SOON 2000 /* ms */
 #define SURELY_NOT 100
@@ -365,6 +367,37 @@ static void test_without_cookies_there_is_no_adoption(void **state)
 	assert_int_equal(rig_sysctl("tcp_syncookies", "1"), 0);
 }
 
+/* More reports than a port has lines for wait in the ring. */
+static void test_a_burst_of_reports_is_told_whole(void **state)
+{
+	const struct plane_bpf_config c = { .side = PLANE_BPF_BACK };
+	struct plane_bpf *pl = open_as(&c);
+	struct way_key k = rig_key(4, rig_origin(4), 80);
+	const struct way w = { .act = WAY_HOST, .id = 9, .expect = SEQ };
+	struct bpf_test_run_opts opts = { .sz = sizeof opts, .repeat = 5000 };
+	int prog = plane_bpf_program(pl, "back_in");
+	struct packet *lines[PORT_BURST];
+	struct port *port;
+	struct frame f;
+	char err[200];
+	int n, all = 0;
+
+	(void)state;
+	if (prog < 0)
+		prog = plane_bpf_program(pl, "back_adopt");
+	assert_int_equal(plane_bpf_set(pl, &k, &w), 0);
+	assert_int_equal(plane_port_open(pl, &port, err, sizeof err), 0);
+	rig_segment(&f, 4, 0x04, SEQ, 0, 0);
+	opts.data_in = f.buf;
+	opts.data_size_in = f.len;
+	assert_int_equal(bpf_prog_test_run_opts(prog, &opts), 0);
+	while ((n = port->ops->recv(port, lines, PORT_BURST)) > 0)
+		all += n;
+	assert_int_equal(all, 5000);
+	port->ops->close(port);
+	plane_bpf_close(pl, PLANE_BPF_REMOVE);
+}
+
 /* Restarts */
 
 static void mount_pins(void)
@@ -585,7 +618,7 @@ static void test_reports_that_nobody_reads_are_counted(void **state)
 	assert_int_equal(bpf_prog_test_run_opts(plane_bpf_program(pl, "front"), &opts), 0);
 	lost = plane_bpf_counter(pl, WAY_N_EVENTS_LOST);
 	assert_true(lost > 0);
-	n = plane_bpf_events(pl, rig_hear, &heard);
+	n = plane_bpf_events(pl, rig_hear, &heard, UINT32_MAX);
 	assert_int_equal((uint64_t)n + lost, 30000);
 	rig_send(&rig, &f); /* there is room again */
 	heard.n = 0;
@@ -642,6 +675,7 @@ int main(void)
 		cmocka_unit_test(test_time_wait_is_seen_and_destroyed),
 		cmocka_unit_test(test_an_older_connection_is_not_taken_for_it),
 		cmocka_unit_test(test_a_full_queue_is_no_adoption),
+		cmocka_unit_test(test_a_burst_of_reports_is_told_whole),
 		cmocka_unit_test(test_refusals_have_a_reason),
 		cmocka_unit_test(test_without_cookies_there_is_no_adoption),
 		cmocka_unit_test(test_what_is_pinned_outlives_the_process),

@@ -585,7 +585,7 @@ static bool same(struct pair *p, struct plane_bpf *b, enum plane_hook hook, cons
 	p->c_heard.n = p->bpf_heard.n = 0;
 	run_c(p, hook, f, &c, &adopt);
 	run_bpf(b, hook, f, &k);
-	assert_true(plane_bpf_events(b, hear, &p->bpf_heard) >= 0);
+	assert_true(plane_bpf_events(b, hear, &p->bpf_heard, UINT32_MAX) >= 0);
 	if (adopt)
 		expect_refusal(p, &k);
 	else if (!same_outcome(&c, &k))
