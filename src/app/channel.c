@@ -362,7 +362,7 @@ static void take_data(struct channel *c, struct peer *p, unsigned slot, const st
 	uint8_t text[CHANNEL_TEXT_MAX];
 	int n;
 
-	if (!s->up || memcmp(b + HEAD_LEN, s->id, ID_LEN) != 0 || slot != s->slot) {
+	if (!s->up || memcmp(b + HEAD_LEN, s->id, ID_LEN) != 0) {
 		if (c->cfg.begins)
 			count(c, CHANNEL_N_channel_unsolicited);
 		else
@@ -373,7 +373,8 @@ static void take_data(struct channel *c, struct peer *p, unsigned slot, const st
 		count(c, CHANNEL_N_channel_replayed);
 		return;
 	}
-	n = open_data(s, b, len, text);
+	/* under another key it is not this session's: who answered that it is unknown would end it */
+	n = slot == s->slot ? open_data(s, b, len, text) : -1;
 	if (n < 0) {
 		count(c, CHANNEL_N_channel_forged);
 		return;

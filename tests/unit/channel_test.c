@@ -378,6 +378,28 @@ static void changes_its_keys(void **state)
 	assert_int_equal(agent.lines, 4);
 }
 
+/* The name of another valid key on a datagram of this session ends nothing. */
+static void keeps_a_session_to_its_key(void **state)
+{
+	const struct channel_keys both = keys_of("0 " KEY_A "\n1 " KEY_B "\n");
+	unsigned sent, i;
+
+	(void)state;
+	channel_rekey(agent.ch, &both, now);
+	channel_rekey(front.ch, &both, now);
+	sent = agent.sent;
+	say(&front, "hello");
+	i = front.sent - 1;
+	memcpy(front.bytes[i] + 4, both.slot[1].id, 4);
+	deliver(&front, i);
+	assert_int_equal(agent.sent, sent);
+	assert_int_equal(agent.lines, 0);
+	assert_int_equal(counted(&agent, CHANNEL_N_channel_forged), 1);
+	memcpy(front.bytes[i] + 4, both.slot[0].id, 4);
+	settle();
+	assert_int_equal(agent.lines, 1);
+}
+
 static void answers_nobody_else(void **state)
 {
 	struct endpoint elsewhere;
@@ -541,6 +563,7 @@ int main(void)
 		CASE(begins_again_until_answered),
 		CASE(knows_its_keys),
 		CASE(changes_its_keys),
+		CASE(keeps_a_session_to_its_key),
 		CASE(answers_nobody_else),
 		CASE(bounds_its_answers),
 		CASE(takes_nothing_of_its_own),
