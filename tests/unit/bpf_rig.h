@@ -8,7 +8,7 @@
  *     far (our end: raw frames)  === away (the host's other device, where `front` sends things to)
  *
  * The origins 198.51.100.1 and 2001:db8:1::1 are on lo.  Clients are 192.0.2.10 and 2001:db8::a, as frame.h has them; the host knows their
- * link addresses.  All of it is gone with the process.  Our ends take virtio-net headers: checksum and GSO state are seen as they are.
+ * link addresses.  All of it, and a /tmp of its own, is gone with the process.  Our ends take virtio-net headers: checksum and GSO state are seen as they are.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -88,7 +88,8 @@ static inline int rig_open(struct rig *r)
 {
 	if (geteuid() != 0 || !rig_has_bpf() || unshare(CLONE_NEWNET | CLONE_NEWNS) < 0)
 		return 77;
-	if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+	if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("tmpfs", "/tmp", "tmpfs", 0, NULL) < 0)
 		return 77;
 	if (rig_run("ip link set lo up && ip link add wire type veth peer name host && "
 		    "ip link add far type veth peer name away && "
