@@ -271,7 +271,7 @@ static void watch(struct back_turn *t, unsigned front, const struct hand_msg *m)
 	} else if (h->front && (h->front != front || h->id != m->id) && lives(h)) {
 		refuse(t, front, m->id, "busy");
 		return;
-	} else if (back_hand_over(h) && (h->front != front || h->id != m->id)) {
+	} else if (h->front && back_hand_over(h) && (h->front != front || h->id != m->id)) {
 		bool laid = h->laid;
 
 		back_hand_renew(t, h); /* of another one; the SYN of this is still to come */
