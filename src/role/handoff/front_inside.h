@@ -256,6 +256,8 @@ void rung_lane(const struct front *f, const struct hand *h, struct lane *ret_l);
 
 void way_lay(struct front *f, struct hand *h);
 void way_lift(struct front *f, struct hand *h);
+/* The data plane forwards the client no more; we do, until it is lifted. */
+void way_retire(struct front *f, struct hand *h);
 /* The back end has all of it: its way is laid in a data plane elsewhere, and what was for SYN-RECEIVED is over. */
 void way_settle(struct front *f, struct hand *h);
 /* The same anew, for a data plane that has lost it or for a hand-off that was restored. */

@@ -240,6 +240,7 @@ void over_gone(struct front *f, struct hand *h, const char *why)
 		return;
 	over_count(f, h, false);
 	hand_set_state(f, h, FR_LINGER, why);
+	way_retire(f, h);
 }
 
 void over_fin(struct front *f, struct hand *h, unsigned fins)
@@ -255,21 +256,33 @@ void over_fin(struct front *f, struct hand *h, unsigned fins)
 
 /* --- time */
 
+/* How long the next copy waits: what is lost on a link goes again soon, what a host does not take goes seldom. */
+static sut_time patience(const struct hand *h)
+{
+	return REPLAY_FIRST << (h->sends < REPLAY_DOUBLINGS ? h->sends : REPLAY_DOUBLINGS);
+}
+
 static void asked_expired(struct front *f, struct hand *h)
 {
+	sut_time wait;
+
 	if (f->now - h->since >= f->cfg.confirm_timeout) {
 		ladder_failed(f, h->backend, (enum front_rung)h->rung, "no answer came in time");
 		over_failed(f, h, "no answer came in time");
 		return;
 	}
-	hand_arm(f, h, f->now + AGAIN);
+	h->sends++;
+	wait = patience(h);
+	if (wait > h->since + f->cfg.confirm_timeout - f->now)
+		wait = h->since + f->cfg.confirm_timeout - f->now;
+	hand_arm(f, h, f->now + wait);
 	rung_ask(f, h);
 }
 
 static void replay_expired(struct front *f, struct hand *h)
 {
 	sut_time most = h->flags & HF_ANSWERED ? REPLAY_LAST : f->cfg.confirm_timeout;
-	sut_time wait = REPLAY_FIRST << (h->sends < REPLAY_DOUBLINGS ? h->sends : REPLAY_DOUBLINGS);
+	sut_time wait = patience(h);
 
 	if (f->now - h->since >= most && !(h->flags & HF_ANSWERED)) {
 		ladder_failed(f, h->backend, (enum front_rung)h->rung,

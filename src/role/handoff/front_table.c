@@ -215,11 +215,11 @@ static sut_time wait_of(const struct front *f, const struct hand *h)
 		return f->cfg.head_timeout;
 	case FR_ANSWERED:
 		return SUT_MS(5000);
-	case FR_REPLAY:
-		return SUT_MS(20); /* then it is sent again */
 	case FR_ASKED:
+	case FR_REPLAY:
+		return SUT_MS(20); /* then it is asked, sent again */
 	case FR_RETRACT:
-		return SUT_MS(200); /* then it is asked, told again */
+		return SUT_MS(200); /* then it is told again */
 	case FR_READY:
 		return 0;
 	case FR_THERE:

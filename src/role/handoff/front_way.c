@@ -169,6 +169,20 @@ void way_lift(struct front *f, struct hand *h)
 	h->flags &= (uint16_t) ~(HF_LAID | HF_BPF | HF_CLAIMED);
 }
 
+/*
+ * It is over.  What still comes passes here: a SYN that the data plane sent on would be answered by whoever listens at the back end, or by its
+ * socket in TIME-WAIT.
+ */
+void way_retire(struct front *f, struct hand *h)
+{
+	if (!(h->flags & HF_BPF))
+		return;
+	say(f, WAY_LINE_DEL, &h->key[CLIENT], NULL);
+	h->flags &= (uint16_t)~HF_BPF;
+	if (h->rung == RUNG_SPLICE)
+		h->flags |= HF_CLAIMED;
+}
+
 /* What comes to an address of ours, which may be the host's too, is ours: its TCP must not answer. */
 void way_claim(struct front *f, struct hand *h)
 {
