@@ -10,7 +10,7 @@ static bool keeps(const struct front *f, const struct hand *h)
 {
 	uint32_t seq = h->base, end = h->end - h->d.fin_in;
 
-	for (uint32_t i = h->first; i != STORE_NONE && seq != end;) {
+	for (uint32_t i = h->first; i != STORE_NONE && num_before(seq, end);) {
 		const struct cell *x = store_cell_const(f->store, i);
 
 		if (x->seq.v != seq)
@@ -18,7 +18,7 @@ static bool keeps(const struct front *f, const struct hand *h)
 		seq += x->len;
 		i = x->next;
 	}
-	return seq == end;
+	return !num_before(seq, end); /* behind it may be what nobody has acknowledged */
 }
 
 const char *hand_front_fault(const struct box *b)
@@ -86,9 +86,4 @@ bool hand_front_splices(const struct box *b, const struct packet *p, const struc
 	key_reverse(&k, &client);
 	h = hand_find(f, &client, &side);
 	return h && side == CLIENT && h->rung == RUNG_SPLICE && h->state >= FR_REPLAY;
-}
-
-uint64_t hand_front_handed(const struct counters *c)
-{
-	return c->event[EV_HANDED_ADOPT] + c->event[EV_HANDED_SHIFT] + c->event[EV_HANDED_SPLICE];
 }

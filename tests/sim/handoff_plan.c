@@ -7,6 +7,8 @@
 
 #include "proto/ip.h"
 
+#define MAX_CONNS 32u /* enough for all, with what lingers */
+
 static void address(const uint8_t v4[4], uint16_t net, uint8_t last, uint8_t ip, uint8_t ret_ip[16])
 {
 	if (ip == 4) {
@@ -128,6 +130,7 @@ static void draw_back(struct rng *r, struct hand_plan *p, unsigned i)
 	b->ip6 = rng_chance(r, 30);
 	b->own = b->agent && rng_chance(r, 30);
 	b->far = b->own && rng_chance(r, 50);
+	b->guard = b->agent && (p->header || rng_chance(r, 50));
 	b->max_flows = rng_chance(r, 10) ? rng_range(r, 1, 4) : 64;
 	/* What an agent tells of is known to the front end before it promises anything. */
 	b->host.no_timestamps = b->agent && rng_chance(r, 10);
@@ -201,9 +204,21 @@ static void draw_conn(struct rng *r, struct hand_plan *p, unsigned i)
 	p->conn[i - 1].half_closes = false;
 }
 
+static void draw_trouble(struct rng *r, struct hand_plan *p)
+{
+	struct hand_trouble *t = &p->trouble[p->troubles++];
+
+	t->kind = (enum hand_trouble_kind)rng_below(r, 5);
+	t->back = rng_below(r, p->backs);
+	t->at = RUN_FIRST + SUT_MS(rng_range(r, 0, 8000));
+	t->until = t->at +
+		   SUT_MS(rng_chance(r, 50) ? rng_range(r, 1, 3000) : rng_range(r, 1, 40000));
+	t->keeps = rng_chance(r, 60);
+}
+
 void hand_plan_draw(uint64_t seed, struct hand_plan *ret_p)
 {
-	struct rng r = { seed * 0x9e3779b97f4a7c15u + 77 };
+	struct rng r = { seed * 0xd1b54a32d192ed03u + 77 };
 	struct hand_plan *p = ret_p;
 
 	memset(p, 0, sizeof *p);
@@ -211,7 +226,7 @@ void hand_plan_draw(uint64_t seed, struct hand_plan *ret_p)
 	draw_network(&r, p);
 	p->backs = rng_range(&r, 1, HAND_BACKS);
 	p->conns = rng_range(&r, 1, HAND_CONNS);
-	p->max_conns = 32;
+	p->max_conns = rng_chance(&r, 8) ? rng_range(&r, 2, 8) : MAX_CONNS;
 	p->backend_port = rng_chance(&r, 40);
 	p->header = rng_chance(&r, 40);
 	p->bad_close = rng_chance(&r, 30);
@@ -223,11 +238,15 @@ void hand_plan_draw(uint64_t seed, struct hand_plan *ret_p)
 		p->header = false, p->back[0].agent = true;
 	for (unsigned i = 0; i < p->conns; i++)
 		draw_conn(&r, p, i);
+	if (rng_chance(&r, 40))
+		do
+			draw_trouble(&r, p);
+		while (p->troubles < HAND_TROUBLES && rng_chance(&r, 40));
 }
 
 bool hand_plan_is_calm(const struct hand_plan *p)
 {
-	return !p->lossy && !p->troubles;
+	return !p->lossy && !p->troubles && p->max_conns == MAX_CONNS;
 }
 
 /* --- in words */
@@ -298,9 +317,9 @@ void hand_plan_print(const struct hand_plan *p)
 	for (unsigned i = 0; i < p->backs; i++) {
 		const struct hand_back_plan *b = &p->back[i];
 
-		printf("  back end %u: %s, IPv%u%s%s, max-flows %u, ", i,
+		printf("  back end %u: %s, IPv%u%s%s%s, max-flows %u, ", i,
 		       b->agent ? "agent" : "bare", b->ip6 ? 6u : 4u, b->own ? ", own address" : "",
-		       b->far ? ", far" : "", b->max_flows);
+		       b->far ? ", far" : "", b->guard ? ", guarded" : "", b->max_flows);
 		print_options(&b->host);
 	}
 	for (unsigned i = 0; i < p->conns; i++)

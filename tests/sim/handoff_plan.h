@@ -51,8 +51,8 @@ struct hand_conn_plan {
 };
 
 enum hand_trouble_kind {
-	TROUBLE_HOST_DIES, /* host and agent; `until`: they are started anew */
-	TROUBLE_AGENT_ANEW, /* the agent alone is started anew; `keeps`: from its records */
+	TROUBLE_HOST_DIES, /* host and agent; until: they are started anew */
+	TROUBLE_AGENT_ANEW, /* the agent alone is started anew; keeps: from its records */
 	TROUBLE_FRONT_ANEW, /* the front end is started anew from its records */
 	TROUBLE_DRAIN, /* this back end gets no more, until */
 	TROUBLE_DOWN, /* health says so, until */
@@ -63,7 +63,6 @@ struct hand_trouble {
 	unsigned back;
 	sut_time at, until;
 	bool keeps;
-	bool done, undone;
 };
 
 struct hand_back_plan {
@@ -71,6 +70,7 @@ struct hand_back_plan {
 	bool ip6; /* its own address's family: splices are possible in it */
 	bool own; /* its server listens on its own address, not on the origins' */
 	bool far; /* front ends name its own address */
+	bool guard; /* what was not announced is dropped in front of it */
 	struct stack_config host;
 	uint32_t max_flows;
 };

@@ -124,8 +124,10 @@ static void serve(struct hand_world *w, struct hand_back *b, struct hand_serve *
 		write_some(w, b, s);
 	if (s->id)
 		close_side(w, b, s);
-	if (s->id && w->run.now >= s->moved + PATIENCE)
+	if (s->id && w->run.now >= s->moved + PATIENCE) {
 		let_go(w, b, s, true);
+		w->gave_up = true;
+	}
 }
 
 static struct hand_serve *place(struct hand_back *b)

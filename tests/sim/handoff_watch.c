@@ -3,7 +3,9 @@
 #include <string.h>
 
 #include "handoff_world.h"
+#include "core/flow_row.h"
 #include "proto/checksum.h"
+#include "proto/print.h"
 
 /*
  * What must hold, seen from outside: after every event, when all connections are over, and when the last timer has gone.
@@ -76,7 +78,7 @@ static bool host_has(struct hand_world *w, unsigned i, const struct packet *p, c
 	view_addrs(p, v, src, dst);
 	while (stack_list(s, &cursor, w->run.now, &info))
 		if (info.remote.port == port && memcmp(info.remote.ip, dst, 16) == 0 &&
-		    info.state != ST_SYN_RECEIVED) {
+		    info.state != ST_SYN_RECEIVED && info.state != ST_CLOSED) {
 			*ret_next = info.rcv_nxt;
 			return true;
 		}
@@ -92,7 +94,8 @@ static void watch_ack(struct hand_world *w, int responder, int i, const struct p
 	if ((int32_t)(v->ack - a->front_end) > 0)
 		run_broken(&w->run, "connection %d: %u bytes acknowledged that never came", i,
 			   v->ack - a->front_end);
-	if (responder == 0 || !w->back[responder - 1].p->agent || w->back[responder - 1].host.dead)
+	if (responder == 0 || w->at_front >= 0 || !w->back[responder - 1].p->agent ||
+	    w->back[responder - 1].host.dead)
 		return;
 	if (host_has(w, (unsigned)responder - 1, p, v, &next) && (int32_t)(v->ack - next) > 0)
 		run_broken(&w->run,
@@ -116,6 +119,9 @@ void hand_watch_answer(struct hand_world *w, int responder, const struct packet 
 	if (!a->seen || !(v.flags & TCP_ACK) || v.ack - a->isn - 1 > SPAN)
 		return;
 	if (v.flags & TCP_RST)
+		return;
+	/* An acknowledgement of nothing (in SYN-RECEIVED, or behind a gap) promises nothing. */
+	if (responder > 0 && v.ack == a->isn + 1 && !v.payload_len && !(v.flags & TCP_FIN))
 		return;
 	watch_ack(w, responder, i, p, &v);
 	if (a->responder > 0 && a->responder != responder)
@@ -149,6 +155,22 @@ void hand_watch_step(struct hand_world *w)
 
 /* --- what becomes of connections */
 
+/* Does its head fit the window that is told, which is as small as the smallest of all hosts? */
+static bool fits(const struct hand_world *w, const struct hand_conn_plan *c)
+{
+	for (unsigned i = 0; i < w->p->backs; i++)
+		for (unsigned k = 0; k < c->requests; k++)
+			if (w->p->back[i].agent &&
+			    c->request[k].head + 1024 > w->p->back[i].host.rcvbuf)
+				return false;
+	return true;
+}
+
+static bool says(const struct hand_client *a, const char *status)
+{
+	return strncmp(a->answer + 9, status, 3) == 0;
+}
+
 /* Is there somebody who can take it, before anything is known of what goes wrong? */
 static bool servable(const struct hand_world *w, const struct hand_conn_plan *c)
 {
@@ -173,15 +195,20 @@ static bool allowed(const struct hand_world *w, unsigned i, enum hand_fate f)
 	if (f == FATE_LEFT)
 		return c->leaves != LEAVES_NEVER;
 	if (f == FATE_HUNG)
-		return w->hurt;
+		return w->hurt || (w->gave_up && !calm);
 	if (!calm && f == FATE_RESET)
 		return true;
 	switch (c->says) {
 	case SAYS_REQUESTS:
-		if (f == FATE_DONE)
-			return true;
-		/* A back end is known, and its link address, a moment after the beginning. */
-		return f == FATE_ANSWERED && strncmp(a->answer, "HTTP/1.1 503", 12) == 0 &&
+		if (f != FATE_ANSWERED)
+			return f == FATE_DONE ||
+			       (!calm && f == FATE_CLOSED && a->got == 0);
+		if (says(a, "431"))
+			return !fits(w, c);
+		if (says(a, "408"))
+			return !calm;
+		/* A back end is known a moment after the beginning. */
+		return says(a, "503") &&
 		       (!calm || !servable(w, c) || c->start < RUN_FIRST + SUT_MS(3000));
 	case SAYS_GARBAGE:
 		return f == (w->p->bad_close ? FATE_CLOSED : FATE_ANSWERED) ||
@@ -206,16 +233,36 @@ void hand_watch_conns(struct hand_world *w)
 	}
 }
 
+/* What a role has, in a trace. */
+static void list(const struct hand_world *w, const struct box *b, const char *who)
+{
+	struct flow_row row;
+	uint32_t cursor = 0;
+	char ip[46];
+
+	if (!w->run.opt.trace)
+		return;
+	while (b->ops->list(b->role, &cursor, w->run.now, &row)) {
+		(void)print_addr(row.key.src, ip, sizeof ip);
+		printf("%12.6f %s: %s port %u: %s %s, %.3f s\n", run_seconds(&w->run), who, ip,
+		       be16_get(row.key.sport), row.mode, row.state, (double)row.age_ns / 1e9);
+	}
+}
+
 void hand_watch_rest(struct hand_world *w)
 {
 	unsigned n = hand_front_left(&w->front);
 
+	if (n)
+		list(w, &w->front, "front end");
 	if (n)
 		run_broken(&w->run, "the front end keeps %u hand-offs and ways for ever", n);
 	for (unsigned i = 0; i < w->p->backs; i++) {
 		if (!w->back[i].p->agent || w->back[i].host.dead)
 			continue;
 		n = hand_agent_left(&w->back[i].agent);
+		if (n)
+			list(w, &w->back[i].agent, "agent");
 		if (n)
 			run_broken(&w->run, "agent %u keeps %u hand-offs for ever", i, n);
 	}

@@ -131,8 +131,8 @@ void hand_front_open(struct hand_world *w)
 		ports |= 1u << FRONT_BACKEND;
 	w->front.sent = hand_net_front_sent;
 	w->front.ctx = w;
-	box_open(&w->front, &front_role, &w->cfg, ports, w->p->seed ^ 0x7777,
-		 &w->run.res->counters);
+	box_open(&w->front, &front_role, &w->cfg, ports,
+		 w->p->seed ^ 0x7777 ^ (uint64_t)w->fronts << 32, &w->run.res->counters);
 	for (unsigned i = 0; i < w->p->backs; i++)
 		hand_net_tell(w, "backend b%u mac 02:00:00:00:00:%02x via 02:00:00:00:00:%02x", i,
 			      HAND_MAC_BACK + i, HAND_MAC_FRONT);
@@ -147,6 +147,7 @@ static void origin(struct way_origin *o, const struct hand_back_plan *p, unsigne
 		memcpy(o->host_ip, o->ip, 16);
 	store_be16((uint8_t *)&o->port, HAND_PORT);
 	o->host_port = o->port;
+	o->flags = p->guard ? WAY_ORIGIN_GUARD : 0;
 }
 
 void hand_agent_open(struct hand_world *w, unsigned i)
@@ -166,7 +167,7 @@ void hand_agent_open(struct hand_world *w, unsigned i)
 	b->cfg.host = (struct hand_msg){
 		.kind = HAND_HOST,
 		.kernel = 6 << 16 | 1,
-		.boot = ++b->boots,
+		.boot = b->boots + 1,
 		.rcvwnd = s->rcvbuf < 65535 ? s->rcvbuf : 65535,
 		.wscale = s->no_wscale ? 0 : 7,
 		.options = (uint8_t)((s->no_timestamps ? 0 : WAY_OPT_TS) |

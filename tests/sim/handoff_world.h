@@ -81,7 +81,6 @@ struct hand_back {
 	struct hand_stack host;
 	struct hand_serve serve[SERVES];
 	unsigned to, from, direct, in, out, told, tells; /* links */
-	bool hurt; /* it died, or its agent lost what it knew */
 	unsigned boots;
 };
 
@@ -96,8 +95,10 @@ struct hand_world {
 	struct hand_back back[HAND_BACKS];
 	unsigned to_front, to_client; /* links */
 	int at_front; /* the back end whose frames the front end has in hand; -1: none */
-	bool hurt; /* a part of it has died */
-	uint64_t handed;
+	bool hurt; /* a part of it has died, or forgotten */
+	bool gave_up; /* a host has: its reset may be lost */
+	unsigned fronts; /* that there were before this */
+	uint8_t troubles[HAND_TROUBLES]; /* how far each is */
 };
 
 void hand_world_run(const struct hand_plan *p, const struct world_options *o,
@@ -165,5 +166,4 @@ unsigned hand_front_left(const struct box *b);
 unsigned hand_agent_left(const struct box *b);
 /* Does the front end forward this client's connection from its back end?  (a splice) */
 bool hand_front_splices(const struct box *b, const struct packet *p, const struct view *v);
-uint64_t hand_front_handed(const struct counters *c);
 #endif
