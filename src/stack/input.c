@@ -135,7 +135,7 @@ static void strip_syn(struct seg *g)
 /* --- TIME-WAIT */
 
 /* A SYN that no segment of the old connection can be: newer by its timestamp, or by its number (RFC 6191; MAY-2). */
-bool input_reopens(const struct conn *c, const struct seg *g)
+bool input_reopens(const struct stack *s, const struct conn *c, const struct seg *g)
 {
 	bool was = c->flags & CF_TS, is = g->opt.present & OPT_TS;
 
@@ -143,7 +143,8 @@ bool input_reopens(const struct conn *c, const struct seg *g)
 		return false;
 	if (was && is && g->opt.tsval != c->ts_recent)
 		return after(g->opt.tsval, c->ts_recent); /* SHLD-4 */
-	return (is && !was) || after(g->seq, c->rcv_nxt);
+	/* Where we take no timestamps the old SYN may have had one too. */
+	return (is && !was && !s->cfg.no_timestamps) || after(g->seq, c->rcv_nxt);
 }
 
 /* --- 3.10.7.4, for all states but CLOSED, LISTEN and SYN-SENT */

@@ -106,7 +106,7 @@ uint32_t negotiate_fastopen(const struct stack *s, const struct conn *c);
 /* --- input.c: SEGMENT ARRIVES (RFC 9293, 3.10.7), a function for each numbered step */
 void input_segment(struct stack *s, struct conn *c, struct seg *g);
 /* Does this SYN open a connection anew whose quad is in TIME-WAIT (RFC 6191)? */
-bool input_reopens(const struct conn *c, const struct seg *g);
+bool input_reopens(const struct stack *s, const struct conn *c, const struct seg *g);
 
 /* --- reply.c: segments without a connection's state */
 

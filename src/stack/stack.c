@@ -297,7 +297,7 @@ static enum reason deliver(struct stack *s, const struct conn_quad *q, struct se
 	struct conn *c = table_find(s, q);
 	struct listener *l;
 
-	if (c != NULL && !input_reopens(c, g)) {
+	if (c != NULL && !input_reopens(s, c, g)) {
 		if (!listen_other_isn(s, c, g))
 			input_segment(s, c, g);
 		return R_NONE;
