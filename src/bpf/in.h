@@ -48,6 +48,15 @@ static __always_inline void follow(struct met *m)
 		w->expect = end;
 }
 
+/* Both sides have ended, or the host has by a reset: whatever it answers a SYN now, the front end would not know of. */
+static __always_inline bool is_over(const struct met *m)
+{
+	const struct way *w = m->w, *mate = m->mate;
+
+	return mate && !(w->flags & PENDING) &&
+	       ((mate->seen & WAY_SAW_RST) || (w->seen & mate->seen & WAY_SAW_FIN));
+}
+
 static __always_inline enum fate met_in(struct met *m)
 {
 	struct way *w = m->w;
@@ -62,6 +71,10 @@ static __always_inline enum fate met_in(struct met *m)
 	if (syn && !(w->flags & WAY_UNLEARNT) &&
 	    (see(w, WAY_SAW_SYN) || w->seen & (WAY_SAW_FIN | WAY_SAW_RST)))
 		tell(m, WAY_EV_SYN_IN, m->seq, 0);
+	if (syn && is_over(m)) {
+		count(WAY_N_NOT_EXPECTED);
+		return DROPPED;
+	}
 	if (flags & F_RST) {
 		bool exact = m->p.seq == w->expect;
 

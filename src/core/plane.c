@@ -262,6 +262,15 @@ static void saw_reset(struct pass *x)
 	saw(x, WAY_SAW_RST, WAY_EV_RST_IN, pass_seq(x), exact);
 }
 
+/* Both sides have ended, or the host has by a reset: whatever it answers a SYN now, the front end would not know of. */
+static bool is_over(const struct pass *x)
+{
+	const struct way *w = &x->s->w, *m = x->mate ? &x->mate->w : NULL;
+
+	return m && !(w->flags & WAY_PENDING) &&
+	       ((m->seen & WAY_SAW_RST) || (w->seen & m->seen & WAY_SAW_FIN));
+}
+
 static enum pass_fate pass_in(struct pass *x)
 {
 	struct way *w = &x->s->w;
@@ -272,6 +281,8 @@ static enum pass_fate pass_in(struct pass *x)
 		return PASS_DROPPED;
 	if (syn && !(w->flags & WAY_UNLEARNT))
 		saw_syn(x);
+	if (syn && is_over(x))
+		return dropped(x, WAY_N_NOT_EXPECTED);
 	if (flags & TCP_RST)
 		saw_reset(x);
 	else if ((flags & TCP_FIN) && !syn)
