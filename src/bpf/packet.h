@@ -31,13 +31,15 @@ struct pkt {
 	__u16 window;
 	__u8 ip, proto, flags;
 	__u8 doff; /* bytes of the TCP header */
+	__u8 fragment; /* the first one of several */
 	__u8 routed; /* IPv6: the destination is a stop on the way, not what the checksum means */
 };
 
 enum pkt_kind {
-	PKT_OTHER, /* nothing for us: fragments and malformed ones too */
+	PKT_OTHER, /* nothing for us: later fragments and malformed ones too */
 	PKT_IP, /* l3, l4, l4_len, proto are valid */
 	PKT_TCP,
+	PKT_FRAGMENT, /* the first fragment of a segment: key is valid, nothing else of TCP */
 };
 
 static __always_inline void map4(__u8 *ret_ip, const __u8 *ip4)
@@ -61,8 +63,9 @@ static __always_inline enum pkt_kind read_ip4(struct __sk_buff *skb, struct pkt 
 		total = avail;
 	if (ihl < IP4_LEN || total > avail || total < ihl)
 		return PKT_OTHER;
-	if ((h[6] & 0x3f) | h[7]) /* more fragments, or an offset */
+	if ((h[6] & 0x1f) | h[7]) /* not the first fragment */
 		return PKT_OTHER;
+	p->fragment = h[6] & 0x20;
 	p->ip = 4;
 	p->proto = h[9];
 	p->l4 = p->l3 + ihl;
@@ -83,7 +86,7 @@ static __always_inline __u32 ext_len(__u8 kind, __u8 n)
 	return kind == 51 ? (n + 2u) * 4 : 0;
 }
 
-/* Steps over extension headers, eight at most: false where they are cut short, too many, or a fragment. */
+/* Steps over extension headers, eight at most: false where they are cut short, too many, or not the first fragment. */
 static __always_inline bool skip_ext(struct __sk_buff *skb, struct pkt *p)
 {
 	__u8 h[4];
@@ -97,8 +100,10 @@ static __always_inline bool skip_ext(struct __sk_buff *skb, struct pkt *p)
 		len = ext_len(p->proto, h[1]);
 		if (len > p->l4_len)
 			return false;
-		if (p->proto == 44 && (h[2] | (h[3] & 0xf9)))
+		if (p->proto == 44 && (h[2] | (h[3] & 0xf8)))
 			return false;
+		if (p->proto == 44)
+			p->fragment |= h[3] & 1;
 		if (p->proto == 43 && h[3] != 0 && (h[2] == 0 || h[2] == 2 || h[2] == 4) &&
 		    len >= 24)
 			p->routed = 1;
@@ -179,6 +184,18 @@ static __always_inline enum pkt_kind read_tcp(struct __sk_buff *skb, struct pkt 
 	return PKT_TCP;
 }
 
+/* Who the first fragment is from and for. */
+static __always_inline enum pkt_kind read_ports(struct __sk_buff *skb, struct pkt *p)
+{
+	__be16 ports[2];
+
+	if (p->l4_len < sizeof(ports) || bpf_skb_load_bytes(skb, p->l4, ports, sizeof(ports)) < 0)
+		return PKT_OTHER;
+	p->key.sport = ports[0];
+	p->key.dport = ports[1];
+	return PKT_FRAGMENT;
+}
+
 /* Reads a packet; *ret_p is written throughout. */
 static __always_inline enum pkt_kind pkt_read(struct __sk_buff *skb, struct pkt *ret_p)
 {
@@ -186,9 +203,9 @@ static __always_inline enum pkt_kind pkt_read(struct __sk_buff *skb, struct pkt 
 
 	__builtin_memset(ret_p, 0, sizeof(*ret_p));
 	kind = read_ip(skb, ret_p);
-	if (kind != PKT_IP || ret_p->proto != P_TCP)
-		return kind;
-	return read_tcp(skb, ret_p);
+	if (kind == PKT_IP && ret_p->proto == P_TCP)
+		return ret_p->fragment ? read_ports(skb, ret_p) : read_tcp(skb, ret_p);
+	return ret_p->fragment ? PKT_OTHER : kind;
 }
 
 /* Sequence space that the segment takes. */

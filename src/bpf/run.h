@@ -191,6 +191,22 @@ static __always_inline bool syn(struct met *m)
 	return true;
 }
 
+/*
+ * The first fragment of a segment: nobody here can change or forward a part, and the host, which puts them together behind us, must not see what
+ * its ways would keep from it.  Without the first the others are nothing.
+ */
+static __always_inline int fragment(const struct pkt *p, enum hook hook)
+{
+	const struct way *w = bpf_map_lookup_elem(&ways, &p->key);
+
+	if (!w && (hook != FRONT || !origin_at(p->key.dst, p->key.dport)))
+		return unknown(p, hook);
+	if (w && hook != FRONT && w->act == WAY_HOST && !(w->flags & ~WAY_WATCH))
+		return TC_ACT_OK;
+	count(WAY_N_FRAGMENT);
+	return TC_ACT_SHOT;
+}
+
 /* What is IP and no segment: errors about segments are user space's at a front end, and made readable for a back end. */
 static __always_inline int other(struct __sk_buff *skb, const struct pkt *p, enum hook hook)
 {
@@ -208,7 +224,9 @@ static __always_inline int run(struct __sk_buff *skb, enum hook hook, bool can_a
 
 	kind = pkt_read(skb, &m.p);
 	if (kind != PKT_TCP)
-		return kind == PKT_IP ? other(skb, &m.p, hook) : TC_ACT_OK;
+		return kind == PKT_IP	      ? other(skb, &m.p, hook)
+		       : kind == PKT_FRAGMENT ? fragment(&m.p, hook)
+					      : TC_ACT_OK;
 	m.w = bpf_map_lookup_elem(&ways, &m.p.key);
 	if (!m.w && hook != BACK_IN)
 		return unknown(&m.p, hook);

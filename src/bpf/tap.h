@@ -18,6 +18,7 @@ static __always_inline bool tap_wants(struct __sk_buff *skb)
 
 	switch (pkt_read(skb, &p)) {
 	case PKT_OTHER:
+	case PKT_FRAGMENT:
 		return false;
 	case PKT_IP:
 		return icmp_ours(skb, &p);

@@ -460,6 +460,48 @@ static struct plane_verdict run_unknown(struct plane *pl, const struct way_key *
 	return verdict_drop(NULL, WAY_N_NOT_ANNOUNCED);
 }
 
+/* Who the first fragment of a segment is from and for; false: it is none. */
+static bool fragment_key(const struct packet *p, const struct view *v, struct way_key *ret_key)
+{
+	uint32_t at = v->l4, n = p->head_len > at ? p->head_len - at : 0;
+	struct ip6_chain c = { .proto = v->proto };
+
+	if (!v->fragment)
+		return false;
+	if (v->ip == 4 ? load_be16(p->head + v->l3 + 6) & 0x1fff
+		       : load_be16(p->head + at - 6) & 0xfff8)
+		return false;
+	if (n > v->l4_len)
+		n = v->l4_len;
+	if (v->ip == 6 && ip6_chain_read(v->proto, p->head + at, n, &c) != R_NONE)
+		return false;
+	if (c.proto != IP_TCP || n < c.len + 4u)
+		return false;
+	memset(ret_key, 0, sizeof *ret_key);
+	view_addrs(p, v, ret_key->src, ret_key->dst);
+	memcpy(&ret_key->sport, p->head + at + c.len, 2);
+	memcpy(&ret_key->dport, p->head + at + c.len + 2, 2);
+	return true;
+}
+
+bool plane_fragment(struct plane *pl, enum plane_hook hook, const struct packet *p,
+		    const struct view *v)
+{
+	const struct way_slot *s;
+	struct way_key key;
+
+	if (!fragment_key(p, v, &key))
+		return false;
+	s = way_table_find(plane_table(pl), &key);
+	if (!s && (hook != PLANE_FRONT || plane_origin_of(pl, &key) < 0))
+		return hook == PLANE_BACK_IN && run_unknown(pl, &key).act == WAY_DROP;
+	if (s && hook != PLANE_FRONT && s->w.act == WAY_HOST &&
+	    !(s->w.flags & ~(uint32_t)WAY_WATCH))
+		return false;
+	plane_count_event(pl, WAY_N_FRAGMENT);
+	return true;
+}
+
 struct plane_verdict plane_run(struct plane *pl, enum plane_hook hook, struct packet *p,
 			       struct view *v, sut_time now)
 {

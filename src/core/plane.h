@@ -106,6 +106,13 @@ struct plane_verdict {
 struct plane_verdict plane_run(struct plane *pl, enum plane_hook hook, struct packet *p,
 			       struct view *v, sut_time now);
 
+/*
+ * The first fragment of a segment (v: parsed, no TCP): true where it must not go on, counted.  Nobody can change or forward a part, and a host must
+ * not be given in parts what its ways keep from it.
+ */
+bool plane_fragment(struct plane *pl, enum plane_hook hook, const struct packet *p,
+		    const struct view *v);
+
 /* The key of v's packet as a way has it. */
 void way_key_of(const struct packet *p, const struct view *v, struct way_key *ret_key);
 /* The MAC of a header (way.h). */

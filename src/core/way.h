@@ -153,6 +153,7 @@ struct way_event {
 	X(NOT_ANNOUNCED,"way_not_announced","segments to an origin that nobody had announced, dropped") \
 	X(BAD_MAC,      "way_bad_mac",      "SYNs whose header had no valid MAC, dropped") \
 	X(BAD_OPTIONS,  "way_bad_options",  "segments with malformed TCP options, dropped") \
+	X(FRAGMENT,     "way_fragment",     "first fragments of segments that a way would change, keep back or send on, dropped") \
 	X(NO_ROOM,      "way_no_room",      "hand-offs not taken: the map of ways is full") \
 	X(EVENTS_LOST,  "way_events_lost",  "reports lost: nobody read them in time")
 /* clang-format on */

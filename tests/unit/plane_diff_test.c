@@ -391,6 +391,14 @@ static void below_tcp(struct frame *f, int version)
 	frame_eth(f, tag, version == 4 ? 0x0800 : 0x86dd);
 	if (version == 4) {
 		frame_ip4(f, 6, one_in(6) ? 4 * (1 + rnd(10)) : 0);
+	} else if (one_in(12)) { /* a part, perhaps with something between */
+		bool more = one_in(2);
+
+		frame_ip6(f, 44, 6);
+		frame_ext(f, more ? 60 : 6, 8);
+		f->buf[f->len - 5] = one_in(4) ? 8 : 1;
+		if (more)
+			frame_ext(f, 6, 8);
 	} else if (one_in(6)) {
 		frame_ip6(f, 60, 6);
 		frame_ext(f, 6, 8 * (1 + rnd(3)));
@@ -415,6 +423,8 @@ static void random_packet(struct frame *f, const struct pair *p, bool out)
 	if (one_in(2))
 		frame_payload(f, rnd(200));
 	readdress(f, k);
+	if (f->version == 4 && one_in(12))
+		store_be16(f->buf + f->ip + 6, one_in(4) ? 1 : 0x2000); /* a part */
 	frame_end(f);
 	if (header_at)
 		sign(f, p, k, header_at - 1);
@@ -478,6 +488,8 @@ static void run_c(struct pair *p, enum plane_hook hook, const struct frame *f,
 					d.act = WAY_USER;
 		}
 	}
+	if (view_parse(&pk, &v) == R_NONE && v.fragment && plane_fragment(p->c, hook, &pk, &v))
+		d.act = WAY_DROP;
 	*ret_adopt = d.adopt;
 	ret_o->sent = d.act == WAY_SEND;
 	ret_o->goes = d.act == WAY_SEND || d.act == WAY_HOST;
@@ -605,12 +617,12 @@ static void must_have_seen(const struct pair *p, enum plane_hook hook)
 {
 	static const unsigned counters[3] = {
 		1u << WAY_N_FORWARDED | 1u << WAY_N_TRANSLATED | 1u << WAY_N_NOT_EXPECTED |
-			1u << WAY_N_BAD_OPTIONS,
+			1u << WAY_N_BAD_OPTIONS | 1u << WAY_N_FRAGMENT,
 		1u << WAY_N_FORWARDED | 1u << WAY_N_TRANSLATED | 1u << WAY_N_NOT_EXPECTED |
 			1u << WAY_N_BAD_OPTIONS | 1u << WAY_N_NOT_ANNOUNCED | 1u << WAY_N_BAD_MAC |
-			1u << WAY_N_NO_ROOM,
+			1u << WAY_N_NO_ROOM | 1u << WAY_N_FRAGMENT,
 		1u << WAY_N_FORWARDED | 1u << WAY_N_TRANSLATED | 1u << WAY_N_SWALLOWED |
-			1u << WAY_N_BAD_OPTIONS,
+			1u << WAY_N_BAD_OPTIONS | 1u << WAY_N_FRAGMENT,
 	};
 	static const unsigned events[3] = {
 		1u << WAY_EV_SYN_IN | 1u << WAY_EV_FIN_IN | 1u << WAY_EV_RST_IN |

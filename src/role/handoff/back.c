@@ -137,6 +137,8 @@ static enum reason reason_of(enum way_counter why)
 		return R_TCP_OPT;
 	case WAY_N_NO_ROOM:
 		return R_FLOWS_FULL;
+	case WAY_N_FRAGMENT:
+		return R_FRAGMENT;
 	case WAY_N_NOT_EXPECTED:
 	case WAY_N_FORWARDED:
 	case WAY_N_TRANSLATED:
@@ -169,10 +171,14 @@ static void tell_events(struct back_turn *t)
 	b->n_events = 0;
 }
 
+static enum plane_hook hook_of(unsigned port)
+{
+	return port == BACK_FRONT ? PLANE_BACK_IN : PLANE_BACK_OUT;
+}
+
 static void pass_tcp(struct back_turn *t, unsigned port, struct packet *p, struct view *v)
 {
-	enum plane_hook hook = port == BACK_FRONT ? PLANE_BACK_IN : PLANE_BACK_OUT;
-	struct plane_verdict r = plane_run(back_plane(t->b), hook, p, v, t->now);
+	struct plane_verdict r = plane_run(back_plane(t->b), hook_of(port), p, v, t->now);
 	struct way_key mate = { .zero = 0 };
 
 	if (r.found)
@@ -207,6 +213,10 @@ static void pass(struct back_turn *t, unsigned port, struct packet *p)
 	r = view_parse(p, &v);
 	if (r == R_NONE && v.tcp) {
 		pass_tcp(t, port, p, &v);
+		return;
+	}
+	if (r == R_NONE && v.fragment && plane_fragment(back_plane(t->b), hook_of(port), p, &v)) {
+		count_drop(t->b->env, R_FRAGMENT);
 		return;
 	}
 	if (r != R_NONE || port != BACK_FRONT || !back_icmp(t, p, &v))
