@@ -158,7 +158,8 @@ few() {
 }
 
 counted() {
-	"$SUTURE" stats --control "$LAB/$1.sock" 2>/dev/null | awk -v c="$2" '$(NF - 1) == c { n += $NF } END { print n + 0 }'
+	"$SUTURE" stats --control "$LAB/$1.sock" 2>/dev/null |
+		awk -v c="$2" '{ for (i = 1; i < NF; i++) if ($i == c) { n += $(i + 1); break } } END { print n + 0 }'
 }
 
 PUT='location /put/ { dav_methods PUT; create_full_put_path on; }'
