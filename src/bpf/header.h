@@ -143,7 +143,7 @@ static __always_inline void pair_make(const struct pkt *p, const struct opts *o,
 	in->act = out->act = WAY_HOST;
 	in->origin = out->origin = h->origin;
 	in->flags = WAY_OPEN | WAY_UNLEARNT;
-	in->expect = p->seq;
+	in->expect = in->front_seq = p->seq;
 	if (in->mate.sport != p->key.dport || !same16(in->mate.src, p->key.dst)) {
 		in->flags |= WAY_DST;
 		__builtin_memcpy(in->new_dst, in->mate.src, 16);
@@ -235,6 +235,8 @@ static __always_inline bool pair_over(const struct way *w, const struct pkt *p)
 		return true;
 	if (w->flags & WAY_UNLEARNT)
 		return p->seq != w->expect;
+	if (p->seq == w->front_seq) /* what opened it comes again: a reset may be anybody's */
+		return false;
 	return ((w->seen | mate->seen) & WAY_SAW_RST) || (w->seen & mate->seen & WAY_SAW_FIN);
 }
 #endif

@@ -113,7 +113,7 @@ static void pair_make(struct plane *pl, const struct ask *a, const struct way_ke
 	in->act = out->act = WAY_HOST;
 	in->origin = out->origin = a->h.origin;
 	in->flags = WAY_OPEN | WAY_UNLEARNT;
-	in->expect = a->seq;
+	in->expect = in->front_seq = a->seq;
 	in->mate = *out_key;
 	if (memcmp(a->key->dst, out_key->src, 16) != 0 || a->key->dport != out_key->sport) {
 		in->flags |= WAY_DST;
@@ -197,6 +197,8 @@ bool plane_pair_over(const struct plane *pl, const struct way_slot *s, const str
 		return true;
 	if (s->w.flags & WAY_UNLEARNT)
 		return v->seq != s->w.expect;
+	if (v->seq == s->w.front_seq) /* what opened it comes again: a reset may be anybody's */
+		return false;
 	seen = s->w.seen | m->w.seen;
 	return (seen & WAY_SAW_RST) || (s->w.seen & m->w.seen & WAY_SAW_FIN);
 }

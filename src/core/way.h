@@ -98,7 +98,7 @@ struct way {
 		tsecr_hi; /* WAY_CLAMP; lo is set by the first SYN-ACK, hi by each (WAY_LEARN) */
 	/*
 	 * WAY_LEARN: the client's side of the seam, to learn against: the front end's seq behind its SYN (snd_nxt), its TSval then, and
-	 * the window scale that it told the client.
+	 * the window scale that it told the client.  The client's way of an OPEN pair: front_seq is the seq of the SYN that opened it.
 	 */
 	way_u32 front_seq, front_tsval;
 	way_u8 front_wscale;

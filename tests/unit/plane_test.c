@@ -659,6 +659,23 @@ static void an_open_pair_lives_and_gives_way_when_over(void **state)
 	end();
 }
 
+/* A reset may be anybody's, and the network may repeat the SYN: what they were for lives. */
+static void the_syn_of_a_pair_opens_no_other(void **state)
+{
+	(void)state;
+	begin(2);
+	open_syn(ISN, -1, 3);
+	host_says(TCP_SYN | TCP_ACK, HOST_ISN, ISN + 1, SYNACK_OPTS("\0"));
+	host_says(TCP_ACK, HOST_ISN + 1, ISN + 9, NULL);
+	IN(.flags = TCP_RST, .seq = ISN + 4000000);
+	n_events = 0;
+	open_syn(ISN, -1, 3);
+	expect_event(WAY_EV_SYN_IN, ISN, 0);
+	assert_int_equal(n_events, 0);
+	assert_int_equal(way_in()->flags & WAY_UNLEARNT, 0);
+	end();
+}
+
 static void a_guarded_origin_takes_nobody_else(void **state)
 {
 	struct plane_config c = config(4);
@@ -777,6 +794,7 @@ int main(void)
 		cmocka_unit_test(a_header_opens_a_pair),
 		cmocka_unit_test(a_full_table_opens_nothing),
 		cmocka_unit_test(an_open_pair_lives_and_gives_way_when_over),
+		cmocka_unit_test(the_syn_of_a_pair_opens_no_other),
 		cmocka_unit_test(a_guarded_origin_takes_nobody_else),
 		cmocka_unit_test(a_set_keeps_what_was_seen),
 		cmocka_unit_test(a_set_that_begins_has_seen_nothing),
