@@ -204,9 +204,9 @@ void hand_net_tell(struct hand_world *w, const char *fmt, ...)
 	box_tell(&w->front, FRONT_WORLD, text, w->run.now);
 }
 
-static void back_name(unsigned i, char ret_name[8])
+static void back_name(unsigned i, char ret_name[16])
 {
-	(void)snprintf(ret_name, 8, "b%u", i);
+	(void)snprintf(ret_name, 16, "b%u", i);
 }
 
 /* --- roles */
@@ -216,7 +216,7 @@ void hand_net_front_sent(void *ctx, unsigned port, struct packet *p)
 	struct hand_world *w = ctx;
 	unsigned back = p->head[5] - HAND_MAC_BACK;
 	struct view v;
-	char name[8];
+	char name[16];
 
 	if (port == FRONT_AGENTS) {
 		unsigned i = p->head_len > 1 ? (unsigned)(p->head[1] - '0') : HAND_BACKS;
@@ -267,7 +267,7 @@ static void at_front(void *ctx, struct net_end at, struct packet **pkts, unsigne
 	struct hand_world *w = ctx;
 	unsigned port = PORT_OF(at);
 	struct view v;
-	char name[8];
+	char name[16];
 
 	if (port == FRONT_AGENTS) {
 		back_name(BACK_OF(at), name);

@@ -35,7 +35,8 @@ static void verify(struct hand_world *w, struct hand_serve *s, const uint8_t *by
 		s->first[s->got + k] = bytes[k];
 	if (s->conn < 0 && s->got + n >= 8) {
 		s->conn = conn_of(w, s->first);
-		if (s->conn < 0) {
+		/* Where an agent has forgotten its ways and guards nothing, anything comes to its host. */
+		if (s->conn < 0 && !w->hurt) {
 			run_broken(&w->run, "a host reads what no client asks for");
 			return;
 		}

@@ -12,7 +12,7 @@
  *
  *   - a segment that leaves a role has right checksums;
  *   - no acknowledgement goes to the client of bytes that have not arrived, at its host if that has the connection, at the front end else;
- *   - once a back end has spoken to a client nobody else does, but for a reset of the front end's;
+ *   - once a back end has sent a client anything of its answer nobody else does, but for a reset of the front end's;
  *   - what is read is what was written (the applications look);
  *   - without loss and troubles each connection ends with all bytes; with them, in one of the ways that they allow, and none hangs;
  *   - nothing of a connection outlives it by more than a linger.
@@ -120,10 +120,10 @@ void hand_watch_answer(struct hand_world *w, int responder, const struct packet 
 		return;
 	if (v.flags & TCP_RST)
 		return;
-	/* An acknowledgement of nothing (in SYN-RECEIVED, or behind a gap) promises nothing. */
-	if (responder > 0 && v.ack == a->isn + 1 && !v.payload_len && !(v.flags & TCP_FIN))
-		return;
 	watch_ack(w, responder, i, p, &v);
+	/* An acknowledgement is no answer yet: as long as all bytes are kept, another may give it. */
+	if (responder > 0 && !v.payload_len && !(v.flags & TCP_FIN))
+		return;
 	if (a->responder > 0 && a->responder != responder)
 		run_broken(&w->run, "connection %d: answered by %s %d where back end %d has it", i,
 			   responder ? "back end" : "the front end,", responder - 1,
@@ -161,7 +161,7 @@ static bool fits(const struct hand_world *w, const struct hand_conn_plan *c)
 	for (unsigned i = 0; i < w->p->backs; i++)
 		for (unsigned k = 0; k < c->requests; k++)
 			if (w->p->back[i].agent &&
-			    c->request[k].head + 1024 > w->p->back[i].host.rcvbuf)
+			    c->request[k].head + 2048 > w->p->back[i].host.rcvbuf)
 				return false;
 	return true;
 }
@@ -195,14 +195,13 @@ static bool allowed(const struct hand_world *w, unsigned i, enum hand_fate f)
 	if (f == FATE_LEFT)
 		return c->leaves != LEAVES_NEVER;
 	if (f == FATE_HUNG)
-		return w->hurt || (w->gave_up && !calm);
+		return w->hurt || (!calm && (w->gave_up || c->says == SAYS_NOTHING));
 	if (!calm && f == FATE_RESET)
 		return true;
 	switch (c->says) {
 	case SAYS_REQUESTS:
 		if (f != FATE_ANSWERED)
-			return f == FATE_DONE ||
-			       (!calm && f == FATE_CLOSED && a->got == 0);
+			return f == FATE_DONE || (!calm && f == FATE_CLOSED && a->got == 0);
 		if (says(a, "431"))
 			return !fits(w, c);
 		if (says(a, "408"))

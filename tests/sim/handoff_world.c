@@ -78,7 +78,7 @@ static void front_config(struct hand_world *w)
 {
 	const struct hand_plan *p = w->p;
 	struct front_config *c = &w->cfg;
-	char names[HAND_BACKS][8], all[64] = "default ", err[128];
+	char names[HAND_BACKS][16], all[64] = "default ", err[128];
 	const char *name[HAND_BACKS];
 
 	*c = (struct front_config){ .origins = 2,
