@@ -224,6 +224,10 @@ static struct way random_way(unsigned quad, bool out, const struct pair *p)
 		w.flags = out ? WAY_LEARN | WAY_WATCH : WAY_UNLEARNT | WAY_OPEN;
 		w.expect = 1000;
 		w.attrs.options = 0;
+	} else if (one_in(5)) { /* one that a header made, and that has learnt */
+		w.act = WAY_HOST;
+		w.flags = out ? WAY_SHIFT | WAY_LEARN : WAY_SHIFT | WAY_OPEN;
+		w.front_seq = 1000;
 	}
 	if (!one_in(5))
 		w.mate = out ? p->in[quad] : p->out[quad];
@@ -411,13 +415,14 @@ static void random_packet(struct frame *f, const struct pair *p, bool out)
 {
 	unsigned quad = rnd(QUADS);
 	const struct way_key *k = out ? &p->out[quad] : &p->in[quad];
-	uint8_t options[48], *t, flags = out && one_in(4) ? 0x12 : some_flags();
-	bool header = (flags & 0x12) == 0x02 ? !one_in(3) : one_in(30);
+	bool again = one_in(12); /* what opened a pair */
+	uint8_t options[48], *t, flags = again ? 0x02 : out && one_in(4) ? 0x12 : some_flags();
+	bool header = (flags & 0x12) == 0x02 ? again || !one_in(3) : one_in(30);
 	uint32_t header_at, n = some_options(options, header, &header_at);
 
 	below_tcp(f, quad & 1 ? 6 : 4);
 	t = frame_tcp(f, flags, options, n);
-	store_be32(t + 4, number());
+	store_be32(t + 4, again ? 1000 : number());
 	store_be32(t + 8, number());
 	store_be16(t + 14, (uint16_t)(one_in(3) ? rnd(3) : rnd(65536)));
 	if (one_in(2))
