@@ -135,9 +135,13 @@ static int read_word(struct handoff_front *s, uint32_t i, const char *word, size
 	}
 	v = handoff_value(word, len, "agent", &n);
 	if (v) {
-		struct channel_peer *p = &ch->peer[ch->peers++];
+		struct channel_peer *p = &ch->peer[ch->peers];
 
-		snprintf(p->name, sizeof p->name, "%s", b->name);
+		if (b->has_agent)
+			return -EINVAL;
+		ch->peers++;
+		_Static_assert(sizeof p->name == sizeof b->name, "both are names of peers");
+		memcpy(p->name, b->name, sizeof p->name);
 		b->has_agent = true;
 		return endpoint_read(v, n, &p->at);
 	}

@@ -320,13 +320,15 @@ static void step_agent(struct run *r)
 static void step_plane(struct run *r)
 {
 	static const char *const lines[] = {
-		"seen 192.0.2.10:4000%u > 198.51.100.1:80 idle=5 packets=1 bytes=60 seen=any,fin "
-		"fin=3",
+
+		/* clang-format off */
+		"seen 192.0.2.10:4000%u > 198.51.100.1:80 idle=5 packets=1 bytes=60 seen=any,fin fin=3",
 		"none 192.0.2.10:4000%u > 198.51.100.1:80",
 		"event fin-in 192.0.2.10:4000%u > 198.51.100.1:80 id=1 a=1 b=0",
 		"event rst-in 192.0.2.10:4000%u > 198.51.100.1:80 id=1 a=1 b=1",
 		"event syn-in 192.0.2.10:4000%u > 198.51.100.1:80 id=1 a=1 b=0",
 		"event rst-out 192.0.2.10:4000%u > 198.51.100.1:80 id=1 a=1 b=0",
+		/* clang-format on */
 	};
 	char text[256];
 	uint8_t which = byte(r);

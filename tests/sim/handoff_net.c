@@ -206,7 +206,7 @@ void hand_net_tell(struct hand_world *w, const char *fmt, ...)
 
 static void back_name(unsigned i, char ret_name[16])
 {
-	(void)snprintf(ret_name, 16, "b%u", i);
+	(void)snprintf(ret_name, 16, "b%u", i % 100);
 }
 
 /* --- roles */

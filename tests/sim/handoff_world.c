@@ -106,7 +106,7 @@ static void front_config(struct hand_world *w)
 	for (unsigned i = 0; i < p->backs; i++) {
 		struct front_backend *b = &c->backend[i];
 
-		snprintf(names[i], sizeof names[i], "b%u", i);
+		snprintf(names[i], sizeof names[i], "b%u", i % 100);
 		name[i] = names[i];
 		snprintf(all + strlen(all), sizeof all - strlen(all), "%s%s", i ? "," : "",
 			 name[i]);

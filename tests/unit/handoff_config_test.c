@@ -138,6 +138,8 @@ static void refuses_bad_front_ends(void **state)
 		{ NULL, "web1=192.0.2.21:80,weight=1001", NULL, "'weight=1001'" },
 		{ NULL, "web1=192.0.2.21:80,weight=", NULL, "'weight='" },
 		{ NULL, "web1=192.0.2.21:80,agent=x", NULL, "'agent=x'" },
+		{ NULL, "web1=192.0.2.21:80,agent=192.0.2.21:1,agent=192.0.2.21:2", NULL,
+		  "'agent=192.0.2.21:2'" },
 		{ NULL, "web1=192.0.2.21:80,rungs=jump", NULL, "'rungs=jump'" },
 		{ NULL, "web1=192.0.2.21:80,rungs=", NULL, "'rungs='" },
 		{ NULL, "web1=192.0.2.21:80,near", NULL, "'near'" },
