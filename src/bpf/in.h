@@ -57,6 +57,15 @@ static __always_inline bool is_over(const struct met *m)
 	       ((mate->seen & WAY_SAW_RST) || (w->seen & mate->seen & WAY_SAW_FIN));
 }
 
+/* May what was told be told once more? */
+static __always_inline bool again(struct way *w)
+{
+	if (w->repeats >= WAY_REPEATS)
+		return false;
+	w->repeats++;
+	return true;
+}
+
 static __always_inline enum fate met_in(struct met *m)
 {
 	struct way *w = m->w;
@@ -69,7 +78,7 @@ static __always_inline enum fate met_in(struct met *m)
 	}
 	/* Where a side has ended each one may open the quad anew. */
 	if (syn && !(w->flags & WAY_UNLEARNT) &&
-	    (see(w, WAY_SAW_SYN) || w->seen & (WAY_SAW_FIN | WAY_SAW_RST)))
+	    (see(w, WAY_SAW_SYN) || (w->seen & (WAY_SAW_FIN | WAY_SAW_RST) && again(w))))
 		tell(m, WAY_EV_SYN_IN, m->seq, 0);
 	if (syn && is_over(m)) {
 		count(WAY_N_NOT_EXPECTED);
@@ -79,7 +88,7 @@ static __always_inline enum fate met_in(struct met *m)
 		bool exact = m->p.seq == w->expect;
 
 		/* A forged one must not use up the report of the client's own. */
-		if (see(w, WAY_SAW_RST) || exact)
+		if (see(w, WAY_SAW_RST) || (exact && again(w)))
 			tell(m, WAY_EV_RST_IN, m->seq, exact);
 	} else if ((flags & F_FIN) && !syn && see(w, WAY_SAW_FIN)) {
 		w->fin_end = m->seq + pkt_seg_len(&m->p);

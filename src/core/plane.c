@@ -243,11 +243,20 @@ static void follow(struct way *w, const struct view *v)
 		w->expect = end;
 }
 
+/* What was told is told once more. */
+static void again(struct way *w, uint32_t bit)
+{
+	if (!(w->seen & bit) || w->repeats >= WAY_REPEATS)
+		return;
+	w->repeats++;
+	w->seen &= ~bit;
+}
+
 /* Where a side has ended each one may open the quad anew. */
 static void saw_syn(struct pass *x)
 {
 	if (x->s->w.seen & (WAY_SAW_FIN | WAY_SAW_RST))
-		x->s->w.seen &= ~(uint32_t)WAY_SAW_SYN;
+		again(&x->s->w, WAY_SAW_SYN);
 	saw(x, WAY_SAW_SYN, WAY_EV_SYN_IN, pass_seq(x), 0);
 }
 
@@ -258,7 +267,7 @@ static void saw_reset(struct pass *x)
 	bool exact = x->v->seq == w->expect;
 
 	if (exact)
-		w->seen &= ~(uint32_t)WAY_SAW_RST;
+		again(w, WAY_SAW_RST);
 	saw(x, WAY_SAW_RST, WAY_EV_RST_IN, pass_seq(x), exact);
 }
 

@@ -18,6 +18,7 @@
  *      - EXPECT: SYN, RST, no ACK, or seq is not `expect`: dropped, NOT_EXPECTED.  With ADOPT the rest is given to the listener, ADOPTED.
  *      - UNLEARNT: all but SYN alone (no ACK, RST, FIN) with seq `expect` is dropped, NOT_EXPECTED; what that SYN offers is noted in attrs.options.
  *      - SYN without ACK: SYN_IN, once, and each time once a FIN or RST was seen.  RST: RST_IN, once, and each time where seq is `expect` (b: 1).  FIN: FIN_IN, once.
+ *        WAY_REPEATS such repeats at most.
  *        A SYN where mate saw RST, or both saw a FIN, is dropped then, NOT_EXPECTED: the front end opens the quad anew.
  *      - not pending: `expect` is the next seq: a segment that begins at or before it and ends behind it moves it on (SYN and RST do not).
  *   3. BACK_OUT, with the client's way as mate:

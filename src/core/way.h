@@ -68,6 +68,9 @@ enum way_seen {
 };
 /* clang-format on */
 
+/* A client repeats its SYN and its reset some times; who does it for ever must not fill the reports of all others. */
+#define WAY_REPEATS 32u
+
 /* What an adopted connection has agreed upon with its client (as struct bpf_tcp_req_attrs has it, from the back end's view). */
 struct way_attrs {
 	way_u32 rcv_tsval; /* 0: the segment's own */
@@ -91,7 +94,7 @@ struct way {
 		tsecr; /* additions; ack and tsecr only where ACK is set; RST|ACK with seq 0 keeps it */
 	way_u8 from_scale, to_scale; /* WAY_WINDOW: as seam_window() */
 	way_u8 origin; /* index of the origin, for reports */
-	way_u8 pad;
+	way_u8 repeats; /* kept by the data plane: reports that were told once more; WAY_REPEATS at most */
 	way_u32 expect; /* WAY_EXPECT; with UNLEARNT: the seq of the SYN; else the next seq, kept by the data plane (plane.h) */
 	way_u32 end; /* WAY_WATCH */
 	way_u32 tsecr_lo,

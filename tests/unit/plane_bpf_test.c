@@ -367,30 +367,41 @@ static void test_without_cookies_there_is_no_adoption(void **state)
 	assert_int_equal(rig_sysctl("tcp_syncookies", "1"), 0);
 }
 
+/* n reports: answers out of an older connection, which are told of each time. */
+static void flood(struct plane_bpf *pl, int n)
+{
+	struct bpf_test_run_opts opts = { .sz = sizeof opts, .repeat = n };
+	struct way_key in = rig_key(4, rig_origin(4), 80), out = rig_turned(&in);
+	const struct way a = { .act = WAY_HOST, .flags = WAY_UNLEARNT, .expect = SEQ, .mate = out };
+	const struct way b = { .act = WAY_HOST, .flags = WAY_LEARN, .mate = in };
+	struct frame f;
+
+	assert_int_equal(plane_bpf_set(pl, &out, &b), 0);
+	assert_int_equal(plane_bpf_set(pl, &in, &a), 0);
+	rig_segment(&f, 4, 0x10, SEQ, ACK, 0);
+	memcpy(f.buf + f.ip + 12, out.src + 12, 4);
+	memcpy(f.buf + f.ip + 16, out.dst + 12, 4);
+	memcpy(f.buf + f.l4, &out.sport, 2);
+	memcpy(f.buf + f.l4 + 2, &out.dport, 2);
+	frame_end(&f);
+	opts.data_in = f.buf;
+	opts.data_size_in = f.len;
+	assert_int_equal(bpf_prog_test_run_opts(plane_bpf_program(pl, "back_out"), &opts), 0);
+}
+
 /* More reports than a port has lines for wait in the ring. */
 static void test_a_burst_of_reports_is_told_whole(void **state)
 {
 	const struct plane_bpf_config c = { .side = PLANE_BPF_BACK };
 	struct plane_bpf *pl = open_as(&c);
-	struct way_key k = rig_key(4, rig_origin(4), 80);
-	const struct way w = { .act = WAY_HOST, .id = 9, .expect = SEQ };
-	struct bpf_test_run_opts opts = { .sz = sizeof opts, .repeat = 5000 };
-	int prog = plane_bpf_program(pl, "back_in");
 	struct packet *lines[PORT_BURST];
 	struct port *port;
-	struct frame f;
 	char err[200];
 	int n, all = 0;
 
 	(void)state;
-	if (prog < 0)
-		prog = plane_bpf_program(pl, "back_adopt");
-	assert_int_equal(plane_bpf_set(pl, &k, &w), 0);
 	assert_int_equal(plane_port_open(pl, &port, err, sizeof err), 0);
-	rig_segment(&f, 4, 0x04, SEQ, 0, 0);
-	opts.data_in = f.buf;
-	opts.data_size_in = f.len;
-	assert_int_equal(bpf_prog_test_run_opts(prog, &opts), 0);
+	flood(pl, 5000);
 	while ((n = port->ops->recv(port, lines, PORT_BURST)) > 0)
 		all += n;
 	assert_int_equal(all, 5000);
@@ -598,17 +609,35 @@ static void test_ways_are_set_amended_listed(void **state)
 	plane_bpf_close(pl, PLANE_BPF_REMOVE);
 }
 
-/* The ring holds some 16000 reports; exact resets are reported each time. */
+/* The ring holds some 16000 reports. */
 static void test_reports_that_nobody_reads_are_counted(void **state)
 {
-	struct plane_bpf_config c = { .side = PLANE_BPF_FRONT };
+	const struct plane_bpf_config c = { .side = PLANE_BPF_BACK };
 	struct plane_bpf *pl = open_as(&c);
-	struct way_key k = rig_key(4, rig_origin(4), 80);
-	struct way w = { .act = WAY_USER, .expect = SEQ };
-	struct bpf_test_run_opts opts = { .sz = sizeof opts, .repeat = 30000 };
-	struct frame f;
 	uint64_t lost;
 	int n;
+
+	(void)state;
+	flood(pl, 30000);
+	lost = plane_bpf_counter(pl, WAY_N_EVENTS_LOST);
+	assert_true(lost > 0);
+	n = plane_bpf_events(pl, rig_hear, &heard, UINT32_MAX);
+	assert_int_equal((uint64_t)n + lost, 30000);
+	heard.n = 0;
+	flood(pl, 1); /* there is room again */
+	assert_non_null(wait_for(pl, WAY_EV_TIME_WAIT));
+	plane_bpf_close(pl, PLANE_BPF_REMOVE);
+}
+
+/* One client that resets its connection for ever does not fill the ring. */
+static void test_one_client_cannot_fill_the_ring(void **state)
+{
+	const struct plane_bpf_config c = { .side = PLANE_BPF_FRONT };
+	struct plane_bpf *pl = open_as(&c);
+	struct way_key k = rig_key(4, rig_origin(4), 80);
+	const struct way w = { .act = WAY_USER, .expect = SEQ };
+	struct bpf_test_run_opts opts = { .sz = sizeof opts, .repeat = 30000 };
+	struct frame f;
 
 	(void)state;
 	assert_int_equal(plane_bpf_set(pl, &k, &w), 0);
@@ -616,13 +645,34 @@ static void test_reports_that_nobody_reads_are_counted(void **state)
 	opts.data_in = f.buf;
 	opts.data_size_in = f.len;
 	assert_int_equal(bpf_prog_test_run_opts(plane_bpf_program(pl, "front"), &opts), 0);
-	lost = plane_bpf_counter(pl, WAY_N_EVENTS_LOST);
-	assert_true(lost > 0);
-	n = plane_bpf_events(pl, rig_hear, &heard, UINT32_MAX);
-	assert_int_equal((uint64_t)n + lost, 30000);
-	rig_send(&rig, &f); /* there is room again */
-	heard.n = 0;
-	assert_non_null(wait_for(pl, WAY_EV_RST_IN));
+	assert_int_equal(plane_bpf_events(pl, rig_hear, &heard, UINT32_MAX), 1 + WAY_REPEATS);
+	plane_bpf_close(pl, PLANE_BPF_REMOVE);
+}
+
+/* A connection that was taken back lives: muted, its socket may be ended. */
+static void test_a_muted_connection_can_be_ended(void **state)
+{
+	struct plane_bpf *pl = open_adopter();
+	struct way_key k = rig_key(4, rig_origin(4), 80), out = rig_turned(&k);
+	const struct way mute = { .flags = WAY_MUTE };
+	int fd = rig_listen(80, 0, 16), conn;
+
+	(void)state;
+	announce(pl, 4, SEQ + 10);
+	send_segment(4, 0x18, SEQ, ACK, 10);
+	conn = rig_accept(fd, SOON);
+	assert_true(conn >= 0);
+	assert_int_equal(plane_bpf_destroy(pl, &k), -EBUSY);
+	while (rig_receive(rig.wire, &answer, SURELY_NOT))
+		;
+	assert_int_equal(plane_bpf_amend(pl, &out, &mute), 0);
+	assert_int_equal(plane_bpf_destroy(pl, &k), 0);
+	assert_non_null(wait_for(pl, WAY_EV_CLOSED));
+	assert_false(rig_receive(rig.wire, &answer, SURELY_NOT)); /* no reset either */
+	plane_bpf_del(pl, &k);
+	plane_bpf_del(pl, &out);
+	close(conn);
+	close(fd);
 	plane_bpf_close(pl, PLANE_BPF_REMOVE);
 }
 
@@ -684,6 +734,8 @@ int main(void)
 		cmocka_unit_test(test_maps_of_another_version_are_refused),
 		cmocka_unit_test(test_ways_are_set_amended_listed),
 		cmocka_unit_test(test_reports_that_nobody_reads_are_counted),
+		cmocka_unit_test(test_one_client_cannot_fill_the_ring),
+		cmocka_unit_test(test_a_muted_connection_can_be_ended),
 		cmocka_unit_test(test_sockets_of_other_namespaces_are_not_told),
 	};
 

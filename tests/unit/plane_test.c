@@ -691,6 +691,26 @@ static void a_guarded_origin_takes_nobody_else(void **state)
 	end();
 }
 
+/* One client that resets its connection for ever is told of some times, not for ever. */
+static void repeats_have_an_end(void **state)
+{
+	struct way_key in, out;
+	unsigned told = 0;
+
+	(void)state;
+	begin(2);
+	keys(&in, &out);
+	set(&in, &(struct way){ .act = WAY_HOST, .expect = 5 });
+	for (unsigned i = 0; i < 1000; i++) {
+		n_events = 0;
+		IN(.flags = TCP_RST, .seq = 5);
+		IN(.flags = TCP_SYN, .seq = 9);
+		told += n_events;
+	}
+	assert_int_equal(told, 2 + WAY_REPEATS);
+	end();
+}
+
 static void a_set_keeps_what_was_seen(void **state)
 {
 	struct way_key in, out, k;
@@ -796,6 +816,7 @@ int main(void)
 		cmocka_unit_test(an_open_pair_lives_and_gives_way_when_over),
 		cmocka_unit_test(the_syn_of_a_pair_opens_no_other),
 		cmocka_unit_test(a_guarded_origin_takes_nobody_else),
+		cmocka_unit_test(repeats_have_an_end),
 		cmocka_unit_test(a_set_keeps_what_was_seen),
 		cmocka_unit_test(a_set_that_begins_has_seen_nothing),
 		cmocka_unit_test(nothing_that_comes_breaks_it),
