@@ -93,7 +93,7 @@ static void the_longest_line_fits(void **state)
 	l.way.flags = (1u << 12) - 1;
 	l.way.from_scale = l.way.to_scale = l.way.attrs.snd_wscale = l.way.attrs.rcv_wscale = 14;
 	l.way.origin = WAY_ORIGINS - 1;
-	l.way.pad = 0;
+	l.way.repeats = 0;
 	memset(l.way.pad2, 0, sizeof l.way.pad2);
 	memset(l.way.attrs.pad, 0, sizeof l.way.attrs.pad);
 	l.way.attrs.options = 15;
