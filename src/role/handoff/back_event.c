@@ -195,7 +195,9 @@ static void have(struct back_turn *t, const struct way_line *l)
 	int origin;
 
 	if (h) { /* the host's direction */
-		h->known = h->laid = true;
+		h->laid = true;
+		if (!h->known && !h->found) /* what it has seen since the records were written */
+			back_owe(t->b, h, DEBT_LOOK);
 		return;
 	}
 	origin = back_quad(b, &l->key, &out);
