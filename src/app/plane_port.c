@@ -20,7 +20,7 @@
 #define PLANE_COUNTERS(X) \
 	X(plane_bad_line, "lines to the data plane that say nothing it knows") \
 	X(plane_refused,  "ways that the kernel did not take") \
-	X(plane_destroyed,"sockets in TIME-WAIT that were ended, so that their quad could be used")
+	X(plane_destroyed,"sockets that were ended: of an older connection of a quad that is used anew, or of one that was taken back")
 /* clang-format on */
 
 enum {
