@@ -28,7 +28,8 @@ static __always_inline bool in_pending(struct met *m)
 	__u8 kind = m->p.flags & (F_SYN | F_RST | F_ACK | F_FIN);
 
 	if (w->flags & WAY_UNLEARNT) {
-		if (kind != F_SYN || m->p.seq != w->expect)
+		if (kind != F_SYN || m->p.seq != w->expect ||
+		    (m->mate && m->mate->flags & WAY_MUTE)) /* given up: nothing is to begin */
 			return false;
 		w->attrs.options = offered(&m->o);
 		return true;

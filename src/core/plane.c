@@ -205,7 +205,8 @@ static enum pass_fate in_pending(struct pass *x)
 	uint8_t kind = x->v->flags & (TCP_SYN | TCP_RST | TCP_ACK | TCP_FIN);
 
 	if (w->flags & WAY_UNLEARNT) {
-		if (kind != TCP_SYN || x->v->seq != w->expect)
+		if (kind != TCP_SYN || x->v->seq != w->expect ||
+		    (x->mate && x->mate->w.flags & WAY_MUTE)) /* given up: nothing is to begin */
 			return dropped(x, WAY_N_NOT_EXPECTED);
 		w->attrs.options = offered(&x->o);
 		return PASS_GOES;

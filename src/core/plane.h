@@ -14,9 +14,9 @@
  *
  *   1. malformed TCP options: dropped, BAD_OPTIONS.  WAY_DROP: dropped, NOT_EXPECTED.
  *   2. FRONT and BACK_IN (a splice's answers too: events name the key of the packet there):
- *      - OPEN, a SYN with a good header, the pair over (MUTE, UNLEARNT and another seq than its SYN's, or a RST seen or FINs both ways and likewise): a new pair in its place.
+ *      - OPEN, a SYN with a good header, with another seq than its SYN's, and the pair over (MUTE, UNLEARNT, a RST seen, or FINs both ways): a new pair in its place.
  *      - EXPECT: SYN, RST, no ACK, or seq is not `expect`: dropped, NOT_EXPECTED.  With ADOPT the rest is given to the listener, ADOPTED.
- *      - UNLEARNT: all but SYN alone (no ACK, RST, FIN) with seq `expect` is dropped, NOT_EXPECTED; what that SYN offers is noted in attrs.options.
+ *      - UNLEARNT: all but SYN alone (no ACK, RST, FIN) with seq `expect` is dropped, NOT_EXPECTED, that too where its mate is MUTE; what that SYN offers is noted in attrs.options.
  *      - SYN without ACK: SYN_IN, once, and each time once a FIN or RST was seen.  RST: RST_IN, once, and each time where seq is `expect` (b: 1).  FIN: FIN_IN, once.
  *        WAY_REPEATS such repeats at most.
  *        A SYN where mate saw RST, or both saw a FIN, is dropped then, NOT_EXPECTED: the front end opens the quad anew.

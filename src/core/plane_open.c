@@ -193,12 +193,10 @@ bool plane_pair_over(const struct plane *pl, const struct way_slot *s, const str
 
 	if (!(s->w.flags & WAY_OPEN) || (v->flags & (TCP_SYN | TCP_ACK)) != TCP_SYN)
 		return false;
-	if (!m || (m->w.flags & WAY_MUTE))
-		return true;
-	if (s->w.flags & WAY_UNLEARNT)
-		return v->seq != s->w.expect;
-	if (v->seq == s->w.front_seq) /* what opened it comes again: a reset may be anybody's */
+	if (m && v->seq == s->w.front_seq) /* what opened it comes again: a reset may be anybody's */
 		return false;
+	if (!m || (s->w.flags & WAY_UNLEARNT) || (m->w.flags & WAY_MUTE))
+		return true;
 	seen = s->w.seen | m->w.seen;
 	return (seen & WAY_SAW_RST) || (s->w.seen & m->w.seen & WAY_SAW_FIN);
 }
