@@ -222,7 +222,7 @@ hand_status() {
 
 hand_reach() {
 	hand_tries=50
-	until lab_in client curl -gsS -o /dev/null --connect-timeout 1 -m 2 "http://${1:-$VIP4}/" 2>"$LAB/reach.err"; do
+	until lab_in client curl -fgsS -o /dev/null --connect-timeout 1 -m 2 "http://${1:-$VIP4}/" 2>"$LAB/reach.err"; do
 		hand_tries=$((hand_tries - 1))
 		[ $hand_tries -gt 0 ] || { cat "$LAB/reach.err" "$LAB/front.out" >&2; return 1; }
 		sleep 0.1

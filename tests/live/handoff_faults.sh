@@ -79,44 +79,59 @@ ways() {
 	bpftool map dump pinned "/sys/fs/bpf/sut$$-$1/ways" 2>/dev/null | grep -c '"key"'
 }
 
-# Nothing is left in the kernel of what is over.
+# empty NS ...: nothing is left in the kernel there of what is over.
 empty() {
-	empty_tries=80
+	empty_tries=200
 	while :; do
-		empty_n=$(($(ways front) + $(ways b1) + $(ways b2)))
+		empty_n=0
+		for empty_ns; do
+			empty_n=$((empty_n + $(ways "$empty_ns")))
+		done
 		[ $empty_n != 0 ] || return 0
 		empty_tries=$((empty_tries - 1))
 		[ $empty_tries -gt 0 ] || break
 		sleep 0.1
 	done
-	echo "front $(ways front), b1 $(ways b1), b2 $(ways b2) ways"
+	for empty_ns; do
+		echo "$empty_ns: $(ways "$empty_ns") ways"
+	done
 	return 1
+}
+
+# What is pinned outlives the processes, on purpose.
+unpin() {
+	lab_down
+	rm -rf "/sys/fs/bpf/sut$$-front" "/sys/fs/bpf/sut$$-b1" "/sys/fs/bpf/sut$$-b2"
+}
+
+no_way_left() {
+	! command -v bpftool >/dev/null || check "no way is left at $*" empty "$@"
 }
 
 restarts() {
 	for RUNG in $1; do
 		hand_up
+		trap unpin EXIT
 		servers
-		HAND_RUNG=$RUNG ROUTE='default b1,b2'
+		HAND_RUNG=$RUNG ROUTE="default b1,b2$([ "$RUNG" != splice ] || echo ,b1v6,b2v6)"
 		back_again 1
 		back_again 2
 		front_again
 		for FAMILY in 4 6; do
 			WHERE="$RUNG, IPv$FAMILY: "
 			check 'ready' works || continue
-			check 'the front end is killed in mid-download' lives front
-			check 'both agents are killed' lives back-b1 back-b2
-			check 'all three are killed' lives front back-b1 back-b2
 			check 'the front end is ended and started' lives_end front
 			check 'an agent is ended and started' lives_end back-b1
+			check 'both agents are killed' lives back-b1 back-b2
+			no_way_left front b1 b2
 		done
-		WHERE="$RUNG: "
-		! command -v bpftool >/dev/null || check 'no way is left' empty
-		for part in front back-b1 back-b2; do
-			lab_end $part
+		for FAMILY in 4 6; do
+			WHERE="$RUNG, IPv$FAMILY: "
+			check 'the front end is killed in mid-download' lives front
+			check 'all three are killed' lives front back-b1 back-b2
+			no_way_left b1 b2
 		done
-		rm -rf "/sys/fs/bpf/sut$$-front" "/sys/fs/bpf/sut$$-b1" "/sys/fs/bpf/sut$$-b2"
-		lab_down
+		unpin
 	done
 }
 

@@ -178,7 +178,7 @@ static void take_over(struct front *f, struct hand *h, const struct read *r)
 
 	h->rung = from->rung;
 	h->origin = from->origin;
-	h->flags = from->flags & (HF_FIN_CLIENT | HF_FIN_BACK | HF_TOLD | HF_SPLICED);
+	h->flags = from->flags & (HF_FIN_CLIENT | HF_FIN_BACK | HF_TOLD | HF_SPLICED | HF_CLAIMED);
 	h->flags |= HF_ANSWERED;
 	h->lane = from->lane;
 	h->d = from->d;

@@ -93,6 +93,14 @@ static void say(struct front *f, enum way_line_kind kind, const struct way_key *
 	front_say(f, FRONT_PLANE, text, way_line_write(&l, text));
 }
 
+/* The clients' device: the back ends', where it is that one too; 0: not told. */
+static uint32_t client_device(const struct front *f, const struct hand *h)
+{
+	if (f->client_ifindex != 0 || front_joined(f, FRONT_BACKEND))
+		return f->client_ifindex;
+	return f->backend[h->backend].ifindex;
+}
+
 static void lay(struct front *f, struct hand *h, bool clamp, bool outside)
 {
 	const uint32_t ifindex = f->backend[h->backend].ifindex;
@@ -117,7 +125,7 @@ static void lay(struct front *f, struct hand *h, bool clamp, bool outside)
 	if (plane_set(f->plane, &h->key[BACK], &w, f->now) < 0)
 		count_drop(&f->env, R_FLOWS_FULL);
 	if (outside) {
-		w.ifindex = f->client_ifindex;
+		w.ifindex = client_device(f, h);
 		say(f, WAY_LINE_SET, &h->key[BACK], &w);
 	}
 }
@@ -127,7 +135,7 @@ static bool outside(const struct front *f, const struct hand *h)
 	bool there = front_joined(f, FRONT_PLANE) && f->backend[h->backend].ifindex != 0;
 
 	return there && !(h->flags & HF_PROBE) &&
-	       (h->rung != RUNG_SPLICE || f->client_ifindex != 0);
+	       (h->rung != RUNG_SPLICE || client_device(f, h) != 0);
 }
 
 void way_lay(struct front *f, struct hand *h)
