@@ -56,6 +56,7 @@ static bool opens_anew(const struct hand *h, enum side side, const struct packet
 		       const struct view *v)
 {
 	return h->state == FR_LINGER && side == CLIENT &&
+	       v->seq != h->d.irs && /* or a copy of its own, late */
 	       (v->flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN && csum_tcp_ok(p, v);
 }
 
