@@ -296,6 +296,8 @@ static void forget(struct back_turn *t, struct back_hand *h)
 
 	if (h->state == HAND_PENDING && h->kind == BACK_ADOPT && h->muted)
 		back_way_close(t, h);
+	if (h->state == HAND_THERE && speaks)
+		h->rst = 1; /* its host had it, and is reset */
 	if (h->state != HAND_GONE)
 		back_hand_enter(t, h, HAND_GONE, "forgotten");
 	back_owe(t->b, h, DEBT_STATE);

@@ -414,7 +414,9 @@ static void state_gone(struct front *f, struct hand *h, const struct hand_msg *m
 {
 	switch ((enum front_state)h->state) {
 	case FR_RETRACT:
-		if (m->state == HAND_GONE || (h->flags & HF_KNOWN))
+		if (m->acked || m->rst) /* its host had it, and may have answered */
+			over_lost(f, h);
+		else if (m->state == HAND_GONE || (h->flags & HF_KNOWN))
 			next_rung(f, h, (enum front_rung)h->rung);
 		return;
 	case FR_REPLAY:
