@@ -7,6 +7,7 @@
 #include "handoff_world.h"
 
 #define PATIENCE SUT_MS(400000) /* without a byte; then it gives up */
+#define STALL SUT_MS(10000) /* longest time without a byte where nothing is lost */
 
 const char *hand_fate_name(enum hand_fate f)
 {
@@ -188,6 +189,10 @@ static void verify(struct hand_world *w, unsigned i, const uint8_t *bytes, uint3
 {
 	struct hand_client *a = &w->conn[i];
 
+	if (hand_plan_is_calm(w->p) && w->p->conn[i].says == SAYS_REQUESTS &&
+	    w->run.now - a->moved > STALL)
+		run_broken(&w->run, "connection %u: nothing came for %.1f s", i,
+			   (double)(w->run.now - a->moved) / 1e9);
 	a->moved = w->run.now;
 	if ((a->got == 0 && bytes[0] == 'H') || a->answer[0]) {
 		size_t at = strlen(a->answer);

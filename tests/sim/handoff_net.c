@@ -309,7 +309,6 @@ static unsigned join(struct hand_world *w, struct net_end from, struct net_end t
 
 static void join_back(struct hand_world *w, unsigned i)
 {
-	static const struct net_link_config wire = { .burst = BOX_BURST };
 	const struct hand_plan *p = w->p;
 	struct hand_back *b = &w->back[i];
 	unsigned port = p->backend_port ? FRONT_BACKEND : FRONT_CLIENT;
@@ -326,8 +325,8 @@ static void join_back(struct hand_world *w, unsigned i)
 	b->direct = join(w, end, client, &p->direct);
 	if (!b->p->agent)
 		return;
-	b->in = join(w, inner, host, &wire);
-	b->out = join(w, host, inner, &wire);
+	b->in = join(w, inner, host, &p->inner);
+	b->out = join(w, host, inner, &p->inner);
 	b->told = join(w, lines, fronts, &p->channel);
 	b->tells = join(w, fronts, lines, &p->channel);
 }

@@ -58,14 +58,14 @@ static void draw_link(struct rng *r, struct net_link_config *l, uint32_t delay_u
 		l->link.reorder_ppm = rng_range(r, 0, 100000);
 	if (!lossy)
 		return;
-	l->link.loss_ppm = rng_range(r, 0, rng_chance(r, 30) ? 200000 : 30000);
+	l->link.loss_ppm = rng_range(r, 0, rng_chance(r, 30) ? 100000 : 30000);
 	while (l->spells < 2 && rng_chance(r, 25)) {
 		struct net_spell *s = &l->spell[l->spells++];
 
 		s->from = RUN_FIRST + SUT_MS(rng_range(r, 0, 6000));
 		s->until = s->from + SUT_MS(rng_range(r, 1, rng_chance(r, 30) ? 20000 : 1500));
 		s->blackout = rng_chance(r, 50);
-		s->delay = SUT_MS(rng_range(r, 1, 400));
+		s->delay = SUT_MS(rng_range(r, 1, rng_chance(r, 40) ? 4000 : 400));
 	}
 }
 
@@ -80,6 +80,13 @@ static void draw_network(struct rng *r, struct hand_plan *p)
 	draw_link(r, &p->inside, rng_chance(r, 80) ? 300 : 5000, lossy[1]);
 	draw_link(r, &p->direct, 20000, lossy[2]);
 	draw_link(r, &p->channel, rng_chance(r, 80) ? 400 : 8000, lossy[3]);
+	p->inner = (struct net_link_config){ .burst = 64 };
+	if (!p->lossy || !rng_chance(r, 15))
+		return;
+	p->inner.spells = 1; /* a host that does not come to it */
+	p->inner.spell[0].from = RUN_FIRST + SUT_MS(rng_range(r, 0, 6000));
+	p->inner.spell[0].until = p->inner.spell[0].from + SUT_MS(rng_range(r, 1, 8000));
+	p->inner.spell[0].delay = SUT_MS(rng_range(r, 1, 4000));
 }
 
 /* --- hosts */
@@ -227,6 +234,7 @@ void hand_plan_draw(uint64_t seed, struct hand_plan *ret_p)
 	p->backs = rng_range(&r, 1, HAND_BACKS);
 	p->conns = rng_range(&r, 1, HAND_CONNS);
 	p->max_conns = rng_chance(&r, 8) ? rng_range(&r, 2, 8) : MAX_CONNS;
+	p->confirm = SUT_MS(p->lossy && rng_chance(&r, 35) ? rng_range(&r, 50, 600) : 1000);
 	p->backend_port = rng_chance(&r, 40);
 	p->header = rng_chance(&r, 40);
 	p->bad_close = rng_chance(&r, 30);
@@ -304,14 +312,16 @@ static void print_trouble(const struct hand_trouble *t)
 
 void hand_plan_print(const struct hand_plan *p)
 {
-	printf("seed %" PRIu64 ": %u back ends, %u connections%s%s%s%s, max-conns %u\n", p->seed,
-	       p->backs, p->conns, p->lossy ? ", lossy" : "", p->header ? ", headers" : "",
+	printf("seed %" PRIu64
+	       ": %u back ends, %u connections%s%s%s%s, max-conns %u, patience %.0f ms\n",
+	       p->seed, p->backs, p->conns, p->lossy ? ", lossy" : "", p->header ? ", headers" : "",
 	       p->backend_port ? ", two ports" : "", p->own_address ? "" : ", no own address",
-	       p->max_conns);
+	       p->max_conns, (double)p->confirm / 1e6);
 	print_link("outside", &p->outside);
 	print_link("inside", &p->inside);
 	print_link("direct", &p->direct);
 	print_link("channel", &p->channel);
+	print_link("inner", &p->inner);
 	printf("  client: ");
 	print_options(&p->client);
 	for (unsigned i = 0; i < p->backs; i++) {

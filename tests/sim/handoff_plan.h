@@ -85,10 +85,11 @@ struct hand_plan {
 	struct hand_conn_plan conn[HAND_CONNS];
 	struct stack_config client;
 	uint32_t max_conns; /* the front end's */
+	sut_time confirm; /* how long it waits for word of a rung */
 	bool backend_port; /* the front end's back ends are at a port of their own */
 	bool header, bad_close, own_address;
-	struct net_link_config outside, inside, direct,
-		channel; /* client - front end - back ends - client; messages */
+	struct net_link_config outside, inside, direct, channel,
+		inner; /* client - front end - back ends - client; messages; agent - host */
 };
 
 void hand_plan_draw(uint64_t seed, struct hand_plan *ret_p);

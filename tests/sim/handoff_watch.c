@@ -43,6 +43,7 @@ void hand_watch_syn(struct hand_world *w, const struct packet *p, const struct v
 	a->isn = v->seq;
 	a->front_end = v->seq;
 	a->responder = -1;
+	a->has_iss = false;
 }
 
 void hand_watch_at_front(struct hand_world *w, const struct packet *p, const struct view *v)
@@ -117,6 +118,12 @@ void hand_watch_answer(struct hand_world *w, int responder, const struct packet 
 	a = &w->conn[i];
 	/* What is said of an older connection on this quad has older numbers. */
 	if (!a->seen || !(v.flags & TCP_ACK) || v.ack - a->isn - 1 > SPAN)
+		return;
+	if (responder == 0 && v.flags & TCP_SYN && v.ack == a->isn + 1) {
+		a->iss = v.seq;
+		a->has_iss = true;
+	}
+	if (!a->has_iss || v.seq - a->iss > SPAN)
 		return;
 	if (v.flags & TCP_RST)
 		return;

@@ -91,7 +91,7 @@ static void front_config(struct hand_world *w)
 				    .head_timeout = SUT_MS(10000),
 				    .idle_timeout = IDLE,
 				    .linger = LINGER,
-				    .confirm_timeout = SUT_MS(1000),
+				    .confirm_timeout = p->confirm,
 				    .bad_close = p->bad_close,
 				    .header = p->header };
 	memcpy(c->key[0], "0123456789abcdef", 16);

@@ -49,9 +49,9 @@ struct hand_client {
 	bool silent, shut;
 	sut_time start, next_write, moved;
 	/* what is seen on the wire */
-	uint32_t isn, front_end; /* seq: behind what has arrived at the front end */
+	uint32_t isn, iss, front_end; /* seq: behind what has arrived at the front end */
 	int responder; /* -1: none; 0: the front end; back end + 1 */
-	bool seen;
+	bool seen, has_iss;
 };
 
 /* A host's end. */
