@@ -6,10 +6,11 @@ set -u
 . "$(dirname "$0")/handoff_case.sh"
 
 # Nothing was odd enough to be counted: old timestamps, wrong checksums, losses that nobody has made.
+# A host drops what the process forwards behind what the kernel has forwarded already, where its clock is the older one: it comes again.
 clean() {
 	none client TcpExtPAWSEstab TcpInErrs TcpInCsumErrors &&
-		none b1 TcpExtPAWSEstab TcpExtTSEcrRejected TcpInCsumErrors &&
-		none b2 TcpExtPAWSEstab TcpExtTSEcrRejected TcpInCsumErrors
+		none b1 TcpExtTSEcrRejected TcpInCsumErrors && few b1 TcpExtPAWSEstab 100 &&
+		none b2 TcpExtTSEcrRejected TcpInCsumErrors && few b2 TcpExtPAWSEstab 100
 }
 
 # Every checksum that the client sent or got, by tshark.
@@ -145,6 +146,10 @@ programs() {
 	done
 }
 
+core() {
+	[ "$LIVE" = core ]
+}
+
 for rung in splice shift adopt; do
 	hand_up
 	servers
@@ -155,11 +160,12 @@ for rung in splice shift adopt; do
 		if [ "$LIVE" = all ]; then
 			work 1000 100
 		else
-			work 200 20
+			work 100 5
 		fi
-		programs
+		core || programs
 	fi
 	lab_down
+	core && [ $rung != adopt ] && continue
 	HAND_STRICT=yes
 	hand_up
 	servers
