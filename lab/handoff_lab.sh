@@ -191,7 +191,7 @@ hand_back() {
 	hand_own=
 	[ -z "$(hand_far "$hand_n")" ] || hand_own=$HAND_PORT= # what is sent to it has its own address
 	hand_start "back-$hand_n" "$hand_n" "$SUTURE" handoff back --if if:eth0 --listen "$(hand_address_of "$hand_n"):7000" \
-		--front fe=192.0.2.2 --origin "$hand_own$VIP4:$HAND_PORT" --origin "$hand_own[$VIP6]:$HAND_PORT" --key-file "$LAB/key" --pins "/sys/fs/bpf/sut$$-$hand_n" --at-end remove \
+		--front fe=192.0.2.2 --origin "$hand_own$VIP4:$HAND_PORT" --origin "${hand_own}[$VIP6]:$HAND_PORT" --key-file "$LAB/key" --pins "/sys/fs/bpf/sut$$-$hand_n" --at-end remove \
 		--control "$LAB/back-$hand_n.sock" "$@"
 	lab_await "back-$hand_n" ready 10 || exit 1
 }

@@ -191,7 +191,7 @@ deaths() {
 	for RUNG in $1; do
 		hand_up
 		servers
-		HAND_RUNG= FAMILY=4
+		HAND_RUNG='' FAMILY=4
 		hand_back 1 --linger 1s
 		hand_back 2 --linger 1s
 		hand_front --route 'default b1,b2' --rungs "$2" --check-interval 300ms --check-timeout 300ms --confirm-time 300ms --linger 1s
