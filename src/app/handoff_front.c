@@ -26,7 +26,7 @@ const struct option_desc handoff_front_table[] = {
 	{ .name = "own", .kind = OPTION_STRINGS, F(own), N(owns), .arg = "ADDR",
 	  .help = "the front end's own address, from which splices and probes come; one a family" },
 	{ .name = "own-ports", .kind = OPTION_PORTS, F(own_ports), N(own_ports_count), .arg = "FIRST-LAST",
-	  .def = "61000-65534", .help = "ports of its own for splices and probes" },
+	  .def = "10000-32767", .help = "ports of its own for splices and probes" },
 	{ .name = "rungs", .kind = OPTION_STRING, F(rungs), .arg = "RUNGS", .def = "adopt+shift+splice",
 	  .help = "rungs of the ladder that may be taken, of any back end" },
 	{ .name = "agents-from", .kind = OPTION_STRING, F(agents_from), .arg = "ADDR[:PORT]",
@@ -281,7 +281,7 @@ static int read_own(struct handoff_front *s)
 	memcpy(s->world.own[0], s->role.own_ip4, sizeof s->world.own[0]);
 	memcpy(s->world.own[1], s->role.own_ip6, sizeof s->world.own[1]);
 	if (s->flags.own_ports_count != 1)
-		return handoff_wrong(&s->error, "own-ports: expected one range, as 61000-65534");
+		return handoff_wrong(&s->error, "own-ports: expected one range, as 10000-32767");
 	s->role.port_lo = s->flags.own_ports[0];
 	s->role.port_hi = s->flags.own_ports[1];
 	return 0;

@@ -38,7 +38,7 @@ static const struct option_desc front_table[] = {
 	{ .name = "vip", .kind = OPTION_STRINGS, FIELD(vip), COUNT(vips), .arg = "ADDR:PORT",
 	  .help = "an address and port that clients connect to; may be given often" },
 	{ .name = "own-ports", .kind = OPTION_PORTS, FIELD(own_ports), COUNT(own_ports_count), .arg = "FIRST-LAST",
-	  .def = "61000-65534", .help = "ports for splices and probes" },
+	  .def = "10000-32767", .help = "ports for splices and probes" },
 	{ .name = NULL },
 };
 
