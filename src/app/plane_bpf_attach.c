@@ -82,14 +82,11 @@ int plane_bpf_sockets(struct plane_bpf *pl, const char *cgroup)
 	return r;
 }
 
+/* (The macro clears what lies between the members too, which libbpf asks for.) */
 static void detach(unsigned ifindex, enum bpf_tc_attach_point point)
 {
-	struct bpf_tc_hook hook = { .sz = sizeof hook,
-				    .ifindex = (int)ifindex,
-				    .attach_point = point };
-	struct bpf_tc_opts opts = { .sz = sizeof opts,
-				    .handle = FILTER_HANDLE,
-				    .priority = FILTER_PRIORITY };
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex, .attach_point = point);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = FILTER_HANDLE, .priority = FILTER_PRIORITY);
 
 	bpf_tc_detach(&hook, &opts);
 }
@@ -122,23 +119,17 @@ static int is_ethernet(unsigned ifindex)
 
 static int attach(unsigned ifindex, enum bpf_tc_attach_point point, const struct bpf_program *prog)
 {
-	struct bpf_tc_hook hook = { .sz = sizeof hook,
-				    .ifindex = (int)ifindex,
-				    .attach_point = point };
-	struct bpf_tc_opts opts = { .sz = sizeof opts,
-				    .handle = FILTER_HANDLE,
-				    .priority = FILTER_PRIORITY,
-				    .prog_fd = bpf_program__fd(prog),
-				    .flags = BPF_TC_F_REPLACE };
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex, .attach_point = point);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = FILTER_HANDLE, .priority = FILTER_PRIORITY,
+		    .prog_fd = bpf_program__fd(prog), .flags = BPF_TC_F_REPLACE);
 
 	return bpf_tc_attach(&hook, &opts);
 }
 
 int plane_bpf_attach(struct plane_bpf *pl, unsigned ifindex)
 {
-	struct bpf_tc_hook hook = { .sz = sizeof hook,
-				    .ifindex = (int)ifindex,
-				    .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS };
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex,
+		    .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
 	const struct bpf_program *in = pl->skel->progs.front;
 	int r = is_ethernet(ifindex);
 

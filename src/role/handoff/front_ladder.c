@@ -438,8 +438,7 @@ static bool read_mac(struct words *w, struct told_mac *ret_t)
 	uint64_t which = 7;
 	bool value = true;
 
-	memcpy(text, "mac=", 4);
-	n = 4;
+	n = (size_t)snprintf(text, sizeof text, "mac=");
 	while (words_next(w, &x)) {
 		if (n + x.n + 2 > sizeof text)
 			return false;

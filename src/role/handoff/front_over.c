@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
 
+#include <assert.h>
+
 #include "role/handoff/front_inside.h"
 
 /*
@@ -197,6 +199,7 @@ static void next_rung(struct front *f, struct hand *h, enum front_rung failed)
 	uint32_t b = h->backend;
 	enum front_rung r = ladder_rung(f, b, h->key[CLIENT].src, failed + 1);
 
+	assert(b < ROUTE_BACKENDS);
 	leave(f, h);
 	if (h->flags & HF_CLIENT_RST) {
 		over_end(f, h, "the client is gone");

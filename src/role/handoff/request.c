@@ -35,10 +35,18 @@ static bool is_alpha(char c)
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
+static bool is_one_of(char c, const char *set)
+{
+	for (; *set; set++)
+		if (c == *set)
+			return true;
+	return false;
+}
+
 /* RFC 9110, 5.6.2 */
 static bool is_token(char c)
 {
-	return is_digit(c) || is_alpha(c) || (c && memchr("!#$%&'*+-.^_`|~", c, 15));
+	return is_digit(c) || is_alpha(c) || is_one_of(c, "!#$%&'*+-.^_`|~");
 }
 
 static char lower(char c)
@@ -127,7 +135,7 @@ static bool is_host(struct line t)
 
 	for (i = 0; i < t.n; i++)
 		if (!is_alpha(t.s[i]) && !is_digit(t.s[i]) &&
-		    !memchr("-._~%!$&'()*+,;=[]:", t.s[i], 19))
+		    !is_one_of(t.s[i], "-._~%!$&'()*+,;=[]:"))
 			return false;
 	return true;
 }
@@ -251,7 +259,7 @@ static bool take_length(struct reading *rd, struct line v)
 /* Only where "chunked" is the last coding is the end of a request known (RFC 9112, 6.3). */
 static bool take_coding(struct reading *rd, struct line v)
 {
-	struct line last = v;
+	struct line last;
 	size_t i;
 
 	if (rd->chunked || rd->r.minor == 0)
