@@ -82,11 +82,33 @@ int plane_bpf_sockets(struct plane_bpf *pl, const char *cgroup)
 	return r;
 }
 
-/* (The macro clears what lies between the members too, which libbpf asks for.) */
+/* libbpf asks that what lies between the members is zero too: clang does not clear that where members are named. */
+static struct bpf_tc_hook hook_of(unsigned ifindex, enum bpf_tc_attach_point point)
+{
+	struct bpf_tc_hook hook;
+
+	memset(&hook, 0, sizeof hook);
+	hook.sz = sizeof hook;
+	hook.ifindex = (int)ifindex;
+	hook.attach_point = point;
+	return hook;
+}
+
+static struct bpf_tc_opts our_filter(void)
+{
+	struct bpf_tc_opts opts;
+
+	memset(&opts, 0, sizeof opts);
+	opts.sz = sizeof opts;
+	opts.handle = FILTER_HANDLE;
+	opts.priority = FILTER_PRIORITY;
+	return opts;
+}
+
 static void detach(unsigned ifindex, enum bpf_tc_attach_point point)
 {
-	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex, .attach_point = point);
-	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = FILTER_HANDLE, .priority = FILTER_PRIORITY);
+	struct bpf_tc_hook hook = hook_of(ifindex, point);
+	struct bpf_tc_opts opts = our_filter();
 
 	bpf_tc_detach(&hook, &opts);
 }
@@ -119,17 +141,17 @@ static int is_ethernet(unsigned ifindex)
 
 static int attach(unsigned ifindex, enum bpf_tc_attach_point point, const struct bpf_program *prog)
 {
-	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex, .attach_point = point);
-	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = FILTER_HANDLE, .priority = FILTER_PRIORITY,
-		    .prog_fd = bpf_program__fd(prog), .flags = BPF_TC_F_REPLACE);
+	struct bpf_tc_hook hook = hook_of(ifindex, point);
+	struct bpf_tc_opts opts = our_filter();
 
+	opts.prog_fd = bpf_program__fd(prog);
+	opts.flags = BPF_TC_F_REPLACE;
 	return bpf_tc_attach(&hook, &opts);
 }
 
 int plane_bpf_attach(struct plane_bpf *pl, unsigned ifindex)
 {
-	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex,
-		    .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
+	struct bpf_tc_hook hook = hook_of(ifindex, BPF_TC_INGRESS | BPF_TC_EGRESS);
 	const struct bpf_program *in = pl->skel->progs.front;
 	int r = is_ethernet(ifindex);
 

@@ -40,7 +40,9 @@ int plane_bpf_amend(struct plane_bpf *pl, const struct way_key *key, const struc
 		struct plane_amend a;
 	} __attribute__((packed))
 	in = { .a = { .key = *key, .flags = w->flags, .id = w->id, .end = w->end } };
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = &in, .data_size_in = sizeof in);
+	struct bpf_test_run_opts opts = { .sz = sizeof opts,
+					  .data_in = &in,
+					  .data_size_in = sizeof in };
 	int r = bpf_prog_test_run_opts(bpf_program__fd(pl->skel->progs.amend), &opts);
 
 	if (r < 0)

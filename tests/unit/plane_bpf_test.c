@@ -370,7 +370,7 @@ static void test_without_cookies_there_is_no_adoption(void **state)
 /* n reports: answers out of an older connection, which are told of each time. */
 static void flood(struct plane_bpf *pl, int n)
 {
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .repeat = n);
+	struct bpf_test_run_opts opts = { .sz = sizeof opts, .repeat = n };
 	struct way_key in = rig_key(4, rig_origin(4), 80), out = rig_turned(&in);
 	const struct way a = { .act = WAY_HOST, .flags = WAY_UNLEARNT, .expect = SEQ, .mate = out };
 	const struct way b = { .act = WAY_HOST, .flags = WAY_LEARN, .mate = in };
@@ -636,7 +636,7 @@ static void test_one_client_cannot_fill_the_ring(void **state)
 	struct plane_bpf *pl = open_as(&c);
 	struct way_key k = rig_key(4, rig_origin(4), 80);
 	const struct way w = { .act = WAY_USER, .expect = SEQ };
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .repeat = 30000);
+	struct bpf_test_run_opts opts = { .sz = sizeof opts, .repeat = 30000 };
 	struct frame f;
 
 	(void)state;

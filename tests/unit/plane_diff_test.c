@@ -455,8 +455,11 @@ static const char *hook_name[] = { "front", "back_in", "back_out" };
 static void run_bpf(const struct plane_bpf *b, enum plane_hook hook, const struct frame *f,
 		    struct outcome *ret_o)
 {
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = f->buf, .data_size_in = f->len,
-		    .data_out = ret_o->bytes, .data_size_out = sizeof ret_o->bytes);
+	struct bpf_test_run_opts opts = { .sz = sizeof opts,
+					  .data_in = f->buf,
+					  .data_size_in = f->len,
+					  .data_out = ret_o->bytes,
+					  .data_size_out = sizeof ret_o->bytes };
 	int fd = plane_bpf_program(b, hook_name[hook]);
 
 	assert_true(fd >= 0);
