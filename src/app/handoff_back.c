@@ -28,7 +28,7 @@ const struct option_desc handoff_back_table[] = {
 	  .help = "the address that such ports are of; of the device's, without this" },
 	{ .name = "plane", .kind = OPTION_ENUM, B(plane), .arg = "PLANE", .def = "bpf", .names = handoff_plane_names,
 	  .fixed = 1, .help = "who changes packets: BPF programs in the kernel, or this process, between --if and --host" },
-	{ .name = "pins", .kind = OPTION_STRING, B(pins), .arg = "DIR", .def = "/sys/fs/bpf/suture-back",
+	{ .name = "pins", .kind = OPTION_STRING, B(pins), .arg = "DIR", .def = HANDOFF_PINS_BACK,
 	  .help = "where the programs' maps outlive this process; \"\": nowhere" },
 	{ .name = "at-end", .kind = OPTION_ENUM, B(at_end), .arg = "WHAT", .def = "keep", .names = handoff_end_names,
 	  .fixed = 1, .help = "what becomes of pinned programs and connections at the end" },

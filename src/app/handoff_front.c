@@ -33,7 +33,7 @@ const struct option_desc handoff_front_table[] = {
 	  .help = "from where agents are spoken to" },
 	{ .name = "plane", .kind = OPTION_ENUM, F(plane), .arg = "PLANE", .def = "bpf", .names = handoff_plane_names,
 	  .fixed = 1, .help = "who forwards packets: BPF programs in the kernel, or this process" },
-	{ .name = "pins", .kind = OPTION_STRING, F(pins), .arg = "DIR", .def = "/sys/fs/bpf/suture-front",
+	{ .name = "pins", .kind = OPTION_STRING, F(pins), .arg = "DIR", .def = HANDOFF_PINS_FRONT,
 	  .help = "where the programs' maps outlive this process; \"\": nowhere" },
 	{ .name = "at-end", .kind = OPTION_ENUM, F(at_end), .arg = "WHAT", .def = "keep", .names = handoff_end_names,
 	  .fixed = 1, .help = "what becomes of pinned programs and connections at the end" },

@@ -32,6 +32,10 @@ bool handoff_next_word(const char **s, const char **ret_word, size_t *ret_len);
 /* The value of a word "key=value", with its length; NULL: the word has another key. */
 const char *handoff_value(const char *word, size_t len, const char *key, size_t *ret_len);
 
+/* Where maps are pinned unless told otherwise. */
+#define HANDOFF_PINS_FRONT "/sys/fs/bpf/suture-front"
+#define HANDOFF_PINS_BACK "/sys/fs/bpf/suture-back"
+
 /* Who may speak: in both commands. */
 struct handoff_keys_settings {
 	const char *key_file;

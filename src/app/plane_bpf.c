@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -140,11 +141,16 @@ int plane_bpf_open(const struct plane_bpf_config *c, struct plane_bpf **ret_pl, 
 	pl = calloc(1, sizeof *pl);
 	if (!pl)
 		return plane_bpf_fail(-ENOMEM, "the data plane", ret_err);
+	pl->lock = -1;
 	pl->side = c->side;
 	if (c->pins) {
 		r = plane_bpf_pins_prepare(c->pins, ret_err);
 		if (r == 0)
+			r = pl->lock = plane_bpf_pins_lock(c->pins, ret_err);
+		if (r >= 0) {
+			r = 0;
 			snprintf(pl->pins, sizeof pl->pins, "%s", c->pins);
+		}
 	}
 	if (r == 0)
 		r = load_some(pl, c, ret_err);
@@ -172,6 +178,8 @@ void plane_bpf_close(struct plane_bpf *pl, enum plane_bpf_end end)
 	ring_buffer__free(pl->ring);
 	bpf_link__destroy(pl->sockets);
 	handoff__destroy(pl->skel);
+	if (pl->lock >= 0)
+		close(pl->lock);
 	free(pl);
 }
 

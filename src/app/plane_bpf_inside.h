@@ -18,6 +18,7 @@ struct plane_bpf {
 	bool adopts;
 	char why[PLANE_BPF_TEXT]; /* not adopts: why not */
 	char pins[PATH_MAX / 2]; /* empty: none */
+	int lock; /* the directory of pins, locked as long as the process lives; -1 */
 	unsigned device[PLANE_BPF_DEVICES];
 	unsigned devices;
 	struct bpf_link *sockets;
@@ -37,6 +38,8 @@ int plane_bpf_fail(int err, const char *what, char *ret_err);
 
 /* Makes the directory with what leads to it, and sees that it can hold pins: 0, or -errno with a sentence. */
 int plane_bpf_pins_prepare(const char *path, char *ret_err);
+/* Locks the directory: its descriptor, or -errno with a sentence (another process has it). */
+int plane_bpf_pins_lock(const char *path, char *ret_err);
 /* Says where the maps of the object, which is not loaded yet, are pinned, and their sizes: 0; -ESTALE: others are there; -errno. */
 int plane_bpf_pins_set(const struct plane_bpf *pl, uint32_t max_ways);
 void plane_bpf_pins_remove(const struct plane_bpf *pl);

@@ -3,6 +3,7 @@
 
 /* Pins: maps that outlive the process, each by its name under one directory.  See plane_bpf.c. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <linux/magic.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
@@ -41,6 +43,24 @@ int plane_bpf_pins_prepare(const char *path, char *ret_err)
 		return -EINVAL;
 	}
 	return 0;
+}
+
+/* The kernel gives a lock back with the last descriptor: nothing is left of it after a SIGKILL. */
+int plane_bpf_pins_lock(const char *path, char *ret_err)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), err;
+
+	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return fd;
+	err = errno;
+	if (fd >= 0)
+		close(fd);
+	if (fd < 0 || err != EWOULDBLOCK)
+		return plane_bpf_fail(-err, path, ret_err);
+	snprintf(ret_err, PLANE_BPF_TEXT,
+		 "%.80s: another process that runs has its maps there: give each its own --pins",
+		 path);
+	return -EBUSY;
 }
 
 struct pinned {

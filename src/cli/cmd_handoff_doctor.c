@@ -55,8 +55,8 @@ static const struct option_desc back_table[] = {
 static const struct option_desc both_table[] = {
 	{ .name = "plane", .kind = OPTION_ENUM, FIELD(plane), .arg = "PLANE", .def = "bpf", .names = handoff_plane_names,
 	  .help = "who forwards packets" },
-	{ .name = "pins", .kind = OPTION_STRING, FIELD(pins), .arg = "DIR", .def = "/sys/fs/bpf/suture",
-	  .help = "where the programs' maps outlive the process" },
+	{ .name = "pins", .kind = OPTION_STRING, FIELD(pins), .arg = "DIR",
+	  .help = "where the programs' maps outlive the process; without it that of the front end, or the agent" },
 	{ .name = "quiet", .letter = 'q', .kind = OPTION_FLAG, FIELD(quiet), .help = "leave out what is well" },
 	{ .name = "json", .kind = OPTION_FLAG, FIELD(json), .help = "print a JSON object for each finding" },
 	{ .name = NULL },
@@ -104,7 +104,7 @@ static int read_patient(const struct option_usage *u, const struct doctor_flags 
 			u, "--client PORT for a front end, or --if PORT for a back end");
 	p->back = c->device != NULL;
 	p->bpf = c->plane == HANDOFF_PLANE_BPF;
-	p->pins = c->pins;
+	p->pins = c->pins ? c->pins : p->back ? HANDOFF_PINS_BACK : HANDOFF_PINS_FRONT;
 	p->key_file = c->keys.key_file;
 	p->insecure = c->keys.insecure;
 	memcpy(p->own_ports, c->own_ports, sizeof p->own_ports);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
 
+#include "app/handoff_words.h"
 #include "app/options.h"
 #include "cli/cmd_handoff.h"
 #include "cli/command.h"
@@ -49,8 +50,8 @@ static int take_away(const struct remove_flags *c, char *ret_err, size_t err_siz
 	const struct handoff_kernel_want w = {
 		.back = c->device != NULL,
 		.pins = c->pins	    ? c->pins
-			: c->client ? "/sys/fs/bpf/suture-front"
-				    : "/sys/fs/bpf/suture-back",
+			: c->client ? HANDOFF_PINS_FRONT
+				    : HANDOFF_PINS_BACK,
 		.plane = &plane,
 	};
 	struct handoff_kernel k;

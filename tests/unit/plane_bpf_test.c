@@ -574,6 +574,25 @@ static void test_maps_of_another_version_are_refused(void **state)
 	unmount_pins();
 }
 
+static void test_a_directory_is_one_process_s(void **state)
+{
+	struct plane_bpf_config c;
+	struct plane_bpf *pl, *other = NULL;
+	char err[PLANE_BPF_TEXT] = "";
+
+	(void)state;
+	mount_pins();
+	c = guarded();
+	pl = open_as(&c);
+	assert_int_equal(plane_bpf_open(&c, &other, err), -EBUSY);
+	assert_null(other);
+	assert_non_null(strstr(err, "another process"));
+	assert_true(filters("ingress") && is_there("ways"));
+	plane_bpf_close(pl, PLANE_BPF_KEEP);
+	plane_bpf_close(open_as(&c), PLANE_BPF_REMOVE);
+	unmount_pins();
+}
+
 /* Maps */
 
 static void test_ways_are_set_amended_listed(void **state)
@@ -731,6 +750,7 @@ int main(void)
 		cmocka_unit_test(test_what_is_pinned_outlives_the_process),
 		cmocka_unit_test(test_a_dead_agents_programs_are_replaced),
 		cmocka_unit_test(test_pins_need_a_bpf_file_system),
+		cmocka_unit_test(test_a_directory_is_one_process_s),
 		cmocka_unit_test(test_maps_of_another_version_are_refused),
 		cmocka_unit_test(test_ways_are_set_amended_listed),
 		cmocka_unit_test(test_reports_that_nobody_reads_are_counted),
