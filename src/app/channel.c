@@ -44,6 +44,7 @@
 #define BEGIN_LAST SUT_MS(4000)
 #define ANSWER_EVERY SUT_MS(20)
 #define ANSWER_BURST 20u
+#define TELL_EVERY SUT_MS(60000)
 
 _Static_assert(NONCE_LEN == crypto_aead_xchacha20poly1305_ietf_NPUBBYTES, "nonce");
 _Static_assert(TAG_LEN == crypto_aead_xchacha20poly1305_ietf_ABYTES, "tag");
@@ -80,6 +81,8 @@ struct peer {
 	uint8_t begun[ID_LEN];
 	uint8_t begun_slot;
 	sut_time next, pause;
+	/* when it may be told again that its datagrams do not open */
+	sut_time tell;
 	/* lines that wait */
 	size_t len;
 	char text[CHANNEL_TEXT_MAX];
@@ -415,6 +418,16 @@ static bool is_known_form(const uint8_t *b, size_t len)
 	return b[3] == BEGIN || b[3] == CHALLENGE || b[3] == UNKNOWN;
 }
 
+/* Its key is another one, or somebody speaks from its address. */
+static void forged(struct channel *c, struct peer *p, sut_time now)
+{
+	count(c, CHANNEL_N_channel_forged);
+	if (!c->cfg.unopened || now < p->tell)
+		return;
+	p->tell = now + TELL_EVERY;
+	c->cfg.unopened(c->cfg.ctx, (unsigned)(p - c->peer));
+}
+
 void channel_receive(struct channel *c, const struct endpoint *from, const uint8_t *b, size_t len,
 		     sut_time now)
 {
@@ -432,7 +445,7 @@ void channel_receive(struct channel *c, const struct endpoint *from, const uint8
 	}
 	slot = slot_of(&c->cfg.keys, b + 4);
 	if (slot < 0)
-		count(c, CHANNEL_N_channel_forged);
+		forged(c, p, now);
 	else if (b[3] == DATA)
 		take_data(c, p, (unsigned)slot, from, b, len, now);
 	else if (c->cfg.begins == (b[3] == BEGIN))
@@ -442,7 +455,7 @@ void channel_receive(struct channel *c, const struct endpoint *from, const uint8
 			      : b[3] == UNKNOWN ? UNKNOWN_LEN
 						: CHALLENGE_LEN,
 			      plain))
-		count(c, CHANNEL_N_channel_forged);
+		forged(c, p, now);
 	else if (b[3] == BEGIN)
 		take_begin(c, p, (unsigned)slot, from, plain, now);
 	else if (b[3] == CHALLENGE)

@@ -61,6 +61,8 @@ struct channel_config {
 	void (*send)(void *ctx, const struct endpoint *to, const uint8_t *bytes, size_t len);
 	/* A line that came; must not call the channel. */
 	void (*line)(void *ctx, unsigned peer, const char *text, size_t len);
+	/* No valid key opens what this peer sends: told at most once a minute of each.  NULL: to nobody; must not call the channel. */
+	void (*unopened)(void *ctx, unsigned peer);
 	void *ctx;
 };
 

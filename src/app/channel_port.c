@@ -14,6 +14,7 @@
 
 #include "app/clock.h"
 #include "app/lines.h"
+#include "app/log.h"
 #include "port/port.h"
 
 #define SOCKETS 2u /* IPv4, IPv6 */
@@ -28,6 +29,7 @@ struct channel_port {
 	sut_time armed;
 	struct port_stats stats;
 	struct port_row rows[CHANNEL_COUNTER_COUNT];
+	struct log log;
 };
 
 static struct channel_port *of(struct port *p)
@@ -58,6 +60,14 @@ static void take_line(void *ctx, unsigned peer, const char *text, size_t len)
 
 	if (!lines_add(c->lines, "%s %.*s", channel_peer_name(c->channel, peer), (int)len, text))
 		c->stats.rx_dropped++;
+}
+
+static void tell_unopened(void *ctx, unsigned peer)
+{
+	const struct channel_port *c = ctx;
+
+	log_line(&c->log, LOG_ERROR, "peer %s: its datagrams do not open: is its key another one?",
+		 channel_peer_name(c->channel, peer));
 }
 
 /* The timer. */
@@ -281,6 +291,7 @@ static int open_all(struct channel_port *c, const struct channel_port_config *cf
 
 	ch.send = send_datagram;
 	ch.line = take_line;
+	ch.unopened = tell_unopened;
 	ch.ctx = c;
 	c->lines = lines_open();
 	c->channel = channel_open(&ch);
@@ -305,6 +316,7 @@ int channel_port_open(const struct channel_port_config *cfg, struct port **ret_p
 	c->port.ops = &ops;
 	c->fd[0] = c->fd[1] = c->timer = c->epoll = -1;
 	c->armed = SUT_NEVER;
+	c->log = (struct log){ .level = LOG_NOTICE, .time = cfg->log_time };
 	if (!endpoint_is_zero(cfg->local.ip))
 		endpoint_write(&cfg->local, at);
 	snprintf(c->port.name, sizeof c->port.name, "channel%s%s", *at ? ":" : "", at);

@@ -16,6 +16,7 @@ struct channel_port_config {
 	struct endpoint
 		local; /* where an agent is reached, or from where a front end speaks; ip zero: any, port 0: any */
 	uint8_t source[2][16]; /* where local is not told: IPv4, IPv6; zero: any */
+	bool log_time; /* put the time before what is logged */
 };
 
 /* 0, or -errno with a sentence in ret_err. */

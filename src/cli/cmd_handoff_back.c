@@ -140,8 +140,10 @@ static int open_kernel(struct back_run *r, char *ret_err, size_t err_size)
 static int open_all(struct back_run *r, char *ret_err, size_t err_size)
 {
 	struct handoff_back *b = &r->set->back;
-	int err = channel_port_open(&b->channel, &r->fronts, ret_err, err_size);
+	int err;
 
+	b->channel.log_time = r->set->engine.log_time;
+	err = channel_port_open(&b->channel, &r->fronts, ret_err, err_size);
 	if (err == 0 && b->flags.plane == HANDOFF_PLANE_BPF)
 		err = open_kernel(r, ret_err, err_size);
 	if (b->flags.plane == HANDOFF_PLANE_USER)

@@ -100,8 +100,10 @@ static int open_kernel(struct front_run *r, char *ret_err, size_t err_size)
 static int open_all(struct front_run *r, char *ret_err, size_t err_size)
 {
 	struct handoff_front *f = &r->set->front;
-	int err = world_port_open(&f->world, &r->world, ret_err, err_size);
+	int err;
 
+	f->channel.log_time = r->set->engine.log_time;
+	err = world_port_open(&f->world, &r->world, ret_err, err_size);
 	if (err == 0 && f->channel.channel.peers)
 		err = channel_port_open(&f->channel, &r->agents, ret_err, err_size);
 	if (err == 0 && f->flags.plane == HANDOFF_PLANE_BPF)

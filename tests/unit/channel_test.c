@@ -27,7 +27,7 @@ struct end {
 	size_t len[SENT_MAX];
 	uint8_t bytes[SENT_MAX][CHANNEL_MAX];
 	struct endpoint to[SENT_MAX];
-	unsigned lines;
+	unsigned lines, unopened;
 	char last[CHANNEL_LINE_MAX + 1];
 };
 
@@ -53,6 +53,14 @@ static void hear(void *ctx, unsigned peer, const char *text, size_t len)
 	memcpy(e->last, text, len);
 	e->last[len] = 0;
 	e->lines++;
+}
+
+static void wonder(void *ctx, unsigned peer)
+{
+	struct end *e = ctx;
+
+	assert_int_equal(peer, 0);
+	e->unopened++;
 }
 
 static struct channel_keys keys_of(const char *text)
@@ -82,6 +90,7 @@ static void open_end(struct end *e, bool begins, const char *keys)
 		.peers = 1,
 		.send = keep,
 		.line = hear,
+		.unopened = wonder,
 		.ctx = e,
 	};
 	snprintf(c.peer[0].name, sizeof c.peer[0].name, begins ? "web1" : "front");
@@ -332,6 +341,25 @@ static void begins_again_until_answered(void **state)
 	assert_int_equal(agent.lines, 1);
 }
 
+/* A wrong key is told of, but not with each datagram; a peer that was only restarted is none. */
+static void tells_of_a_wrong_key(void **state)
+{
+	(void)state;
+	assert_int_equal(agent.unopened + front.unopened, 0);
+	open_end(&agent, false, "0 " KEY_A "\n");
+	say(&front, "hello");
+	settle();
+	assert_int_equal(agent.unopened + front.unopened, 0);
+	connect_with("0 " KEY_A "\n", "0 " KEY_B "\n");
+	assert_int_equal(agent.unopened, 1);
+	deliver(&front, 0);
+	assert_int_equal(counted(&agent, CHANNEL_N_channel_forged), 2);
+	assert_int_equal(agent.unopened, 1);
+	now += SUT_MS(60000);
+	deliver(&front, 0);
+	assert_int_equal(agent.unopened, 2);
+}
+
 static void knows_its_keys(void **state)
 {
 	(void)state;
@@ -561,6 +589,7 @@ int main(void)
 		CASE(refuses_earlier_sessions),
 		CASE(goes_on_after_a_restart_of_the_agent),
 		CASE(begins_again_until_answered),
+		CASE(tells_of_a_wrong_key),
 		CASE(knows_its_keys),
 		CASE(changes_its_keys),
 		CASE(keeps_a_session_to_its_key),
