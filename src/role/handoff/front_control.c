@@ -11,6 +11,8 @@
 
 #define ANSWER_MAX 2200u /* a message fits in a slot of the outbox */
 #define ROW_MAX 512u
+#define WEIGHT_MAX 1000u
+#define QUIET SUT_MS(5000) /* after both ends: last ACKs that were lost have come again */
 
 static void refuse(struct front *f, const char *what)
 {
@@ -60,57 +62,86 @@ static uint32_t in_stack(const struct front *f)
 	return u.conns;
 }
 
+/* What is over, and quiet, needs us no more. */
+static uint32_t over(const struct front *f)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < f->fresh; i++) {
+		const struct hand *h = &f->hand[i];
+		sut_time last = h->heard > h->since ? h->heard : h->since;
+
+		n += h->id != 0 && h->state == FR_LINGER && f->now >= last + QUIET;
+	}
+	return n;
+}
+
 static void drain(struct front *f, bool on)
 {
+	uint32_t n, conns = in_stack(f);
+
 	if (on != f->draining) {
 		f->draining = on;
 		front_listen(f, !on);
 	}
-	front_sayf(f, FRONT_CONTROL, "ok %u", f->used > in_stack(f) ? f->used : in_stack(f));
+	n = f->used - over(f);
+	front_sayf(f, FRONT_CONTROL, "ok %u", n > conns ? n : conns);
 }
 
 /* --- a back end */
 
-static bool set_rung(struct front *f, uint32_t b, const struct word *w)
+/* NULL, or what is wrong with it. */
+static const char *set_rung(struct front *f, uint32_t b, const struct word *w)
 {
 	static const char *const names[] = { "adopt", "shift", "splice", "auto" };
 	int r = word_among(w, names, 4);
 
 	if (r < 0)
-		return false;
+		return "rung is adopt, shift, splice or auto";
+	if ((r == RUNG_ADOPT || r == RUNG_SHIFT) && !backend_cfg(f, b)->has_agent)
+		return "it has no agent: only splice";
 	f->backend[b].forced = (uint8_t)r;
-	return true;
+	return NULL;
 }
 
-static bool backend_command(struct front *f, uint32_t b, struct words *w)
+static const char *set_weight(struct front *f, uint32_t b, const struct word *w)
 {
-	struct word x, value;
 	uint64_t n;
 
-	if (!words_next(w, &x))
-		return false;
-	if (word_is(&x, "drain") || word_is(&x, "undrain")) {
+	if (!word_number(w, WEIGHT_MAX, &n))
+		return "weight is a number from 0 to 1000";
+	f->cfg.routes.weight[b] = (uint32_t)n;
+	return NULL;
+}
+
+/* The same: NULL, or what is wrong. */
+static const char *backend_command(struct front *f, uint32_t b, struct words *w)
+{
+	static const char grammar[] = "backend NAME drain|undrain|weight N|rung "
+				      "adopt|shift|splice|auto";
+	struct word x = { NULL, 0 }, value = { NULL, 0 }, more;
+	bool first = words_next(w, &x), second = words_next(w, &value);
+
+	if (!first || words_next(w, &more))
+		return grammar;
+	if (!second && (word_is(&x, "drain") || word_is(&x, "undrain"))) {
 		f->backend[b].draining = x.n == 5;
-		return !words_next(w, &value);
+		return NULL;
 	}
-	if (!words_next(w, &value))
-		return false;
-	if (word_is(&x, "weight") && word_number(&value, 1000, &n)) {
-		f->cfg.routes.weight[b] = (uint32_t)n;
-		return !words_next(w, &x);
-	}
-	return word_is(&x, "rung") && set_rung(f, b, &value);
+	if (second && word_is(&x, "weight"))
+		return set_weight(f, b, &value);
+	return second && word_is(&x, "rung") ? set_rung(f, b, &value) : grammar;
 }
 
 static void backend(struct front *f, struct words *w)
 {
 	struct word name = { NULL, 0 };
 	int b = words_next(w, &name) ? backend_named(f, name.s, name.n) : -1;
+	const char *wrong = b < 0 ? "there is no such back end"
+				  : backend_command(f, (uint32_t)b, w);
 
-	if (b < 0)
-		refuse(f, "there is no such back end");
-	else if (!backend_command(f, (uint32_t)b, w))
-		refuse(f, "backend NAME drain|undrain|weight N|rung adopt|shift|splice|auto");
+	if (wrong)
+		refuse(f, wrong);
 	else
 		front_sayf(f, FRONT_CONTROL, "ok");
 }
