@@ -231,7 +231,8 @@ static __always_inline bool pair_over(const struct way *w, const struct pkt *p)
 	if (!(w->flags & WAY_OPEN))
 		return false;
 	mate = bpf_map_lookup_elem(&ways, &w->mate);
-	if (mate && p->seq == w->front_seq) /* what opened it comes again: a reset may be anybody's */
+	if (mate &&
+	    p->seq == w->front_seq) /* what opened it comes again: a reset may be anybody's */
 		return false;
 	if (!mate || (w->flags & WAY_UNLEARNT) || (mate->flags & WAY_MUTE))
 		return true;

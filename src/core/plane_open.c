@@ -193,7 +193,8 @@ bool plane_pair_over(const struct plane *pl, const struct way_slot *s, const str
 
 	if (!(s->w.flags & WAY_OPEN) || (v->flags & (TCP_SYN | TCP_ACK)) != TCP_SYN)
 		return false;
-	if (m && v->seq == s->w.front_seq) /* what opened it comes again: a reset may be anybody's */
+	if (m &&
+	    v->seq == s->w.front_seq) /* what opened it comes again: a reset may be anybody's */
 		return false;
 	if (!m || (s->w.flags & WAY_UNLEARNT) || (m->w.flags & WAY_MUTE))
 		return true;
