@@ -33,14 +33,15 @@
 #   bigtcp      super-packets of 500000 bytes, merge gso wrap   131072, 200000, 500000; hold, merge; strict
 #   ordinary    suture-replica(8), TWO ORDINARY HOSTS, as it stands there
 #   handoff     each rung, both families, 100 connections   + 1000 connections, 100 MB, a busy machine, checksums; wrk, wget, redis, haproxy
-#   handoff_rules   obstacles of hand-offs, adopt                all rungs; hosts without options, routers, a lossy wire; by name
-#   handoff_faults  what dies and comes back, adopt             splice, shift, adopt; by name only, as a killed front end still leaves
-#               a way now and then
+#   handoff_rules   obstacles of hand-offs, adopt                all rungs; hosts without options, routers, a lossy wire
+#   handoff_faults  what dies and comes back, adopt             splice, shift, adopt
 #   handoff_inline  shift by an agent in front of a host that knows nothing of it: its address, or one of its own; without offloads
 #
 # Each test prints "ok NAME", "not ok NAME # why", "skip NAME # why".  These go to the file that $RESULTS names; failures are shown.
 set -u
-tests="basic options refused drops loss capture sackbreak doctor handoff_doctor handoff_keys flood cookie operate journal programs paths traps restarts tags serve example stack stack_flood bigtcp ordinary handoff handoff_inline"
+tests="basic options refused drops loss capture sackbreak doctor handoff_doctor handoff_keys flood cookie operate journal programs paths traps restarts tags serve example stack stack_flood bigtcp ordinary handoff_inline"
+# Whole hand-offs are in the long matrix alone: they have to be seen on busy machines for longer before they judge what is committed.
+[ "${LIVE:-core}" != all ] || tests="$tests handoff handoff_rules handoff_faults"
 
 build=$1
 shift
