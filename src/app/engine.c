@@ -496,3 +496,10 @@ out:
 	free(e);
 	return code;
 }
+
+int engine_run_process(struct engine_config *cfg, const struct engine_options *opt)
+{
+	cfg->opt = *opt;
+	cfg->sandbox = !opt->no_sandbox;
+	return engine_run(cfg);
+}

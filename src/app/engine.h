@@ -35,7 +35,7 @@ struct engine_options {
 	const char *metrics; /* where HTTP is answered: "9100", "192.0.2.1:9100"; NULL: nowhere */
 	const char *
 		state; /* the role's records are restored from there, and saved to it at the end; NULL: not */
-	bool no_sandbox; /* for commands: they set engine_config.sandbox */
+	bool no_sandbox; /* for engine_run_process() */
 	const char *journal; /* a file that keeps records as they come into being; NULL: none */
 	bool journal_salvage; /* use what lies before damage */
 	const char *config; /* the file of settings; NULL: none */
@@ -86,4 +86,7 @@ struct engine_config {
  * fire); 1 if something failed (said on stderr).  SIGPIPE is ignored from then on: who reads the log must not end a box.
  */
 int engine_run(const struct engine_config *cfg);
+
+/* engine_run() for a command: with its options, and with the sandbox unless they say no. */
+int engine_run_process(struct engine_config *cfg, const struct engine_options *opt);
 #endif

@@ -100,3 +100,23 @@ void settings_take(const struct settings *s, void *next)
 				       (const char *)g->config + d->offset, d->size);
 	memcpy(s->block, next, s->size);
 }
+
+int settings_run(const struct settings *s, const struct settings_use *use)
+{
+	struct option_args args;
+	const char *wrong;
+	int code;
+
+	s->defaults(s->ctx, s->block);
+	code = options_run(s->usage, s->argc, s->argv, &args);
+	if (code >= 0)
+		return code;
+	code = use->check(use->ctx, s, &args);
+	wrong = code < 0 && s->finish ? s->finish(s->ctx, s->block) : NULL;
+	if (wrong)
+		code = options_complain(s->usage, "--%s", wrong);
+	if (code < 0)
+		code = use->run(use->ctx, s);
+	config_close(args.file);
+	return code;
+}

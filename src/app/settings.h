@@ -20,9 +20,23 @@ struct settings {
 	size_t size; /* of block */
 	const void *ctx; /* of the two below */
 	void (*defaults)(const void *ctx, void *block); /* block is zeroed */
-	/* Makes of the settings what follows from them: NULL, or which of them is impossible. */
+	/* Makes of the settings what follows from them: NULL, or which of them is impossible.  NULL: nothing does. */
 	const char *(*finish)(const void *ctx, void *block);
 };
+
+/* What a command does with its settings. */
+struct settings_use {
+	/* What else must be true before finish(): -1 to go on, else the exit code, after complaining.  args stay till run() is over. */
+	int (*check)(void *ctx, const struct settings *s, const struct option_args *args);
+	int (*run)(void *ctx, const struct settings *s); /* the exit code */
+	void *ctx; /* of both */
+};
+
+/*
+ * The frame of a command: defaults, the file and the flags, what must be true of them, the run.  s->block is zeroed.  Returns the exit code;
+ * what is wrong is said on stderr.
+ */
+int settings_run(const struct settings *s, const struct settings_use *use);
 
 /* What lies at p in the block, in another one. */
 void *settings_in(const struct settings *s, const void *p, void *block);

@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "app/config.h"
 #include "app/doctor.h"
 #include "app/engine.h"
 #include "app/options.h"
@@ -92,6 +91,27 @@ static const char *find_error(const void *ctx, void *block)
 	return accel_near_config_error(&s->role);
 }
 
+static int check(void *ctx, const struct settings *s, const struct option_args *args)
+{
+	const struct accel_settings *set = s->block;
+
+	(void)ctx;
+	(void)args;
+	return check_ports(s->usage, &set->ports);
+}
+
+static int run(void *ctx, const struct settings *s)
+{
+	const struct accel_settings *set = s->block;
+	struct engine_config *e = ctx;
+
+	if (!set->engine.quiet)
+		warn(&set->ports);
+	e->spec[ACCEL_CLIENT] = set->ports.client;
+	e->spec[ACCEL_SERVER] = set->ports.server;
+	return engine_run_process(e, &set->engine);
+}
+
 int cmd_accel_near(int argc, char **argv)
 {
 	const struct role_entry *role = role_find("accel-near");
@@ -129,25 +149,7 @@ int cmd_accel_near(int argc, char **argv)
 		.role_config = &set.role,
 		.settings = &settings,
 	};
-	struct option_args args;
-	int code;
+	const struct settings_use use = { .check = check, .run = run, .ctx = &e };
 
-	set_defaults(NULL, &set);
-	code = options_run(&usage, argc, argv, &args);
-	if (code >= 0)
-		return code;
-	e.opt = set.engine;
-	code = check_ports(&usage, &set.ports);
-	e.role_error = find_error(NULL, &set);
-	if (code < 0 && e.role_error)
-		code = options_complain(&usage, "--%s", e.role_error);
-	if (code < 0 && !e.opt.quiet)
-		warn(&set.ports);
-	e.spec[ACCEL_CLIENT] = set.ports.client;
-	e.spec[ACCEL_SERVER] = set.ports.server;
-	e.sandbox = !e.opt.no_sandbox;
-	if (code < 0)
-		code = engine_run(&e);
-	config_close(args.file);
-	return code;
+	return settings_run(&settings, &use);
 }

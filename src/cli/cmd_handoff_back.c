@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 
 #include "app/clock.h"
-#include "app/config.h"
 #include "app/engine.h"
 #include "app/handoff_back.h"
 #include "app/handoff_doctor.h"
@@ -203,7 +202,7 @@ static void warn(const struct handoff_back *b, bool quiet)
 		handoff_warn_host(&p, quiet);
 }
 
-static int run(struct back_run *r, struct engine_config *e)
+static int run_opened(struct back_run *r, struct engine_config *e)
 {
 	struct handoff_back *b = &r->set->back;
 	char why[500];
@@ -221,25 +220,33 @@ static int run(struct back_run *r, struct engine_config *e)
 		e->joined = attach;
 		e->renewed = renewed;
 		e->hook_ctx = r;
-		code = engine_run(e);
+		code = engine_run_process(e, &r->set->engine);
 	}
 	close_all(r);
 	return code;
 }
 
-/* All that was set: -1, or 2 after complaining. */
-static int check(const struct option_usage *u, const struct hand_msg *known,
-		 struct back_settings *set)
+static int check(void *ctx, const struct settings *s, const struct option_args *args)
 {
-	const struct back_config *role = &set->back.role;
-	int code = check_ports(u, &set->back);
-	const char *wrong = code < 0 ? finish(known, set) : NULL;
+	const struct back_settings *set = s->block;
 
-	if (wrong)
-		code = options_complain(u, "--%s", wrong);
-	if (code < 0 && back_role.need(role) == 0)
-		code = options_complain(u, "%s", role->error ? role->error : "impossible settings");
-	return code;
+	(void)ctx;
+	(void)args;
+	return check_ports(s->usage, &set->back);
+}
+
+static int run(void *ctx, const struct settings *s)
+{
+	struct back_settings *set = s->block;
+	const struct back_config *role = &set->back.role;
+	struct back_run r = { .set = set, .known = ctx };
+	struct engine_config e = { .ops = &back_role, .role_config = role, .settings = s };
+
+	if (back_role.need(role) == 0)
+		return options_complain(s->usage, "%s",
+					role->error ? role->error : "impossible settings");
+	warn(&set->back, set->engine.quiet);
+	return run_opened(&r, &e);
 }
 
 int cmd_handoff_back(int argc, char **argv)
@@ -274,27 +281,9 @@ int cmd_handoff_back(int argc, char **argv)
 		.finish = finish,
 		.ctx = &known,
 	};
-	struct engine_config e = {
-		.ops = &back_role,
-		.role_config = &set.back.role,
-		.settings = &settings,
-	};
-	struct back_run r = { .set = &set, .known = &known };
-	struct option_args args;
-	int code;
+	const struct settings_use use = { .check = check, .run = run, .ctx = &known };
+	int code = settings_run(&settings, &use);
 
-	set_defaults(NULL, &set);
-	code = options_run(&usage, argc, argv, &args);
-	if (code >= 0)
-		return code;
-	e.opt = set.engine;
-	code = check(&usage, &known, &set);
-	e.sandbox = !e.opt.no_sandbox;
-	if (code < 0) {
-		warn(&set.back, e.opt.quiet);
-		code = run(&r, &e);
-	}
 	channel_keys_forget(&set.back.keys);
-	config_close(args.file);
 	return code;
 }

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "app/config.h"
 #include "app/engine.h"
 #include "app/handoff_doctor.h"
 #include "app/handoff_front.h"
@@ -168,7 +167,7 @@ static void warn(const struct handoff_front *f, bool quiet)
 		handoff_warn_host(&p, quiet);
 }
 
-static int run(struct front_run *r, struct engine_config *e)
+static int run_opened(struct front_run *r, struct engine_config *e)
 {
 	struct handoff_front *f = &r->set->front;
 	char why[500];
@@ -185,24 +184,34 @@ static int run(struct front_run *r, struct engine_config *e)
 		e->joined = attach;
 		e->renewed = renewed;
 		e->hook_ctx = r;
-		code = engine_run(e);
+		code = engine_run_process(e, &r->set->engine);
 	}
 	close_all(r);
 	return code;
 }
 
-/* All that was set: -1, or 2 after complaining. */
-static int check(const struct option_usage *u, struct front_settings *set)
+static int check(void *ctx, const struct settings *s, const struct option_args *args)
 {
-	const struct front_config *role = &set->front.role;
-	int code = check_ports(u, &set->front);
-	const char *wrong = code < 0 ? finish(NULL, set) : NULL;
+	const struct front_settings *set = s->block;
 
-	if (wrong)
-		code = options_complain(u, "--%s", wrong);
-	if (code < 0 && front_role.need(role) == 0)
-		code = options_complain(u, "%s", role->error ? role->error : "impossible settings");
-	return code;
+	(void)ctx;
+	(void)args;
+	return check_ports(s->usage, &set->front);
+}
+
+static int run(void *ctx, const struct settings *s)
+{
+	struct front_settings *set = s->block;
+	const struct front_config *role = &set->front.role;
+	struct front_run r = { .set = set };
+	struct engine_config e = { .ops = &front_role, .role_config = role, .settings = s };
+
+	(void)ctx;
+	if (front_role.need(role) == 0)
+		return options_complain(s->usage, "%s",
+					role->error ? role->error : "impossible settings");
+	warn(&set->front, set->engine.quiet);
+	return run_opened(&r, &e);
 }
 
 int cmd_handoff_front(int argc, char **argv)
@@ -234,27 +243,9 @@ int cmd_handoff_front(int argc, char **argv)
 		.defaults = set_defaults,
 		.finish = finish,
 	};
-	struct engine_config e = {
-		.ops = &front_role,
-		.role_config = &set.front.role,
-		.settings = &settings,
-	};
-	struct front_run r = { .set = &set };
-	struct option_args args;
-	int code;
+	const struct settings_use use = { .check = check, .run = run };
+	int code = settings_run(&settings, &use);
 
-	set_defaults(NULL, &set);
-	code = options_run(&usage, argc, argv, &args);
-	if (code >= 0)
-		return code;
-	e.opt = set.engine;
-	code = check(&usage, &set);
-	e.sandbox = !e.opt.no_sandbox;
-	if (code < 0) {
-		warn(&set.front, e.opt.quiet);
-		code = run(&r, &e);
-	}
 	channel_keys_forget(&set.front.keys);
-	config_close(args.file);
 	return code;
 }

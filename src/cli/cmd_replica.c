@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "app/config.h"
 #include "app/engine.h"
 #include "app/options.h"
 #include "app/settings.h"
@@ -148,7 +147,24 @@ static const char *find_error(const void *ctx, void *block)
 	return role->config_error(&s->role);
 }
 
-static int run(const struct replica_command *cmd, int argc, char **argv)
+static int check(void *ctx, const struct settings *s, const struct option_args *args)
+{
+	const struct replica_settings *set = s->block;
+	struct engine_config *e = ctx;
+
+	(void)args;
+	memcpy(e->spec, set->spec, sizeof e->spec);
+	return check_ports(s->usage, s->usage->groups[0].table, e->ops->ports, e->spec);
+}
+
+static int run(void *ctx, const struct settings *s)
+{
+	const struct replica_settings *set = s->block;
+
+	return engine_run_process(ctx, &set->engine);
+}
+
+static int command(const struct replica_command *cmd, int argc, char **argv)
 {
 	const struct role_entry *role = role_find(cmd->role);
 	struct replica_settings set = { 0 };
@@ -180,37 +196,22 @@ static int run(const struct replica_command *cmd, int argc, char **argv)
 		.role_config = &set.role,
 		.settings = &settings,
 	};
-	struct option_args args;
-	int code;
+	const struct settings_use use = { .check = check, .run = run, .ctx = &e };
 
-	set_defaults(role, &set);
-	code = options_run(&usage, argc, argv, &args);
-	if (code >= 0)
-		return code;
-	e.opt = set.engine;
-	memcpy(e.spec, set.spec, sizeof e.spec);
-	code = check_ports(&usage, cmd->ports, role->ops->ports, e.spec);
-	e.role_error = find_error(role, &set);
-	if (code < 0 && e.role_error)
-		code = options_complain(&usage, "--%s", e.role_error);
-	e.sandbox = !e.opt.no_sandbox;
-	if (code < 0)
-		code = engine_run(&e);
-	config_close(args.file);
-	return code;
+	return settings_run(&settings, &use);
 }
 
 int cmd_replica_rewrite(int argc, char **argv)
 {
-	return run(&rewrite_command, argc, argv);
+	return command(&rewrite_command, argc, argv);
 }
 
 int cmd_replica_compare(int argc, char **argv)
 {
-	return run(&compare_command, argc, argv);
+	return command(&compare_command, argc, argv);
 }
 
 int cmd_replica_mirror(int argc, char **argv)
 {
-	return run(&mirror_command, argc, argv);
+	return command(&mirror_command, argc, argv);
 }

@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "app/config.h"
 #include "app/control.h"
 #include "app/metrics.h"
 #include "app/options.h"
@@ -91,6 +90,23 @@ static void set_defaults(const void *ctx, void *block)
 	options_defaults(run_table, &c->opt);
 }
 
+static int check(void *ctx, const struct settings *s, const struct option_args *args)
+{
+	struct serve_config *c = ctx;
+	char why[500];
+
+	c->settings = s;
+	c->file = args->file;
+	c->words = (struct serve_words){ args->arg, args->n };
+	return serve_configure(c, why, sizeof why) ? options_complain(s->usage, "%s", why) : -1;
+}
+
+static int run(void *ctx, const struct settings *s)
+{
+	(void)s;
+	return serve_run(ctx);
+}
+
 int cmd_serve(int argc, char **argv)
 {
 	struct serve_config c = { 0 };
@@ -121,21 +137,7 @@ int cmd_serve(int argc, char **argv)
 		.size = sizeof c,
 		.defaults = set_defaults,
 	};
-	struct option_args args;
-	char why[500];
-	int code;
+	const struct settings_use use = { .check = check, .run = run, .ctx = &c };
 
-	set_defaults(NULL, &c);
-	code = options_run(&usage, argc, argv, &args);
-	if (code >= 0)
-		return code;
-	c.settings = &settings;
-	c.file = args.file;
-	c.words = (struct serve_words){ args.arg, args.n };
-	if (serve_configure(&c, why, sizeof why) != 0)
-		code = options_complain(&usage, "%s", why);
-	else
-		code = serve_run(&c);
-	config_close(args.file);
-	return code;
+	return settings_run(&settings, &use);
 }

@@ -5,7 +5,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 
-#include "app/config.h"
 #include "app/engine.h"
 #include "app/options.h"
 #include "app/settings.h"
@@ -117,6 +116,14 @@ static struct link_config link_of(const struct link_flags *own, const struct lin
 	return c;
 }
 
+/* All that can be set: flags, and the configuration that they make. */
+struct wire_settings {
+	struct link_flags link[3]; /* both directions, from A to B, from B to A */
+	struct wire_flags flags;
+	struct engine_options engine;
+	struct wire_config role;
+};
+
 /* "eth0" means "if:eth0": memory of the caller's, or NULL. */
 static char *port_spec(const char *arg)
 {
@@ -129,6 +136,12 @@ static char *port_spec(const char *arg)
 	return spec;
 }
 
+/* One run: its ports are memory of its own. */
+struct wire_run {
+	struct engine_config engine;
+	char *spec[2];
+};
+
 /* Two ports, well-formed and not the same: -1, or 2 after complaining. */
 static int check_ports(const struct option_usage *usage, const char *const *spec)
 {
@@ -140,6 +153,15 @@ static int check_ports(const struct option_usage *usage, const char *const *spec
 	if (strcmp(spec[0], spec[1]) == 0)
 		return options_complain(usage, "A and B are the same port: %s", spec[0]);
 	return -1;
+}
+
+static int check(void *ctx, const struct settings *s, const struct option_args *args)
+{
+	struct wire_run *r = ctx;
+
+	for (unsigned i = 0; i < 2; i++)
+		r->engine.spec[i] = r->spec[i] = port_spec(args->arg[i]);
+	return r->spec[0] && r->spec[1] ? check_ports(s->usage, r->engine.spec) : 1;
 }
 
 /*
@@ -177,9 +199,11 @@ static void prepare(void *ctx)
  * Runs with the devices' offloads as they should be, and puts them back; a signal in between waits
  * for the engine.
  */
-static int run(struct engine_config *e, const struct wire_flags *flags)
+static int run(void *ctx, const struct settings *s)
 {
-	struct devices d = { .spec = e->spec, .keep = flags->gso };
+	const struct wire_settings *w = s->block;
+	struct engine_config *e = &((struct wire_run *)ctx)->engine;
+	struct devices d = { .spec = e->spec, .keep = w->flags.gso };
 	sigset_t set;
 	int code;
 
@@ -191,8 +215,7 @@ static int run(struct engine_config *e, const struct wire_flags *flags)
 	prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
 	e->opened = prepare;
 	e->opened_ctx = &d;
-	e->sandbox = !e->opt.no_sandbox;
-	code = engine_run(e);
+	code = engine_run_process(e, &w->engine);
 	for (unsigned i = 2; i-- > 0;)
 		offload_restore(&d.saved[i]);
 	return code;
@@ -209,14 +232,6 @@ static void configure(const struct link_flags l[3], const struct wire_flags *fla
 	ret_c->ring_bytes = flags->memory;
 	ret_c->keep_gso = flags->gso;
 }
-
-/* All that can be set: flags, and the configuration that they make. */
-struct wire_settings {
-	struct link_flags link[3]; /* both directions, from A to B, from B to A */
-	struct wire_flags flags;
-	struct engine_options engine;
-	struct wire_config role;
-};
 
 static void set_defaults(const void *ctx, void *block)
 {
@@ -271,31 +286,13 @@ int cmd_wire(int argc, char **argv)
 		.defaults = set_defaults,
 		.finish = finish,
 	};
-	struct engine_config e = {
-		.ops = &wire_ops,
-		.role_config = &set.role,
-		.settings = &settings,
+	struct wire_run r = {
+		.engine = { .ops = &wire_ops, .role_config = &set.role, .settings = &settings },
 	};
-	struct option_args args;
-	const char *wrong;
-	char *spec[2];
-	int code;
+	const struct settings_use use = { .check = check, .run = run, .ctx = &r };
+	int code = settings_run(&settings, &use);
 
-	set_defaults(NULL, &set);
-	code = options_run(&usage, argc, argv, &args);
-	if (code >= 0)
-		return code;
-	wrong = finish(NULL, &set);
-	e.opt = set.engine;
-	for (unsigned i = 0; i < 2; i++)
-		e.spec[i] = spec[i] = port_spec(args.arg[i]);
-	code = spec[0] && spec[1] ? check_ports(&usage, e.spec) : 1;
-	if (code < 0 && wrong)
-		code = options_complain(&usage, "--%s", wrong);
-	if (code < 0)
-		code = run(&e, &set.flags);
-	free(spec[0]);
-	free(spec[1]);
-	config_close(args.file);
+	free(r.spec[0]);
+	free(r.spec[1]);
 	return code;
 }
