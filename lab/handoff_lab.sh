@@ -15,6 +15,8 @@
 #   hand_front ARG ...          the front end, with both back ends and their agents, unless HAND_BACKENDS says which; HAND_FAR: those behind a router
 #   hand_status                 what the front end says of its back ends
 #   hand_reach                  until the front end answers a request through a back end
+#
+# With EVIDENCE set the switch's packets are in $LAB/tap.pcap, and front end and agents say each change of a state.
 
 # shellcheck source=lab/lab.sh
 . "${HAND_LAB:-$(dirname "$0")/../${HAND_TOP:-}lab}/lab.sh"
@@ -124,6 +126,7 @@ hand_up() {
 		done
 	fi
 	(umask 077; "$SUTURE" handoff key >"$LAB/key")
+	[ -z "${EVIDENCE:-}" ] || hand_start tap sw tcpdump -Z root -q -n -U -s 160 -B 16384 -i any -w "$LAB/tap.pcap" tcp or udp port 7000 or icmp or icmp6
 	mkdir -p "$LAB/www"
 }
 
@@ -192,7 +195,7 @@ hand_back() {
 	[ -z "$(hand_far "$hand_n")" ] || hand_own=$HAND_PORT= # what is sent to it has its own address
 	hand_start "back-$hand_n" "$hand_n" "$SUTURE" handoff back --if if:eth0 --listen "$(hand_address_of "$hand_n"):7000" \
 		--front fe=192.0.2.2 --origin "$hand_own$VIP4:$HAND_PORT" --origin "${hand_own}[$VIP6]:$HAND_PORT" --key-file "$LAB/key" --pins "/sys/fs/bpf/sut$$-$hand_n" --at-end remove \
-		--control "$LAB/back-$hand_n.sock" "$@"
+		--control "$LAB/back-$hand_n.sock" ${EVIDENCE:+--debug --log-time} "$@"
 	lab_await "back-$hand_n" ready 10 || exit 1
 }
 
@@ -212,7 +215,7 @@ hand_front() {
 		set -- --backend "$hand_n=$(hand_address_of "$hand_n"):$HAND_PORT${HAND_RUNG:+,rungs=$HAND_RUNG}$(hand_far "$hand_n"),agent=$(hand_address_of "$hand_n"):7000" "$@"
 	done
 	hand_start front front "$SUTURE" handoff front --client if:eth0 --vip "$VIP4:$HAND_PORT" --vip "[$VIP6]:$HAND_PORT" --key-file "$LAB/key" \
-		--pins "/sys/fs/bpf/sut$$-front" --own 192.0.2.2 --own 2001:db8::2 --agents-from 192.0.2.2 --at-end remove --control "$LAB/front.sock" "$@"
+		--pins "/sys/fs/bpf/sut$$-front" --own 192.0.2.2 --own 2001:db8::2 --agents-from 192.0.2.2 --at-end remove --control "$LAB/front.sock" ${EVIDENCE:+--debug --log-time} "$@"
 	lab_await front ready 10 || exit 1
 }
 

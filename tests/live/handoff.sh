@@ -5,12 +5,27 @@ set -u
 # shellcheck source=tests/live/handoff_case.sh
 . "$(dirname "$0")/handoff_case.sh"
 
-# Nothing was odd enough to be counted: old timestamps, wrong checksums, losses that nobody has made.
-# A host drops what the process forwards behind what the kernel has forwarded already, where its clock is the older one: it comes again.
+# Nothing was odd enough to be counted: wrong checksums, echoes of timestamps that nobody had sent.
 clean() {
-	none client TcpExtPAWSEstab TcpInErrs TcpInCsumErrors &&
-		none b1 TcpExtTSEcrRejected TcpInCsumErrors && few b1 TcpExtPAWSEstab 100 &&
-		none b2 TcpExtTSEcrRejected TcpInCsumErrors && few b2 TcpExtPAWSEstab 100
+	none client TcpInErrs TcpInCsumErrors && none b1 TcpExtTSEcrRejected TcpInCsumErrors && none b2 TcpExtTSEcrRejected TcpInCsumErrors
+}
+
+old_stamps() {
+	old_n=0
+	for old_ns in client b1 b2; do
+		old_s=$(seen $old_ns TcpExtPAWSEstab)
+		old_n=$((old_n + ${old_s:-0}))
+	done
+	echo $old_n
+}
+
+# Short connections, hardly a segment of which was too old for its receiver.  Where a clock is set wrongly it is one of each connection at least; a few are the machine's:
+# what the process forwards overtakes, or is overtaken by, what the kernel forwards.  (In long transfers a host's own ACKs overtake each other by hundreds.)
+many_young() {
+	young_before=$(old_stamps)
+	many "$1" || return 1
+	young_n=$(($(old_stamps) - young_before))
+	[ $young_n -le $(($1 / 4)) ] || { echo "$young_n segments with an old timestamp in $1 connections"; return 1; }
 }
 
 # Every checksum that the client sent or got, by tshark.
@@ -47,7 +62,7 @@ work() {
 		check reached reached
 		check 'pages of both back ends' pages || continue
 		check 'keep-alive' keepalive
-		check "$1 connections" many "$1"
+		check "$1 connections, timestamps young enough" many_young "$1"
 		if [ "$LIVE" = all ]; then
 			# A busy machine repeats more: no judge of what is committed.
 			check "$1 connections, hardly a retransmission" many_clean "$1"

@@ -7,6 +7,8 @@
 #   took RUNG                the rung that the front end says its back ends have
 #   seen NS COUNTER          of the kernel in NS, from nstat
 #   counted WHO COUNTER      of front, back-b1 or back-b2, from its control socket
+#
+# With EVIDENCE=DIR a case that fails leaves there what all parts and kernels say at that moment, and all segments of the switch.
 
 # shellcheck disable=SC2034
 HAND_TOP=../
@@ -26,6 +28,25 @@ said() {
 	"$SUTURE" stats --control "$LAB/front.sock" 2>&1 | grep -v ' 0$' | head -n 60
 }
 
+# What is to be looked at afterwards: outputs, files of state, sockets, ways, counters.
+evidence() {
+	[ -n "${EVIDENCE:-}" ] || return 0
+	evidence_n=$((${evidence_n:-0} + 1))
+	evidence_d=$EVIDENCE/$$-$evidence_n
+	mkdir -p "$evidence_d"
+	echo "$WHERE$check_name" >"$evidence_d/case"
+	cp "$LAB"/*.out "$LAB"/*.state "$LAB"/*.err "$LAB"/*.pcap "$LAB/status" "$LAB/many" "$evidence_d/" 2>/dev/null
+	for evidence_p in front back-b1 back-b2; do
+		"$SUTURE" flows --control "$LAB/$evidence_p.sock" >"$evidence_d/$evidence_p.flows" 2>&1
+		"$SUTURE" stats --control "$LAB/$evidence_p.sock" >"$evidence_d/$evidence_p.stats" 2>&1
+	done
+	for evidence_p in client front b1 b2; do
+		{ lab_in $evidence_p ss -tane; lab_in $evidence_p ip neigh; lab_in $evidence_p ip -s link show dev eth0; } >"$evidence_d/$evidence_p.kernel" 2>&1
+		lab_in $evidence_p nstat -as >"$evidence_d/$evidence_p.nstat" 2>&1
+		[ $evidence_p = client ] || bpftool map dump pinned "/sys/fs/bpf/sut$$-$evidence_p/ways" >"$evidence_d/$evidence_p.ways" 2>&1
+	done
+}
+
 check() {
 	check_name=$1
 	shift
@@ -38,6 +59,7 @@ check() {
 	echo "not ok $WHERE$check_name # exit status $check_status$(lab_alive front || echo ', the front end is not running')"
 	tail -n 20 "$LAB/check.out"
 	said
+	evidence
 	FAILED=1
 	return 1
 }
