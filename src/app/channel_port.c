@@ -58,7 +58,7 @@ static void take_line(void *ctx, unsigned peer, const char *text, size_t len)
 {
 	struct channel_port *c = ctx;
 
-	if (!lines_add(c->lines, "%s %.*s", channel_peer_name(c->channel, peer), (int)len, text))
+	if (!lines_put(c->lines, channel_peer_name(c->channel, peer), text, len))
 		c->stats.rx_dropped++;
 }
 

@@ -161,15 +161,17 @@ static void flush_port(struct engine *e, unsigned i)
 	s->queued = 0;
 }
 
-static void flush_ports(struct engine *e)
+static void flush_ports(struct engine *e, bool post)
 {
 	for (unsigned i = 0; i < e->ports.n; i++)
-		flush_port(e, i);
+		if ((e->ports.slot[i].kind == PORT_POST) == post)
+			flush_port(e, i);
 }
 
 /*
  * Frames are gathered by port, since a burst goes out by one call.  A message is not to be overtaken, nor to overtake: what it says (a way is laid, an
- * answer may be relied on) is in force when what stands behind it in the outbox goes out, and not before what stands in front has.
+ * answer may be relied on) is in force when what stands behind it in the outbox goes out, and not before what stands in front has.  What goes by post
+ * waits for all of it, since it says what is in force, and comes later than it was sent anyway.
  */
 void engine_flush(struct engine *e)
 {
@@ -189,13 +191,15 @@ void engine_flush(struct engine *e)
 			take_answer(e, o->pkt[i]);
 			continue;
 		}
-		if (port != messages && (messages != none || s->kind == PORT_MSGS)) {
-			flush_ports(e);
+		if (s->kind != PORT_POST && port != messages &&
+		    (messages != none || s->kind == PORT_MSGS)) {
+			flush_ports(e, false);
 			messages = s->kind == PORT_MSGS ? port : none;
 		}
 		s->queue[s->queued++] = o->pkt[i];
 	}
-	flush_ports(e);
+	flush_ports(e, false);
+	flush_ports(e, true);
 	engine_notice_traffic(e);
 	outbox_clear(o);
 }

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct slot {
 	struct packet pkt;
@@ -36,22 +37,49 @@ bool lines_are_empty(const struct lines *l)
 	return l->in == l->out;
 }
 
-bool lines_add(struct lines *l, const char *fmt, ...)
+static bool add(struct lines *l, size_t len)
 {
 	struct slot *s = &l->slot[l->in % LINES_MAX];
+
+	if (len >= LINE_BYTES)
+		return false;
+	s->pkt = (struct packet){ .head = s->bytes + PACKET_ROOM, .head_len = (uint32_t)len };
+	l->in++;
+	return true;
+}
+
+static char *room_for_one(struct lines *l)
+{
+	return lines_room(l) == 0 ? NULL : (char *)l->slot[l->in % LINES_MAX].bytes + PACKET_ROOM;
+}
+
+bool lines_add(struct lines *l, const char *fmt, ...)
+{
+	char *at = room_for_one(l);
 	va_list ap;
 	int n;
 
-	if (lines_room(l) == 0)
+	if (!at)
 		return false;
 	va_start(ap, fmt);
-	n = vsnprintf((char *)s->bytes + PACKET_ROOM, LINE_BYTES, fmt, ap);
+	n = vsnprintf(at, LINE_BYTES, fmt, ap);
 	va_end(ap);
-	if (n < 0 || n >= (int)LINE_BYTES)
+	return n >= 0 && add(l, (size_t)n);
+}
+
+bool lines_put(struct lines *l, const char *first, const char *text, size_t len)
+{
+	size_t before = first ? strlen(first) + 1 : 0;
+	char *at = room_for_one(l);
+
+	if (!at || before + len >= LINE_BYTES)
 		return false;
-	s->pkt = (struct packet){ .head = s->bytes + PACKET_ROOM, .head_len = (uint32_t)n };
-	l->in++;
-	return true;
+	if (first) {
+		memcpy(at, first, before);
+		at[before - 1] = ' ';
+	}
+	memcpy(at + before, text, len);
+	return add(l, before + len);
 }
 
 unsigned lines_take(struct lines *l, struct packet **ret_pkts, unsigned max)

@@ -28,6 +28,8 @@ bool lines_are_empty(const struct lines *l);
 
 /* Adds one; false, and nothing is added, where it is too long or there is no room. */
 bool lines_add(struct lines *l, const char *fmt, ...) SUT_PRINTF(2, 3);
+/* The same of "FIRST TEXT", or of len bytes of text alone where first is NULL. */
+bool lines_put(struct lines *l, const char *first, const char *text, size_t len);
 
 /* Takes up to max of them, in order: how many.  They stay as they are until the next call. */
 unsigned lines_take(struct lines *l, struct packet **ret_pkts, unsigned max);

@@ -57,7 +57,7 @@ static void say(struct plane_port *pp, const struct way_line *l)
 	char text[WAY_LINE_MAX];
 	size_t n = way_line_write(l, text);
 
-	if (lines_add(pp->lines, "%.*s", (int)n, text))
+	if (lines_put(pp->lines, NULL, text, n))
 		pp->stats.rx++;
 	else
 		pp->stats.rx_dropped++;

@@ -113,7 +113,7 @@ static int open_one(struct ports *s, unsigned i, const char *const *spec, struct
 			return -EINVAL;
 		}
 	}
-	return (p->kind == PORT_MSGS ? port_open_msgs : port_open)(spec[i], &s->arena, &p->port,
+	return (p->kind != PORT_FRAMES ? port_open_msgs : port_open)(spec[i], &s->arena, &p->port,
 								   ret_err, err_size);
 }
 

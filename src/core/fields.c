@@ -10,6 +10,7 @@
 #include "proto/print.h"
 
 #define ADDR_TEXT 46u
+#define DIGITS_MAX 20u /* of 64 bits */
 #define QUAD_DST 16u
 #define QUAD_SPORT 32u
 #define QUAD_DPORT 34u
@@ -23,6 +24,60 @@ static bool has(const char *s, char c)
 }
 
 /* Writing */
+
+/* Numbers and names are most of what is written, tens of them for a connection: they go without a format. */
+static void put_bytes(struct fields_text *t, const char *s, size_t n)
+{
+	size_t room = t->max - t->n;
+
+	if (n >= room) {
+		t->cut = true;
+		if (room)
+			t->s[t->n] = '\0';
+		return;
+	}
+	memcpy(t->s + t->n, s, n);
+	t->n += n;
+	t->s[t->n] = '\0';
+}
+
+void fields_put_bare(struct fields_text *t, const char *s)
+{
+	put_bytes(t, s, strlen(s));
+}
+
+static void put_number(struct fields_text *t, uint64_t v)
+{
+	char s[DIGITS_MAX];
+	size_t at = sizeof s;
+
+	do {
+		s[--at] = (char)('0' + v % 10);
+		v /= 10;
+	} while (v);
+	put_bytes(t, s + at, sizeof s - at);
+}
+
+static void put_two(struct fields_text *t, uint64_t a, const char *between, uint64_t b)
+{
+	put_number(t, a);
+	fields_put_bare(t, between);
+	put_number(t, b);
+}
+
+static void put_mac(struct fields_text *t, const uint8_t mac[6])
+{
+	static const char digit[] = "0123456789abcdef";
+	char s[17];
+
+	for (unsigned i = 0; i < 6; i++) {
+		if (i)
+			s[3 * i - 1] = ':';
+		s[3 * i] = digit[mac[i] >> 4];
+		s[3 * i + 1] = digit[mac[i] & 15];
+	}
+	put_bytes(t, s, sizeof s);
+}
 
 SUT_PRINTF(2, 0) static void put_v(struct fields_text *t, const char *fmt, va_list ap)
 {
@@ -50,9 +105,14 @@ void fields_put(struct fields_text *t, const char *fmt, ...)
 void fields_put_addr(struct fields_text *t, const uint8_t ip[16], uint16_t port)
 {
 	char s[ADDR_TEXT];
+	bool v6;
 
 	print_addr(ip, s, sizeof s);
-	fields_put(t, has(s, ':') ? "[%s]:%u" : "%s:%u", s, (unsigned)port);
+	v6 = has(s, ':');
+	fields_put_bare(t, v6 ? "[" : "");
+	fields_put_bare(t, s);
+	fields_put_bare(t, v6 ? "]:" : ":");
+	put_number(t, port);
 }
 
 static uint32_t get32(const uint8_t *p)
@@ -76,14 +136,15 @@ static void put_bits(struct fields_text *t, uint64_t bits, const struct field *f
 	const char *comma = "";
 
 	if (!bits)
-		fields_put(t, "none");
+		fields_put_bare(t, "none");
 	for (unsigned i = 0; bits; i++, bits >>= 1) {
 		if (!(bits & 1))
 			continue;
+		fields_put_bare(t, comma);
 		if (f->names && i < f->count)
-			fields_put(t, "%s%s", comma, f->names[i]);
+			fields_put_bare(t, f->names[i]);
 		else
-			fields_put(t, "%s%u", comma, i);
+			put_number(t, i);
 		comma = ",";
 	}
 }
@@ -91,9 +152,9 @@ static void put_bits(struct fields_text *t, uint64_t bits, const struct field *f
 static void put_name(struct fields_text *t, uint32_t v, const struct field *f)
 {
 	if (v < f->count)
-		fields_put(t, "%s", f->names[v]);
+		fields_put_bare(t, f->names[v]);
 	else
-		fields_put(t, "%u", (unsigned)v);
+		put_number(t, v);
 }
 
 static void put_port(struct fields_text *t, const uint8_t *ip, uint16_t port)
@@ -101,7 +162,7 @@ static void put_port(struct fields_text *t, const uint8_t *ip, uint16_t port)
 	static const uint8_t none[16];
 
 	if (port == 0 && memcmp(ip, none, sizeof none) == 0)
-		fields_put(t, "none");
+		fields_put_bare(t, "none");
 	else
 		fields_put_addr(t, ip, port);
 }
@@ -109,7 +170,7 @@ static void put_port(struct fields_text *t, const uint8_t *ip, uint16_t port)
 static void put_quad(struct fields_text *t, const uint8_t *q)
 {
 	fields_put_addr(t, q, load_be16(q + QUAD_SPORT));
-	fields_put(t, ">");
+	fields_put_bare(t, ">");
 	fields_put_addr(t, q + QUAD_DST, load_be16(q + QUAD_DPORT));
 }
 
@@ -118,10 +179,10 @@ static void put_text(struct fields_text *t, const char *s)
 {
 	bool bare = *s && !has(s, ' ');
 
-	fields_put(t, "%s", bare ? "" : "'");
+	fields_put_bare(t, bare ? "" : "'");
 	for (; *s; s++)
-		fields_put(t, "%c", *s < ' ' || *s > '~' || *s == '\'' ? '_' : *s);
-	fields_put(t, "%s", bare ? "" : "'");
+		put_bytes(t, *s < ' ' || *s > '~' || *s == '\'' ? "_" : s, 1);
+	fields_put_bare(t, bare ? "" : "'");
 }
 
 static void put_u64(struct fields_text *t, const uint8_t *p)
@@ -129,7 +190,7 @@ static void put_u64(struct fields_text *t, const uint8_t *p)
 	uint64_t v;
 
 	memcpy(&v, p, sizeof v);
-	fields_put(t, "%llu", (unsigned long long)v);
+	put_number(t, v);
 }
 
 static void put_list(struct fields_text *t, const uint8_t *p, const struct field *f)
@@ -146,22 +207,22 @@ static void put_value(struct fields_text *t, const struct field *f, const uint8_
 
 	switch (f->kind) {
 	case FIELD_U8:
-		fields_put(t, "%u", (unsigned)*p);
+		put_number(t, *p);
 		break;
 	case FIELD_U16:
-		fields_put(t, "%u", (unsigned)get16(p));
+		put_number(t, get16(p));
 		break;
 	case FIELD_U32:
-		fields_put(t, "%u", (unsigned)get32(p));
+		put_number(t, get32(p));
 		break;
 	case FIELD_U64:
 		put_u64(t, p);
 		break;
 	case FIELD_TWO8:
-		fields_put(t, "%u/%u", (unsigned)*p, (unsigned)*q);
+		put_two(t, *p, "/", *q);
 		break;
 	case FIELD_TWO32:
-		fields_put(t, "%u/%u", (unsigned)get32(p), (unsigned)get32(q));
+		put_two(t, get32(p), "/", get32(q));
 		break;
 	case FIELD_ENUM8:
 		put_name(t, *p, f);
@@ -188,10 +249,10 @@ static void put_value(struct fields_text *t, const struct field *f, const uint8_
 		put_port(t, p, get16(q));
 		break;
 	case FIELD_MAC:
-		fields_put(t, "%02x:%02x:%02x:%02x:%02x:%02x", p[0], p[1], p[2], p[3], p[4], p[5]);
+		put_mac(t, p);
 		break;
 	case FIELD_VERSION:
-		fields_put(t, "%u.%u", (unsigned)(get32(p) >> 16), (unsigned)(get32(p) & 0xffff));
+		put_two(t, get32(p) >> 16, ".", get32(p) & 0xffff);
 		break;
 	case FIELD_TEXT:
 		put_text(t, (const char *)p);
@@ -208,7 +269,9 @@ void fields_write(struct fields_text *t, const struct field *table, uint64_t whi
 	for (unsigned i = 0; which; i++, which >>= 1) {
 		if (!(which & 1))
 			continue;
-		fields_put(t, " %s=", table[i].name);
+		fields_put_bare(t, " ");
+		fields_put_bare(t, table[i].name);
+		fields_put_bare(t, "=");
 		put_value(t, &table[i], from);
 	}
 }

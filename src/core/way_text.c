@@ -78,9 +78,9 @@ static const struct field event_fields[] = {
 
 static void put_key(struct fields_text *t, const struct way_key *k)
 {
-	fields_put(t, " ");
+	fields_put_bare(t, " ");
 	fields_put_addr(t, k->src, load_be16((const uint8_t *)&k->sport));
-	fields_put(t, " > ");
+	fields_put_bare(t, " > ");
 	fields_put_addr(t, k->dst, load_be16((const uint8_t *)&k->dport));
 }
 
@@ -88,9 +88,11 @@ size_t way_line_write(const struct way_line *l, char *ret_text)
 {
 	struct fields_text t = { ret_text, 0, WAY_LINE_MAX, false };
 
-	fields_put(&t, "%s", verbs[l->kind]);
-	if (l->kind == WAY_LINE_EVENT)
-		fields_put(&t, " %s", event_names[l->event.kind]);
+	fields_put_bare(&t, verbs[l->kind]);
+	if (l->kind == WAY_LINE_EVENT) {
+		fields_put_bare(&t, " ");
+		fields_put_bare(&t, event_names[l->event.kind]);
+	}
 	if (l->kind != WAY_LINE_LIST && l->kind != WAY_LINE_END)
 		put_key(&t, l->kind == WAY_LINE_EVENT ? &l->event.key : &l->key);
 	if (l->kind == WAY_LINE_SET || l->kind == WAY_LINE_HAVE)

@@ -210,7 +210,7 @@ static enum conn_dir direction(const struct role_kind *k, unsigned port, bool in
 
 static bool is_messages(const struct reader *r, unsigned port)
 {
-	return r->s->role->ops->ports[port].kind == PORT_MSGS;
+	return r->s->role->ops->ports[port].kind != PORT_FRAMES;
 }
 
 /* "PORT >|<" */
@@ -331,7 +331,7 @@ static bool role_line(struct reader *r)
 	for (unsigned i = 0; s->role->ops->ports[i].name; i++) {
 		const struct port_desc *d = &s->role->ops->ports[i];
 
-		if (!d->optional || (d->kind == PORT_MSGS && strcmp(d->name, "control") == 0))
+		if (!d->optional || (d->kind != PORT_FRAMES && strcmp(d->name, "control") == 0))
 			s->joined |= (uint32_t)1 << i;
 	}
 	return true;

@@ -63,7 +63,7 @@ void trail_print(const struct trail *t, unsigned port, unsigned i, char *ret_s, 
 
 	if (n >= size)
 		return;
-	if (t->ports[port].kind == PORT_MSGS)
+	if (t->ports[port].kind != PORT_FRAMES)
 		print_message(&o->c, ret_s + n, size - n);
 	else
 		print_frame(&o->c, ret_s + n, size - n);

@@ -327,23 +327,24 @@ static int logged_send(struct port *p, struct packet *const *pkts, unsigned n)
 	return mem_ops->send(p, pkts, n);
 }
 
-/* The role "laying" sends six packets: frame, message, frame, another frame, frame, message. */
+/* The role "laying" sends eight packets: mail, frame, message, frame, another frame, mail, frame, message. */
 static void laying_input(void *role, const struct burst *in, struct outbox *out)
 {
-	static const uint8_t port[] = { 0, 2, 0, 1, 0, 2 };
+	static const uint8_t port[] = { 3, 0, 2, 0, 1, 3, 0, 2 };
 
 	(void)role;
-	assert_int_equal(in->n, 6);
-	for (unsigned i = 0; i < 6; i++)
+	assert_int_equal(in->n, 8);
+	for (unsigned i = 0; i < 8; i++)
 		outbox_put(out, port[i], in->pkts[i]);
 }
 
-/* A message is in force before what stands behind it leaves, and after what stands in front of it has. */
+/* A message is in force before what stands behind it leaves, and after what stands in front of it has; mail goes last, by one call. */
 static void messages_keep_their_place(void **state)
 {
 	static const struct port_desc laying_ports[] = { { "frames", PORT_FRAMES, false },
 							 { "other", PORT_FRAMES, false },
 							 { "plane", PORT_MSGS, false },
+							 { "mail", PORT_POST, false },
 							 { NULL, PORT_FRAMES, false } };
 	static const struct role_ops laying_ops = {
 		.name = "laying",
@@ -354,12 +355,12 @@ static void messages_keep_their_place(void **state)
 		.expire = mute_expire,
 		.deadline = mute_deadline,
 	};
-	struct port *p[3] = { mem_open("frames", &arena), mem_open("other", &arena),
-			      mem_open("plane", &arena) };
+	struct port *p[4] = { mem_open("frames", &arena), mem_open("other", &arena),
+			      mem_open("plane", &arena), mem_open("mail", &arena) };
 	const struct engine_config cfg = {
 		.ops = &laying_ops,
 		.role_config = &(struct crossing_config){ 0 },
-		.port = { p[0], p[1], p[2] },
+		.port = { p[0], p[1], p[2], p[3] },
 		.opt = { .quiet = true },
 	};
 	struct port_ops logged = *p[0]->ops;
@@ -367,14 +368,14 @@ static void messages_keep_their_place(void **state)
 	(void)state;
 	mem_ops = p[0]->ops;
 	logged.send = logged_send;
-	push(p[0], 0, 6);
-	for (unsigned i = 0; i < 3; i++) {
+	push(p[0], 0, 8);
+	for (unsigned i = 0; i < 4; i++) {
 		p[i]->ops = &logged;
 		mem_end(p[i]);
 	}
 	assert_int_equal(engine_run(&cfg), 0);
-	assert_string_equal(sent_to, "fpfop");
-	for (unsigned i = 0; i < 3; i++)
+	assert_string_equal(sent_to, "fpfopm");
+	for (unsigned i = 0; i < 4; i++)
 		mem_ops->close(p[i]);
 }
 

@@ -23,7 +23,7 @@ static const struct port_desc ports[] = {
 	[BACK_FRONT] = { "front", PORT_FRAMES, true },
 	[BACK_HOST] = { "host", PORT_FRAMES, true },
 	[BACK_CONTROL] = { "control", PORT_MSGS, true },
-	[BACK_FRONTS] = { "fronts", PORT_MSGS, true },
+	[BACK_FRONTS] = { "fronts", PORT_POST, true },
 	[BACK_PLANE] = { "plane", PORT_MSGS, true },
 	{ NULL, PORT_FRAMES, false },
 };

@@ -423,7 +423,7 @@ static const struct port_desc ports[] = {
 	[FRONT_CLIENT] = { .name = "client", .kind = PORT_FRAMES },
 	[FRONT_BACKEND] = { .name = "backend", .kind = PORT_FRAMES, .optional = true },
 	[FRONT_CONTROL] = { .name = "control", .kind = PORT_MSGS, .optional = true },
-	[FRONT_AGENTS] = { .name = "agents", .kind = PORT_MSGS, .optional = true },
+	[FRONT_AGENTS] = { .name = "agents", .kind = PORT_POST, .optional = true },
 	[FRONT_PLANE] = { .name = "plane", .kind = PORT_MSGS, .optional = true },
 	[FRONT_WORLD] = { .name = "world", .kind = PORT_MSGS, .optional = true },
 	{ .name = NULL },

@@ -86,10 +86,14 @@ void front_sayf(struct front *f, unsigned port, const char *fmt, ...)
 
 void front_tell_agent(struct front *f, uint32_t b, const struct hand_msg *m)
 {
-	char text[HAND_MSG_MAX];
-	size_t n = hand_msg_write(m, text);
+	const char *name = backend_cfg(f, b)->name;
+	char text[LINE_MAX];
+	size_t n = strlen(name);
 
-	front_sayf(f, FRONT_AGENTS, "%s %.*s", backend_cfg(f, b)->name, (int)n, text);
+	memcpy(text, name, n);
+	text[n++] = ' ';
+	n += hand_msg_write(m, text + n);
+	front_say(f, FRONT_AGENTS, text, n);
 }
 
 /* --- how addresses are reached */

@@ -100,7 +100,7 @@ size_t hand_msg_write(const struct hand_msg *m, char *ret_text)
 {
 	struct fields_text t = { ret_text, 0, HAND_MSG_MAX, false };
 
-	fields_put(&t, "%s", verbs[m->kind]);
+	fields_put_bare(&t, verbs[m->kind]);
 	fields_write(&t, fields, says[m->kind] | (m->far_host ? MAY_SAY(m->kind) : 0), m);
 	return t.n;
 }
