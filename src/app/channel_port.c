@@ -16,6 +16,7 @@
 #include "app/lines.h"
 #include "app/log.h"
 #include "port/port.h"
+#include "proto/ip.h"
 
 #define SOCKETS 2u /* IPv4, IPv6 */
 #define BUFFER (1 << 20) /* bytes that a socket may keep */
@@ -42,7 +43,7 @@ static struct channel_port *of(struct port *p)
 static void send_datagram(void *ctx, const struct endpoint *to, const uint8_t *bytes, size_t len)
 {
 	struct channel_port *c = ctx;
-	int fd = c->fd[endpoint_is_ip4(to->ip) ? 0 : 1];
+	int fd = c->fd[ip_is_mapped(to->ip) ? 0 : 1];
 	struct sockaddr_storage a;
 	socklen_t n = endpoint_to_socket(to, &a);
 
@@ -235,7 +236,7 @@ static int watch(struct channel_port *c, int fd)
 /* A socket of the family of local, bound there: 0 or -errno. */
 static int open_socket(struct channel_port *c, const struct endpoint *local)
 {
-	bool four = endpoint_is_ip4(local->ip);
+	bool four = ip_is_mapped(local->ip);
 	int fd = socket(four ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	const int on = 1, buffer = BUFFER;
 	struct sockaddr_storage a;
@@ -258,7 +259,7 @@ static struct endpoint any(bool four, uint16_t port)
 	struct endpoint e = { .port = port };
 
 	if (four)
-		e.ip[10] = e.ip[11] = 0xff;
+		ip4_map((const uint8_t[4]){ 0 }, e.ip);
 	return e;
 }
 
@@ -267,15 +268,15 @@ static int open_sockets(struct channel_port *c, const struct channel_port_config
 {
 	bool need[SOCKETS] = { false };
 
-	if (!endpoint_is_zero(cfg->local.ip))
+	if (!ip_is_zero(cfg->local.ip))
 		return open_socket(c, &cfg->local);
 	for (unsigned i = 0; i < cfg->channel.peers; i++)
-		need[endpoint_is_ip4(cfg->channel.peer[i].at.ip) ? 0 : 1] = true;
+		need[ip_is_mapped(cfg->channel.peer[i].at.ip) ? 0 : 1] = true;
 	for (unsigned i = 0; i < SOCKETS; i++) {
 		struct endpoint e = any(i == 0, cfg->local.port);
 		int err = 0;
 
-		if (!endpoint_is_zero(cfg->source[i]))
+		if (!ip_is_zero(cfg->source[i]))
 			memcpy(e.ip, cfg->source[i], 16);
 		if (need[i])
 			err = open_socket(c, &e);
@@ -317,7 +318,7 @@ int channel_port_open(const struct channel_port_config *cfg, struct port **ret_p
 	c->fd[0] = c->fd[1] = c->timer = c->epoll = -1;
 	c->armed = SUT_NEVER;
 	c->log = (struct log){ .level = LOG_NOTICE, .time = cfg->log_time };
-	if (!endpoint_is_zero(cfg->local.ip))
+	if (!ip_is_zero(cfg->local.ip))
 		endpoint_write(&cfg->local, at);
 	snprintf(c->port.name, sizeof c->port.name, "channel%s%s", *at ? ":" : "", at);
 	err = open_all(c, cfg);

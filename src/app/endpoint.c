@@ -9,25 +9,12 @@
 #include <netinet/in.h>
 
 #include "app/option_value.h"
-
-static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
-
-bool endpoint_is_ip4(const uint8_t ip[16])
-{
-	return memcmp(ip, mapped, sizeof mapped) == 0;
-}
-
-bool endpoint_is_zero(const uint8_t ip[16])
-{
-	static const uint8_t zero[16];
-
-	return memcmp(ip, zero, sizeof zero) == 0;
-}
+#include "proto/ip.h"
 
 int endpoint_read_ip(const char *s, size_t len, uint8_t ret_ip[16])
 {
 	char text[INET6_ADDRSTRLEN];
-	uint8_t ip[16];
+	uint8_t ip[16], ip4[4];
 
 	if (len >= 2 && s[0] == '[' && s[len - 1] == ']') {
 		s++;
@@ -39,8 +26,9 @@ int endpoint_read_ip(const char *s, size_t len, uint8_t ret_ip[16])
 		return -EINVAL;
 	memcpy(text, s, len);
 	text[len] = 0;
-	memcpy(ip, mapped, sizeof mapped);
-	if (inet_pton(AF_INET, text, ip + 12) != 1 && inet_pton(AF_INET6, text, ip) != 1)
+	if (inet_pton(AF_INET, text, ip4) == 1)
+		ip4_map(ip4, ip);
+	else if (inet_pton(AF_INET6, text, ip) != 1)
 		return -EINVAL;
 	memcpy(ret_ip, ip, 16);
 	return 0;
@@ -67,7 +55,7 @@ int endpoint_read(const char *s, size_t len, struct endpoint *ret_e)
 
 void endpoint_write(const struct endpoint *e, char ret_s[ENDPOINT_TEXT])
 {
-	bool four = endpoint_is_ip4(e->ip);
+	bool four = ip_is_mapped(e->ip);
 	char ip[INET6_ADDRSTRLEN] = "";
 
 	inet_ntop(four ? AF_INET : AF_INET6, four ? e->ip + 12 : e->ip, ip, sizeof ip);
@@ -83,7 +71,7 @@ socklen_t endpoint_to_socket(const struct endpoint *e, struct sockaddr_storage *
 	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)ret_a;
 
 	memset(ret_a, 0, sizeof *ret_a);
-	if (endpoint_is_ip4(e->ip)) {
+	if (ip_is_mapped(e->ip)) {
 		v4->sin_family = AF_INET;
 		v4->sin_port = htons(e->port);
 		memcpy(&v4->sin_addr, e->ip + 12, 4);
@@ -102,8 +90,7 @@ int endpoint_of_socket(const struct sockaddr_storage *a, struct endpoint *ret_e)
 	struct endpoint e = { 0 };
 
 	if (a->ss_family == AF_INET) {
-		memcpy(e.ip, mapped, sizeof mapped);
-		memcpy(e.ip + 12, &v4->sin_addr, 4);
+		ip4_map((const uint8_t *)&v4->sin_addr, e.ip);
 		e.port = ntohs(v4->sin_port);
 	} else if (a->ss_family == AF_INET6) {
 		memcpy(e.ip, &v6->sin6_addr, 16);

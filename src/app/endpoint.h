@@ -28,9 +28,6 @@ int endpoint_read(const char *s, size_t len, struct endpoint *ret_e);
 /* Writes what endpoint_read() reads; without a port (0) only the address, without brackets. */
 void endpoint_write(const struct endpoint *e, char ret_s[ENDPOINT_TEXT]);
 
-bool endpoint_is_ip4(const uint8_t ip[16]);
-bool endpoint_is_zero(const uint8_t ip[16]);
-
 /* For sockets of that address's family: the length of *ret_a. */
 socklen_t endpoint_to_socket(const struct endpoint *e, struct sockaddr_storage *ret_a);
 

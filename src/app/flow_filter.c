@@ -4,23 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include <arpa/inet.h>
-
+#include "app/endpoint.h"
 #include "app/option_value.h"
-
-static bool read_addr(const char *s, size_t len, uint8_t ret_addr[16])
-{
-	static const uint8_t mapped[12] = { [10] = 0xff, 0xff };
-	char text[64];
-
-	if (len == 0 || len >= sizeof text)
-		return false;
-	memcpy(text, s, len);
-	text[len] = 0;
-	memcpy(ret_addr, mapped, sizeof mapped);
-	return inet_pton(AF_INET, text, ret_addr + 12) == 1 ||
-	       inet_pton(AF_INET6, text, ret_addr) == 1;
-}
 
 static bool read_port(const char *s, uint16_t *ret_port)
 {
@@ -42,14 +27,15 @@ static bool read_end(const char *text, struct flow_filter_end *e)
 	e->has_addr = true;
 	if (text[0] == '[' && close) {
 		e->has_port = close[1] == ':';
-		return read_addr(text + 1, (size_t)(close - text) - 1, e->addr) &&
+		return endpoint_read_ip(text + 1, (size_t)(close - text) - 1, e->addr) == 0 &&
 		       (e->has_port ? read_port(close + 2, &e->port) : !close[1]);
 	}
-	if (read_addr(text, strlen(text), e->addr))
+	if (endpoint_read_ip(text, strlen(text), e->addr) == 0)
 		return true;
 	e->has_port = true;
 	return colon && !memchr(text, ':', (size_t)(colon - text)) &&
-	       read_addr(text, (size_t)(colon - text), e->addr) && read_port(colon + 1, &e->port);
+	       endpoint_read_ip(text, (size_t)(colon - text), e->addr) == 0 &&
+	       read_port(colon + 1, &e->port);
 }
 
 int flow_filter_add(struct flow_filter *f, const char *text)

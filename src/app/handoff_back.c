@@ -10,6 +10,7 @@
 #include <sys/utsname.h>
 
 #include "app/option_value.h"
+#include "proto/ip.h"
 
 #define B(f) OPTION_FIELD(struct handoff_back_flags, f)
 #define N(f) OPTION_COUNT(struct handoff_back_flags, f)
@@ -52,7 +53,7 @@ const struct option_desc handoff_back_table[] = {
 static int host_address(struct handoff_back *s, const uint8_t like[16], uint8_t ret_ip[16])
 {
 	const char *device = s->device ? s->device + 3 : "";
-	bool four = endpoint_is_ip4(like);
+	bool four = ip_is_mapped(like);
 	uint8_t ip[16];
 
 	for (uint32_t i = 0; i < s->flags.host_addrs; i++) {
@@ -60,7 +61,7 @@ static int host_address(struct handoff_back *s, const uint8_t like[16], uint8_t 
 
 		if (endpoint_read_ip(t, strlen(t), ip) != 0)
 			return handoff_wrong(&s->error, "host-addr: '%s' is no address", t);
-		if (endpoint_is_ip4(ip) == four) {
+		if (ip_is_mapped(ip) == four) {
 			memcpy(ret_ip, ip, 16);
 			return 0;
 		}

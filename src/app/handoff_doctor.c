@@ -6,6 +6,7 @@
 
 #include "app/findings.h"
 #include "base/be.h"
+#include "proto/ip.h"
 
 #define ADOPTS_MAJOR 6u
 #define ADOPTS_MINOR 9u
@@ -215,7 +216,7 @@ static void vip(const struct visit *v)
 {
 	for (unsigned i = 0; i < v->p->origins; i++) {
 		struct endpoint e = v->p->origin[i];
-		unsigned bits = endpoint_is_ip4(e.ip) ? 32 : 128;
+		unsigned bits = ip_is_mapped(e.ip) ? 32 : 128;
 		char ip[ENDPOINT_TEXT];
 		bool twice = false;
 
@@ -235,7 +236,7 @@ static void arp(const struct visit *v)
 	bool on_lo = false;
 
 	for (unsigned i = 0; i < v->p->origins; i++)
-		on_lo |= endpoint_is_ip4(v->p->origin[i].ip) &&
+		on_lo |= ip_is_mapped(v->p->origin[i].ip) &&
 			 strcmp(v->f->origin[i].device, "lo") == 0;
 	if (!v->p->back || !on_lo)
 		return;

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "app/option_value.h"
+#include "proto/ip.h"
 
 #define F(f) OPTION_FIELD(struct handoff_front_flags, f)
 #define N(f) OPTION_COUNT(struct handoff_front_flags, f)
@@ -261,17 +262,17 @@ static int read_own(struct handoff_front *s)
 
 		if (endpoint_read_ip(t, strlen(t), ip) != 0)
 			return handoff_wrong(&s->error, "own: '%s' is no address", t);
-		memcpy(endpoint_is_ip4(ip) ? s->role.own_ip4 : s->role.own_ip6, ip, 16);
+		memcpy(ip_is_mapped(ip) ? s->role.own_ip4 : s->role.own_ip6, ip, 16);
 	}
 	if (s->flags.plane == HANDOFF_PLANE_BPF && device) {
 		uint8_t vip[FRONT_ORIGINS][16];
 
 		for (unsigned i = 0; i < s->role.origins; i++)
 			memcpy(vip[i], s->role.origin[i].ip, 16);
-		if (endpoint_is_zero(s->role.own_ip4))
+		if (ip_is_zero(s->role.own_ip4))
 			(void)neighbour_own_address(device, AF_INET, (const uint8_t(*)[16])vip,
 						    s->role.origins, s->role.own_ip4);
-		if (endpoint_is_zero(s->role.own_ip6))
+		if (ip_is_zero(s->role.own_ip6))
 			(void)neighbour_own_address(device, AF_INET6, (const uint8_t(*)[16])vip,
 						    s->role.origins, s->role.own_ip6);
 		memcpy(s->world.source[0], s->role.own_ip4, 16);

@@ -22,6 +22,7 @@
 
 #include "app/channel_keys.h"
 #include "app/handoff_doctor.h"
+#include "proto/ip.h"
 
 #define BPF_FS 0xcafe4a11
 #define ANSWER 16384u /* bytes of one answer */
@@ -172,18 +173,17 @@ static int take_listener(const struct nlmsghdr *m, void *ctx)
 	const struct inet_diag_msg *d = mnl_nlmsg_get_payload(m);
 	struct search *s = ctx;
 	bool four = d->idiag_family == AF_INET, same;
-	uint8_t ip[16] = { [10] = 0xff, [11] = 0xff };
+	uint8_t ip[16];
 
 	if (m->nlmsg_type != SOCK_DIAG_BY_FAMILY || ntohs(d->id.idiag_sport) != s->at.port)
 		return MNL_CB_OK;
 	if (four)
-		memcpy(ip + 12, d->id.idiag_src, 4);
+		ip4_map((const uint8_t *)d->id.idiag_src, ip);
 	else
 		memcpy(ip, d->id.idiag_src, 16);
 	same = memcmp(ip, s->at.ip, 16) == 0;
 	/* any address: of its own family, or of both */
-	if (!same &&
-	    !(four ? endpoint_is_ip4(s->at.ip) && !d->id.idiag_src[0] : endpoint_is_zero(ip)))
+	if (!same && !(four ? ip_is_mapped(s->at.ip) && !d->id.idiag_src[0] : ip_is_zero(ip)))
 		return MNL_CB_OK;
 	if (same || s->best == LISTENER_NONE)
 		s->best = kind_of(m);
@@ -225,7 +225,7 @@ static enum handoff_listener look_listener(const struct endpoint *at)
 	if (!nl)
 		return LISTENER_UNKNOWN;
 	if (mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) != 0 ||
-	    (endpoint_is_ip4(at->ip) && ask_listeners(nl, AF_INET, &s) != 0) ||
+	    (ip_is_mapped(at->ip) && ask_listeners(nl, AF_INET, &s) != 0) ||
 	    (s.best == LISTENER_NONE && ask_listeners(nl, AF_INET6, &s) != 0))
 		s.best = LISTENER_UNKNOWN;
 	mnl_socket_close(nl);

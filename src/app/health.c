@@ -12,6 +12,8 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include "proto/ip.h"
+
 #define LINE_LEN 12u /* "HTTP/1.1 200" */
 
 enum told { TOLD_NOTHING, TOLD_UP, TOLD_DOWN };
@@ -87,11 +89,11 @@ static void ask_from(const struct health *h, unsigned i, int fd)
 	struct endpoint from = { .port = 0 };
 	struct sockaddr_storage a;
 	const int yes = 1;
-	bool ip4 = endpoint_is_ip4(h->cfg.target[i].ip);
+	bool ip4 = ip_is_mapped(h->cfg.target[i].ip);
 	socklen_t len;
 
 	memcpy(from.ip, h->cfg.from[ip4 ? 0 : 1], sizeof from.ip);
-	if (endpoint_is_zero(from.ip))
+	if (ip_is_zero(from.ip))
 		return;
 	len = endpoint_to_socket(&from, &a);
 	(void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &yes, sizeof yes);
@@ -104,8 +106,8 @@ static int bind_source(const struct health *h, unsigned i)
 	struct sockaddr_storage a;
 	socklen_t len;
 
-	memcpy(from.ip, h->cfg.source[endpoint_is_ip4(h->cfg.target[i].ip) ? 0 : 1], 16);
-	if (endpoint_is_zero(from.ip))
+	memcpy(from.ip, h->cfg.source[ip_is_mapped(h->cfg.target[i].ip) ? 0 : 1], 16);
+	if (ip_is_zero(from.ip))
 		return 0;
 	len = endpoint_to_socket(&from, &a);
 	return bind(h->t[i].fd, (const struct sockaddr *)&a, len);

@@ -26,6 +26,7 @@
 #include <sys/socket.h>
 
 #include "app/endpoint.h"
+#include "proto/ip.h"
 
 #define RETRY SUT_MS(500)
 #define SOON SUT_MS(20) /* behind a change: they come in swarms */
@@ -56,8 +57,8 @@ struct raw {
 
 static struct raw raw_of(const uint8_t ip[16])
 {
-	return endpoint_is_ip4(ip) ? (struct raw){ AF_INET, 4, ip + 12 }
-				   : (struct raw){ AF_INET6, 16, ip };
+	return ip_is_mapped(ip) ? (struct raw){ AF_INET, 4, ip + 12 }
+				: (struct raw){ AF_INET6, 16, ip };
 }
 
 /* Sends a request, and gives its answer to fn: 0 or -errno. */
@@ -113,13 +114,10 @@ static int take_route(const struct nlmsghdr *m, void *ctx)
 
 		if (mnl_attr_get_type(a) != RTA_GATEWAY)
 			continue;
-		if (len == 4) {
-			memset(to->via, 0, 10);
-			to->via[10] = to->via[11] = 0xff;
-			memcpy(to->via + 12, mnl_attr_get_payload(a), 4);
-		} else if (len == 16) {
+		if (len == 4)
+			ip4_map(mnl_attr_get_payload(a), to->via);
+		else if (len == 16)
 			memcpy(to->via, mnl_attr_get_payload(a), 16);
-		}
 	}
 	return MNL_CB_OK;
 }

@@ -21,6 +21,8 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
+#include "proto/ip.h"
+
 static int sysctl_read(const char *path)
 {
 	char text[16] = { 0 };
@@ -52,17 +54,10 @@ bool plane_bpf_kernel_adopts(char *ret_why)
 	return false;
 }
 
-static bool is_mapped(const uint8_t ip[16])
-{
-	static const uint8_t prefix[12] = { [10] = 0xff, [11] = 0xff };
-
-	return memcmp(ip, prefix, sizeof prefix) == 0;
-}
-
 static void address_put(__be32 ret_words[4], const uint8_t ip[16])
 {
 	memset(ret_words, 0, 16);
-	if (is_mapped(ip))
+	if (ip_is_mapped(ip))
 		memcpy(ret_words, ip + 12, 4);
 	else
 		memcpy(ret_words, ip, 16);
@@ -73,7 +68,7 @@ static void request_put(struct nlmsghdr *nlh, const struct way_key *key, const _
 {
 	struct inet_diag_req_v2 *req = mnl_nlmsg_put_extra_header(nlh, sizeof *req);
 
-	req->sdiag_family = is_mapped(key->dst) ? AF_INET : AF_INET6;
+	req->sdiag_family = ip_is_mapped(key->dst) ? AF_INET : AF_INET6;
 	req->sdiag_protocol = IPPROTO_TCP;
 	req->idiag_states = UINT32_MAX;
 	req->id.idiag_sport = key->dport;

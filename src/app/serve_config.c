@@ -13,6 +13,7 @@
 #include "app/serve.h"
 #include "app/serve_service.h"
 #include "base/compiler.h"
+#include "proto/ip.h"
 
 #define IP6_MTU 1280u /* RFC 8200, 5 */
 
@@ -40,25 +41,10 @@ static SUT_PRINTF(4, 5) int complain(const struct complaint *to, const char *opt
 
 /* Addresses. */
 
-static bool is_ip4(const uint8_t ip[16])
-{
-	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
-
-	return memcmp(ip, mapped, sizeof mapped) == 0;
-}
-
 /* Bits of 128 that name the network. */
 static unsigned net_bits(const struct link_addr *a)
 {
-	return is_ip4(a->ip) ? a->prefix + 96u : a->prefix;
-}
-
-static bool in_net(const uint8_t a[16], const uint8_t b[16], unsigned bits)
-{
-	unsigned whole = bits / 8, rest = bits % 8;
-
-	return memcmp(a, b, whole) == 0 &&
-	       (rest == 0 || ((a[whole] ^ b[whole]) >> (8 - rest)) == 0);
+	return ip_is_mapped(a->ip) ? a->prefix + 96u : a->prefix;
 }
 
 /* The network's own address, with the bits behind it all zero; or all one. */
@@ -81,7 +67,7 @@ static const char *no_host(const uint8_t ip[16], unsigned bits)
 	fill_host_bits(ip, bits, true, all);
 	if (bits < 127 && memcmp(ip, net, 16) == 0)
 		return "this is the address of the network itself";
-	if (bits < 127 && is_ip4(ip) && memcmp(ip, all, 16) == 0)
+	if (bits < 127 && ip_is_mapped(ip) && memcmp(ip, all, 16) == 0)
 		return "this is the network's broadcast address";
 	return NULL;
 }
@@ -91,14 +77,14 @@ static const char *no_address(const uint8_t ip[16])
 {
 	static const uint8_t loopback[16] = { [15] = 1 };
 
-	if (is_ip4(ip) && ip[12] == 127)
+	if (ip_is_mapped(ip) && ip[12] == 127)
 		return "the kernel keeps 127.0.0.0/8 to itself: take another network, as in "
 		       "192.0.2.2/24";
 	if (memcmp(ip, loopback, 16) == 0)
 		return "the kernel keeps ::1 to itself";
-	if (is_ip4(ip) && ip[12] == 0)
+	if (ip_is_mapped(ip) && ip[12] == 0)
 		return "0.0.0.0/8 are no addresses of hosts";
-	if ((is_ip4(ip) && ip[12] >= 224) || ip[0] == 0xff)
+	if ((ip_is_mapped(ip) && ip[12] >= 224) || ip[0] == 0xff)
 		return "this is no address of a single host";
 	return NULL;
 }
@@ -154,7 +140,7 @@ static int read_host(struct serve_config *c, const char *text, const struct comp
 	for (unsigned i = 0; i < c->nets; i++) {
 		const char *why = no_host(a.ip, c->net[i].prefix);
 
-		if (!in_net(c->net[i].ip, a.ip, c->net[i].prefix))
+		if (!ip_same_net(c->net[i].ip, a.ip, c->net[i].prefix))
 			continue;
 		if (why)
 			return complain(to, "host-addr", text, "'%s': %s", text, why);
@@ -166,9 +152,7 @@ static int read_host(struct serve_config *c, const char *text, const struct comp
 
 static bool has_host(const struct serve_config *c, unsigned i)
 {
-	static const uint8_t none[16];
-
-	return memcmp(c->host[i].ip, none, 16) != 0;
+	return !ip_is_zero(c->host[i].ip);
 }
 
 /* The host's address in network i, where none is given: the first one that can be a host's and is none of ours. */
@@ -178,7 +162,7 @@ static int choose_host(struct serve_config *c, unsigned i, const struct complain
 	uint8_t ip[16];
 
 	fill_host_bits(c->net[i].ip, bits, false, ip);
-	for (unsigned n = 0; n <= SERVE_ADDRS + 1 && in_net(c->net[i].ip, ip, bits); n++) {
+	for (unsigned n = 0; n <= SERVE_ADDRS + 1 && ip_same_net(c->net[i].ip, ip, bits); n++) {
 		if (!no_host(ip, bits) && !is_ours(c, ip)) {
 			memcpy(c->host[i].ip, ip, 16);
 			return 0;
@@ -196,7 +180,7 @@ static int check_sizes(const struct serve_config *c, const struct complaint *to)
 	const struct serve_flags *f = &c->flags;
 
 	for (unsigned i = 0; i < c->nets; i++)
-		if (f->mtu && f->mtu < IP6_MTU && !is_ip4(c->net[i].ip))
+		if (f->mtu && f->mtu < IP6_MTU && !ip_is_mapped(c->net[i].ip))
 			return complain(to, "mtu", f->addr[i], "IPv6 (%s) needs %u at least",
 					f->addr[i], IP6_MTU);
 	return 0;

@@ -39,6 +39,7 @@ int ip_net_read(const char *text, struct ip_net *ret_net)
 	struct ip_net net = { .bits = 128 };
 	const char *slash = strchr(text, '/');
 	size_t len = slash ? (size_t)(slash - text) : strlen(text);
+	uint8_t ip4[4];
 	char addr[64], junk;
 	unsigned bits, most = 128;
 
@@ -46,8 +47,8 @@ int ip_net_read(const char *text, struct ip_net *ret_net)
 		return -EINVAL;
 	memcpy(addr, text, len);
 	addr[len] = 0;
-	if (inet_pton(AF_INET, addr, net.addr + 12) == 1) {
-		net.addr[10] = net.addr[11] = 0xff;
+	if (inet_pton(AF_INET, addr, ip4) == 1) {
+		ip4_map(ip4, net.addr);
 		most = 32;
 	} else if (inet_pton(AF_INET6, addr, net.addr) != 1) {
 		return -EINVAL;
@@ -60,15 +61,6 @@ int ip_net_read(const char *text, struct ip_net *ret_net)
 	}
 	*ret_net = net;
 	return 0;
-}
-
-static bool in_net(const struct ip_net *net, const uint8_t addr[16])
-{
-	unsigned whole = net->bits / 8, rest = net->bits % 8;
-
-	if (memcmp(net->addr, addr, whole) != 0)
-		return false;
-	return rest == 0 || (net->addr[whole] ^ addr[whole]) >> (8 - rest) == 0;
 }
 
 /* A fixed key: a replay is deterministic, and its input is no attacker of this table. */
@@ -233,9 +225,9 @@ enum sut_side sides_of(struct sides *s, const struct packet *p)
 		v.ip = 0;
 	if (v.ip)
 		view_addrs(p, &v, addr[0], addr[1]);
-	if (s->has_net && v.ip && in_net(&s->net, addr[0]))
+	if (s->has_net && v.ip && ip_same_net(s->net.addr, addr[0], s->net.bits))
 		side = NEAR;
-	else if (s->has_net && v.ip && in_net(&s->net, addr[1]))
+	else if (s->has_net && v.ip && ip_same_net(s->net.addr, addr[1], s->net.bits))
 		side = FAR;
 	else if (v.tcp)
 		side = side_of_tcp(s, p, &v, addr);

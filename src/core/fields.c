@@ -159,9 +159,7 @@ static void put_name(struct fields_text *t, uint32_t v, const struct field *f)
 
 static void put_port(struct fields_text *t, const uint8_t *ip, uint16_t port)
 {
-	static const uint8_t none[16];
-
-	if (port == 0 && memcmp(ip, none, sizeof none) == 0)
+	if (port == 0 && ip_is_zero(ip))
 		fields_put_bare(t, "none");
 	else
 		fields_put_addr(t, ip, port);

@@ -148,14 +148,6 @@ static bool read_group(const char **s, const char *end, uint8_t *ret_b)
 	return n != 0;
 }
 
-static bool is_mapped(const uint8_t ip[16])
-{
-	uint8_t again[16];
-
-	ip4_map(ip + 12, again);
-	return memcmp(again, ip, sizeof again) == 0;
-}
-
 /* Groups with one "::" at most; what is IPv4 has its dotted form only. */
 static bool read_ip6(const struct word *w, uint8_t ret_ip[16])
 {
@@ -189,7 +181,7 @@ static bool read_ip6(const struct word *w, uint8_t ret_ip[16])
 		gap = n;
 	memcpy(ret_ip, b, gap);
 	memcpy(ret_ip + 16 - (n - gap), b + gap, n - gap);
-	return !is_mapped(ret_ip);
+	return !ip_is_mapped(ret_ip);
 }
 
 bool word_ip(const struct word *w, uint8_t ret_ip[16])

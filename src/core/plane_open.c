@@ -13,27 +13,12 @@ struct ask {
 	uint32_t seq, ack;
 };
 
-static bool is_zero(const uint8_t ip[16])
-{
-	static const uint8_t none[16];
-
-	return memcmp(ip, none, sizeof none) == 0;
-}
-
-static bool is_mapped(const uint8_t ip[16])
-{
-	uint8_t again[16];
-
-	ip4_map(ip + 12, again);
-	return memcmp(again, ip, sizeof again) == 0;
-}
-
 int plane_origin_of(const struct plane *pl, const struct way_key *key)
 {
 	for (unsigned i = 0; i < WAY_ORIGINS; i++) {
 		const struct way_origin *o = &pl->cfg.origin[i];
 
-		if (o->port == key->dport && !is_zero(o->ip) && memcmp(o->ip, key->dst, 16) == 0)
+		if (o->port == key->dport && !ip_is_zero(o->ip) && memcmp(o->ip, key->dst, 16) == 0)
 			return (int)i;
 	}
 	return -1;
@@ -100,7 +85,7 @@ static struct way *fresh(struct plane *pl, const struct way_key *key, sut_time n
 /* Where the host listens for this origin. */
 static void host_of(const struct way_origin *o, struct way_key *k)
 {
-	memcpy(k->src, is_zero(o->host_ip) ? o->ip : o->host_ip, 16);
+	memcpy(k->src, ip_is_zero(o->host_ip) ? o->ip : o->host_ip, 16);
 	k->sport = o->host_port ? o->host_port : o->port;
 }
 
@@ -171,13 +156,13 @@ enum opening plane_open(struct plane *pl, const struct packet *p, const struct v
 	if (a.h.wscale > TCP_WSCALE_MAX && a.h.wscale != 0xff)
 		return refuse(pl, WAY_N_BAD_OPTIONS);
 	o = a.h.origin < WAY_ORIGINS ? &pl->cfg.origin[a.h.origin] : NULL;
-	if (!o || is_zero(o->ip))
+	if (!o || ip_is_zero(o->ip))
 		return refuse(pl, WAY_N_NOT_ANNOUNCED);
 	memset(&out, 0, sizeof out);
 	host_of(o, &out);
 	memcpy(out.dst, key->src, 16);
 	out.dport = key->sport;
-	if (is_mapped(out.src) != (v->ip == 4) || is_mapped(o->ip) != (v->ip == 4))
+	if (ip_is_mapped(out.src) != (v->ip == 4) || ip_is_mapped(o->ip) != (v->ip == 4))
 		return refuse(pl, WAY_N_NOT_ANNOUNCED);
 	if (!has_room(pl, key, &out))
 		return refuse(pl, WAY_N_NO_ROOM);

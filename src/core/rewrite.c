@@ -291,15 +291,6 @@ static void swap_bytes(struct csum_delta *d, uint8_t *b, const uint8_t *new, uin
 	memcpy(b, new, n);
 }
 
-/* Is it an IPv4 address in IPv6 (RFC 4291, 2.5.5.2)? */
-static bool is_mapped(const uint8_t ip[16])
-{
-	uint8_t again[16];
-
-	ip4_map(ip + 12, again);
-	return memcmp(again, ip, sizeof again) == 0;
-}
-
 /* The sum at f of what is covered anew: d of the pseudo-header, own of the rest. */
 static void apply_pseudo(uint8_t *f, const struct offload *off, struct csum_delta d,
 			 struct csum_delta own)
@@ -322,7 +313,7 @@ bool rewrite_addr(struct packet *p, const struct view *v, enum rewrite_end end,
 	uint16_t old_port = load_be16(port_at);
 	bool summed = true;
 
-	if (is_mapped(ip) != (v->ip == 4))
+	if (ip_is_mapped(ip) != (v->ip == 4))
 		return false;
 	if (v->ip == 6 && end == REWRITE_DST)
 		summed = ip6_final_dst(l3, (uint32_t)(v->l4 - v->l3)) == at;

@@ -7,21 +7,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+#include "proto/ip.h"
 
 /* Reads an address of either family: the number of bits in front of it in 16 bytes (96 or 0), or -EINVAL. */
 static int read_ip(const char *text, uint8_t ret_ip[16])
 {
-	uint8_t ip[16];
+	uint8_t ip[16], ip4[4];
 
 	if (inet_pton(AF_INET6, text, ip) == 1) {
 		memcpy(ret_ip, ip, 16);
-		return memcmp(ip, mapped, 12) == 0 ? 96 : 0;
+		return ip_is_mapped(ip) ? 96 : 0;
 	}
-	memcpy(ip, mapped, 12);
-	if (inet_pton(AF_INET, text, ip + 12) != 1)
+	if (inet_pton(AF_INET, text, ip4) != 1)
 		return -EINVAL;
-	memcpy(ret_ip, ip, 16);
+	ip4_map(ip4, ret_ip);
 	return 96;
 }
 
@@ -64,7 +63,7 @@ const char *sut_addr_text(const struct sut_addr *a, char *ret_text)
 {
 	char ip[INET6_ADDRSTRLEN];
 
-	if (memcmp(a->ip, mapped, 12) == 0) {
+	if (ip_is_mapped(a->ip)) {
 		inet_ntop(AF_INET, a->ip + 12, ip, sizeof ip);
 		snprintf(ret_text, SUT_ADDR_TEXT, "%s:%u", ip, a->port);
 	} else {

@@ -16,18 +16,14 @@
 #include <net/if.h>
 #include <sys/socket.h>
 
+#include "proto/ip.h"
+
 #define REQUEST_MAX 512u
-
-static const uint8_t mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
-
-static bool is_ip4(const uint8_t ip[16])
-{
-	return memcmp(ip, mapped, sizeof mapped) == 0;
-}
 
 int link_addr_parse(const char *text, struct link_addr *ret_a)
 {
 	char ip[INET6_ADDRSTRLEN];
+	uint8_t ip4[4];
 	const char *slash = strchr(text, '/');
 	size_t len = slash ? (size_t)(slash - text) : strlen(text);
 	struct link_addr a = { 0 };
@@ -38,13 +34,14 @@ int link_addr_parse(const char *text, struct link_addr *ret_a)
 		return -EINVAL;
 	memcpy(ip, text, len);
 	ip[len] = 0;
-	memcpy(a.ip, mapped, sizeof mapped);
-	if (inet_pton(AF_INET, ip, a.ip + 12) == 1)
+	if (inet_pton(AF_INET, ip, ip4) == 1) {
+		ip4_map(ip4, a.ip);
 		most = 32;
-	else if (inet_pton(AF_INET6, ip, a.ip) == 1 && !is_ip4(a.ip))
+	} else if (inet_pton(AF_INET6, ip, a.ip) == 1 && !ip_is_mapped(a.ip)) {
 		most = 128;
-	else
+	} else {
 		return -EINVAL;
+	}
 	bits = most;
 	if (slash && slash[1] >= '0' && slash[1] <= '9' && strlen(slash) <= 4) {
 		bits = strtoul(slash + 1, &end, 10);
@@ -100,7 +97,7 @@ static int add_addr(struct mnl_socket *s, unsigned index, const struct link_addr
 {
 	_Alignas(struct nlmsghdr) char buf[REQUEST_MAX];
 	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
-	const bool ip4 = is_ip4(a->ip);
+	const bool ip4 = ip_is_mapped(a->ip);
 	struct ifaddrmsg *m;
 
 	h->nlmsg_type = RTM_NEWADDR;
@@ -124,7 +121,7 @@ static const char *advice(int err)
 static void addr_text(const struct link_addr *a, char *ret_s, size_t size)
 {
 	char ip[INET6_ADDRSTRLEN] = "?";
-	const bool ip4 = is_ip4(a->ip);
+	const bool ip4 = ip_is_mapped(a->ip);
 
 	(void)inet_ntop(ip4 ? AF_INET : AF_INET6, ip4 ? a->ip + 12 : a->ip, ip, sizeof ip);
 	snprintf(ret_s, size, "%s/%u", ip, a->prefix);
@@ -199,7 +196,7 @@ static int ask_route(struct mnl_socket *s, const uint8_t ip[16], struct route *r
 {
 	_Alignas(struct nlmsghdr) char buf[4096];
 	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
-	const bool ip4 = is_ip4(ip);
+	const bool ip4 = ip_is_mapped(ip);
 	struct rtmsg *m;
 	ssize_t n;
 

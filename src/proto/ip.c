@@ -2,7 +2,6 @@
 #include "proto/ip.h"
 
 #include <stddef.h>
-#include <string.h>
 
 #define CHAIN_MAX 8 /* headers: each of the five kinds once, and some room */
 
@@ -29,6 +28,13 @@ void ip4_map(const uint8_t *ip4, uint8_t ret_addr[16])
 
 	memcpy(ret_addr, prefix, sizeof prefix);
 	memcpy(ret_addr + sizeof prefix, ip4, 4);
+}
+
+bool ip_same_net(const uint8_t a[16], const uint8_t b[16], unsigned bits)
+{
+	unsigned whole = bits / 8, rest = bits % 8;
+
+	return memcmp(a, b, whole) == 0 && (rest == 0 || (a[whole] ^ b[whole]) >> (8 - rest) == 0);
 }
 
 /*

@@ -2,7 +2,9 @@
 #ifndef SUT_PROTO_IP_H
 #define SUT_PROTO_IP_H
 /* ip - Ethernet, VLAN, IPv4, IPv6 headers as on the wire, and the IPv6 extension header chain. */
+#include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/be.h"
 #include "base/reason.h"
@@ -51,6 +53,25 @@ struct ipv6_hdr { /* RFC 8200 */
 _Static_assert(sizeof(struct eth_hdr) == 14 && sizeof(struct vlan_tag) == 4 &&
 		       sizeof(struct ipv4_hdr) == 20 && sizeof(struct ipv6_hdr) == 40,
 	       "wire headers have no padding");
+
+/* Is the address of 16 bytes a v4-mapped IPv6 address (RFC 4291, 2.5.5.2)? */
+static inline bool ip_is_mapped(const uint8_t addr[16])
+{
+	static const uint8_t prefix[12] = { [10] = 0xff, [11] = 0xff };
+
+	return memcmp(addr, prefix, sizeof prefix) == 0;
+}
+
+/* Is it the unspecified address (::)?  0.0.0.0 is not. */
+static inline bool ip_is_zero(const uint8_t addr[16])
+{
+	static const uint8_t zero[16];
+
+	return memcmp(addr, zero, sizeof zero) == 0;
+}
+
+/* Have two addresses the same first bits, of 128? */
+bool ip_same_net(const uint8_t a[16], const uint8_t b[16], unsigned bits);
 
 /* Copies the address of 4 bytes at ip4 as a v4-mapped IPv6 address (RFC 4291, 2.5.5.2). */
 void ip4_map(const uint8_t *ip4, uint8_t ret_addr[16]);

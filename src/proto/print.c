@@ -75,14 +75,6 @@ static size_t finish(struct text *t)
 	return t->len;
 }
 
-static bool is_mapped(const uint8_t addr[16])
-{
-	uint8_t again[16];
-
-	ip4_map(addr + 12, again);
-	return memcmp(again, addr, sizeof again) == 0;
-}
-
 static void put_ip4(struct text *t, const uint8_t *b)
 {
 	for (unsigned i = 0; i < 4; i++)
@@ -109,7 +101,7 @@ static void put_addr(struct text *t, const uint8_t addr[16])
 {
 	unsigned run, run_n;
 
-	if (is_mapped(addr)) {
+	if (ip_is_mapped(addr)) {
 		put_ip4(t, addr + 12);
 		return;
 	}

@@ -3,28 +3,16 @@
 
 #include <errno.h>
 
+#include "proto/ip.h"
+
 /* The application's calls that open and close (RFC 9293, 3.10.1 OPEN, 3.10.4 CLOSE, 3.10.5 ABORT). */
 
 /* --- addresses */
 
-static bool is_ip4(const uint8_t ip[16])
-{
-	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
-
-	return memcmp(ip, mapped, 12) == 0;
-}
-
-static bool is_zero(const uint8_t ip[16])
-{
-	static const uint8_t zero[16];
-
-	return memcmp(ip, zero, 16) == 0;
-}
-
 /* 0.0.0.0: any IPv4 address. */
 static bool is_any4(const uint8_t ip[16])
 {
-	return is_ip4(ip) && load_be32(ip + 12) == 0;
+	return ip_is_mapped(ip) && load_be32(ip + 12) == 0;
 }
 
 static const struct stack_net *net_of(const struct stack *s, const uint8_t ip[16])
@@ -36,21 +24,12 @@ static const struct stack_net *net_of(const struct stack *s, const uint8_t ip[16
 	return NULL;
 }
 
-/* Is ip in the network of n?  */
-static bool net_has(const struct stack_net *n, const uint8_t ip[16])
-{
-	unsigned whole = n->prefix / 8, rest = n->prefix % 8;
-
-	return memcmp(n->ip, ip, whole) == 0 &&
-	       (rest == 0 || (n->ip[whole] ^ ip[whole]) >> (8 - rest) == 0);
-}
-
 /* Is ip the all-ones or (as it once was) the all-zeros address of the IPv4 network n?  RFC 3021: a /31 has neither. */
 static bool is_broadcast(const struct stack_net *n, const uint8_t ip[16])
 {
 	uint32_t host, mask;
 
-	if (!is_ip4(n->ip) || n->prefix >= 127 || !net_has(n, ip))
+	if (!ip_is_mapped(n->ip) || n->prefix >= 127 || !ip_same_net(n->ip, ip, n->prefix))
 		return false;
 	mask = UINT32_MAX >> (n->prefix - 96);
 	host = load_be32(ip + 12) & mask;
@@ -62,9 +41,9 @@ static bool is_invalid(const struct stack *s, const uint8_t ip[16])
 {
 	static const uint8_t loopback[16] = { [15] = 1 };
 
-	if (is_zero(ip) || memcmp(ip, loopback, 16) == 0 || net_of(s, ip) != NULL)
+	if (ip_is_zero(ip) || memcmp(ip, loopback, 16) == 0 || net_of(s, ip) != NULL)
 		return true;
-	if (!is_ip4(ip))
+	if (!ip_is_mapped(ip))
 		return ip[0] == 0xff;
 	if (ip[12] == 0 || ip[12] == 127 || ip[12] >= 224)
 		return true;
@@ -83,9 +62,9 @@ static const uint8_t *source_for(const struct stack *s, const uint8_t remote[16]
 	for (unsigned i = 0; i < s->cfg.nets; i++) {
 		const struct stack_net *n = &s->cfg.net[i];
 
-		if (is_ip4(n->ip) != is_ip4(remote))
+		if (ip_is_mapped(n->ip) != ip_is_mapped(remote))
 			continue;
-		if (net_has(n, remote))
+		if (ip_same_net(n->ip, remote, n->prefix))
 			return n->ip;
 		if (first == NULL)
 			first = n->ip;
@@ -120,12 +99,12 @@ static bool is_taken(const struct stack *s, const struct stack_addr *local)
 /* MUST-43: one address of ours, or any, or any IPv4 one (where there is one). */
 static bool can_listen_on(const struct stack *s, const uint8_t ip[16])
 {
-	if (net_of(s, ip) != NULL || is_zero(ip))
+	if (net_of(s, ip) != NULL || ip_is_zero(ip))
 		return true;
 	if (!is_any4(ip))
 		return false;
 	for (unsigned i = 0; i < s->cfg.nets; i++) {
-		if (is_ip4(s->cfg.net[i].ip))
+		if (ip_is_mapped(s->cfg.net[i].ip))
 			return true;
 	}
 	return false;
@@ -205,10 +184,10 @@ static int quad_of(const struct stack *s, const struct stack_addr *local,
 		return -EINVAL;
 	if (from == NULL)
 		return -ENETUNREACH;
-	if (local != NULL && !is_zero(local->ip)) {
+	if (local != NULL && !ip_is_zero(local->ip)) {
 		if (!is_any4(local->ip) && net_of(s, local->ip) == NULL)
 			return -EADDRNOTAVAIL;
-		if (is_ip4(local->ip) != is_ip4(remote->ip))
+		if (ip_is_mapped(local->ip) != ip_is_mapped(remote->ip))
 			return -EINVAL;
 		if (!is_any4(local->ip))
 			from = local->ip;

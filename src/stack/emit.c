@@ -15,13 +15,6 @@
 #define CSUM_OFFSET 16u /* of the checksum in the TCP header */
 #define IP4_MTU_FLOOR 552u /* below it packets go out without DF */
 
-static const uint8_t v4_prefix[12] = { [10] = 0xff, [11] = 0xff };
-
-bool emit_is_v4(const uint8_t ip[16])
-{
-	return memcmp(ip, v4_prefix, sizeof v4_prefix) == 0;
-}
-
 /*
  * RFC 6864, 4.1: with DF set the id says nothing; it counts all the same, for those who look.  Path MTU discovery needs DF; where the
  * path's MTU is as low as it is believed to be, fragments are let.
@@ -65,7 +58,7 @@ static void put_ip6(uint8_t *at, const struct stack *s, const struct conn_quad *
 uint32_t emit_ip(struct stack *s, struct conn *c, const struct conn_quad *q,
 		 const struct emit_ip *ip, uint8_t *ret_at)
 {
-	if (emit_is_v4(q->laddr)) {
+	if (ip_is_mapped(q->laddr)) {
 		put_ip4(ret_at, c, q, ip);
 		return sizeof(struct ipv4_hdr);
 	}
@@ -75,7 +68,7 @@ uint32_t emit_ip(struct stack *s, struct conn *c, const struct conn_quad *q,
 
 uint64_t emit_pseudo(const struct conn_quad *q, uint8_t proto, uint32_t l4_len)
 {
-	uint32_t skip = emit_is_v4(q->laddr) ? V4_IN_16 : 0, n = 16 - skip;
+	uint32_t skip = ip_is_mapped(q->laddr) ? V4_IN_16 : 0, n = 16 - skip;
 	uint64_t sum = csum_add(proto + (uint64_t)l4_len, q->laddr + skip, n);
 
 	return csum_add(sum, q->raddr + skip, n);
@@ -182,7 +175,7 @@ int emit_gathered(struct stack *s, struct conn *c, const struct conn_quad *q,
 	/* Before the peer's SYN there is no mss. */
 	if (c != NULL && !(o->flags & TCP_SYN) && o->len > c->mss) {
 		assert(s->cfg.offload & STACK_OFFLOAD_TSO);
-		out.off.gso_type = emit_is_v4(q->laddr) ? GSO_TCP4 : GSO_TCP6;
+		out.off.gso_type = ip_is_mapped(q->laddr) ? GSO_TCP4 : GSO_TCP6;
 		out.off.gso_size = (uint16_t)c->mss;
 		out.off.hdr_len = (uint16_t)out.head_len;
 	}

@@ -18,8 +18,6 @@ struct emit_lane {
 	uint8_t ttl, tos;
 };
 
-/* Is it a v4-mapped address? */
-bool emit_is_v4(const uint8_t ip[16]);
 /* Writes the IP header from q's local end to its remote end: its length.  c may be NULL. */
 uint32_t emit_ip(struct stack *s, struct conn *c, const struct conn_quad *q,
 		 const struct emit_ip *ip, uint8_t *ret_at);

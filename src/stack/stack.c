@@ -25,13 +25,6 @@
 #define CELLS_MOST (1u << 26)
 #define HEADERS 60u /* of a super-packet: what is left of 65535 is payload */
 
-static const uint8_t v4_mapped[12] = { [10] = 0xff, [11] = 0xff };
-
-static bool is_v4(const uint8_t ip[16])
-{
-	return memcmp(ip, v4_mapped, 12) == 0;
-}
-
 /* --- configuration */
 
 void stack_config_default(struct stack_config *ret_c)
@@ -57,21 +50,19 @@ void stack_config_default(struct stack_config *ret_c)
 /* What is wrong with the addresses; NULL: nothing. */
 static const char *wrong_nets(const struct stack_config *c, bool *ret_v6)
 {
-	static const uint8_t zero[16];
-
 	*ret_v6 = false;
 	if (c->nets == 0 || c->nets > STACK_NETS)
 		return "there must be 1 to 16 addresses";
 	for (unsigned i = 0; i < c->nets; i++) {
 		const struct stack_net *n = &c->net[i];
 
-		if (n->prefix > 128 || (is_v4(n->ip) && n->prefix < 96))
+		if (n->prefix > 128 || (ip_is_mapped(n->ip) && n->prefix < 96))
 			return "a prefix is longer than an address, or shorter than an IPv4 one "
 			       "begins";
-		if (memcmp(n->ip, zero, 16) == 0 || n->ip[0] == 0xff ||
-		    (is_v4(n->ip) && (n->ip[12] == 0 || n->ip[12] >= 224)))
+		if (ip_is_zero(n->ip) || n->ip[0] == 0xff ||
+		    (ip_is_mapped(n->ip) && (n->ip[12] == 0 || n->ip[12] >= 224)))
 			return "an address is zero, a multicast or a broadcast one";
-		*ret_v6 |= !is_v4(n->ip);
+		*ret_v6 |= !ip_is_mapped(n->ip);
 	}
 	return NULL;
 }
@@ -232,7 +223,7 @@ static bool is_directed(const struct stack_net *n, const uint8_t ip[16])
 {
 	uint32_t mine = load_be32(n->ip + 12), it = load_be32(ip + 12), host;
 
-	if (!is_v4(n->ip) || n->prefix >= 127)
+	if (!ip_is_mapped(n->ip) || n->prefix >= 127)
 		return false;
 	host = UINT32_MAX >> (n->prefix - 96);
 	return ((mine ^ it) & ~host) == 0 && ((it & host) == host || (it & host) == 0);
@@ -241,7 +232,7 @@ static bool is_directed(const struct stack_net *n, const uint8_t ip[16])
 /* An address of many hosts. */
 static bool is_many(const struct stack *s, const uint8_t ip[16])
 {
-	if (!is_v4(ip))
+	if (!ip_is_mapped(ip))
 		return ip[0] == 0xff;
 	if (ip[12] >= 224)
 		return true;
@@ -255,12 +246,11 @@ static bool is_many(const struct stack *s, const uint8_t ip[16])
 /* MUST-63: no host has this address, or it is ourselves. */
 static bool is_bad_source(const struct stack *s, const uint8_t ip[16])
 {
-	static const uint8_t zero[16], loopback[16] = { [15] = 1 };
+	static const uint8_t loopback[16] = { [15] = 1 };
 
-	if (is_v4(ip) && (ip[12] == 0 || ip[12] == 127))
+	if (ip_is_mapped(ip) && (ip[12] == 0 || ip[12] == 127))
 		return true;
-	return memcmp(ip, zero, 16) == 0 || memcmp(ip, loopback, 16) == 0 || is_many(s, ip) ||
-	       is_ours(s, ip);
+	return ip_is_zero(ip) || memcmp(ip, loopback, 16) == 0 || is_many(s, ip) || is_ours(s, ip);
 }
 
 static bool has_ce(const struct packet *p, const struct view *v)
@@ -338,9 +328,9 @@ enum reason stack_input(struct stack *s, const struct packet *p, const struct vi
 	if (is_many(s, q.laddr)) /* MUST-57 */
 		return R_BROADCAST;
 	/* IPv4's addresses in IPv6 packets would be those of connections over IPv4 (RFC 4942, 2.2). */
-	if (!is_ours(s, q.laddr) || (v->ip == 6 && is_v4(q.laddr)))
+	if (!is_ours(s, q.laddr) || (v->ip == 6 && ip_is_mapped(q.laddr)))
 		return R_NOT_OURS;
-	if (is_bad_source(s, q.raddr) || (v->ip == 6 && is_v4(q.raddr)))
+	if (is_bad_source(s, q.raddr) || (v->ip == 6 && ip_is_mapped(q.raddr)))
 		return R_BAD_SOURCE;
 	if (v->fragment)
 		return R_FRAGMENT;

@@ -3,6 +3,8 @@
 
 #include <assert.h>
 
+#include "proto/ip.h"
+
 /*
  * Theory of operation
  *
@@ -67,28 +69,14 @@ static void table_add(struct stack *s, struct conn *c)
 
 /* --- listeners */
 
-static bool is_any(const uint8_t ip[16])
-{
-	static const uint8_t any[16];
-
-	return memcmp(ip, any, 16) == 0;
-}
-
-static bool is_v4(const uint8_t ip[16])
-{
-	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
-
-	return memcmp(ip, mapped, 12) == 0;
-}
-
 /* Does a listener of `local` listen on ip, and how nearly is it meant (MUST-42)?  0: no; 3: it is its address, 2: 0.0.0.0, 1: any. */
 static unsigned fits(const uint8_t local[16], const uint8_t ip[16])
 {
 	if (memcmp(local, ip, 16) == 0)
 		return 3;
-	if (is_v4(local) && load_be32(local + 12) == 0 && is_v4(ip))
+	if (ip_is_mapped(local) && load_be32(local + 12) == 0 && ip_is_mapped(ip))
 		return 2;
-	return is_any(local);
+	return ip_is_zero(local);
 }
 
 struct listener *table_listener(struct stack *s, const uint8_t ip[16], uint16_t port)
@@ -176,7 +164,7 @@ void conn_setup(const struct stack *s, struct conn *c, const struct conn_quad *q
 {
 	c->quad = *q;
 	c->quad.zero = 0;
-	c->ip = is_v4(q->laddr) ? 4 : 6;
+	c->ip = ip_is_mapped(q->laddr) ? 4 : 6;
 	c->ttl = s->cfg.ttl ? s->cfg.ttl : 64; /* MUST-49 */
 	c->sndbuf = s->cfg.sndbuf;
 	c->rcvbuf = s->cfg.rcvbuf;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/quad.h"
+#include "proto/ip.h"
 
 void budget_init(struct budget *b, uint32_t max_pending, uint32_t max_source,
 		 const struct hash_key *key)
@@ -15,20 +16,13 @@ void budget_init(struct budget *b, uint32_t max_pending, uint32_t max_source,
 	b->key = *key;
 }
 
-static bool is_v4(const uint8_t src[16])
-{
-	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
-
-	return memcmp(src, mapped, sizeof mapped) == 0;
-}
-
 /* The two counters of a source.  Hosts choose the lower half of their IPv6 addresses as they like. */
 static void find(struct budget *b, const uint8_t src[16], uint32_t *ret_c[2])
 {
 	struct flow_key k = { .where = 0 };
 	uint64_t h;
 
-	memcpy(k.src, src, is_v4(src) ? 16 : 8);
+	memcpy(k.src, src, ip_is_mapped(src) ? 16 : 8);
 	h = hash40(&b->key, &k);
 	ret_c[0] = &b->count[0][h & (BUDGET_SLOTS - 1)];
 	ret_c[1] = &b->count[1][h >> 32 & (BUDGET_SLOTS - 1)];

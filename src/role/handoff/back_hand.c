@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "proto/ip.h"
 #include "role/handoff/back_inside.h"
 
 static uint32_t *quads(const struct back *b)
@@ -29,13 +30,6 @@ static bool is_end(const uint8_t ip[16], uint16_t port, const uint8_t key_ip[16]
 	return port == key_port && memcmp(ip, key_ip, 16) == 0;
 }
 
-static bool is_zero(const uint8_t ip[16])
-{
-	static const uint8_t none[16];
-
-	return memcmp(ip, none, sizeof none) == 0;
-}
-
 int back_quad(const struct back *b, const struct way_key *in, struct way_key *ret_out)
 {
 	int found = -1;
@@ -48,11 +42,11 @@ int back_quad(const struct back *b, const struct way_key *in, struct way_key *re
 	for (unsigned i = 0; found < 0 && i < WAY_ORIGINS; i++) {
 		const struct way_origin *o = &b->cfg.origin[i];
 
-		if (is_zero(o->ip) || (!is_end(o->ip, o->port, in->dst, in->dport) &&
-				       !is_end(o->host_ip, o->host_port, in->dst, in->dport)))
+		if (ip_is_zero(o->ip) || (!is_end(o->ip, o->port, in->dst, in->dport) &&
+					  !is_end(o->host_ip, o->host_port, in->dst, in->dport)))
 			continue;
 		found = (int)i;
-		if (is_zero(o->host_ip))
+		if (ip_is_zero(o->host_ip))
 			continue;
 		memcpy(ret_out->src, o->host_ip, 16);
 		ret_out->sport = o->host_port;

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "proto/checksum.h"
+#include "proto/ip.h"
 #include "role/handoff/front_inside.h"
 
 /*
@@ -16,9 +17,7 @@
 
 static bool is_ours(const struct front *f, const uint8_t ip[16])
 {
-	static const uint8_t zero[16];
-
-	if (memcmp(ip, zero, 16) == 0)
+	if (ip_is_zero(ip))
 		return false;
 	for (unsigned i = 0; i < f->cfg.origins; i++)
 		if (memcmp(f->cfg.origin[i].ip, ip, 16) == 0)
@@ -98,13 +97,12 @@ static void advertise(struct front *f, struct packet *q, const struct packet *p,
 
 static bool solicited(struct front *f, const struct packet *p, const struct view *v)
 {
-	static const uint8_t zero[16];
 	const uint8_t *ip = p->head + v->l3, *nd = p->head + v->l4;
 	struct packet *q;
 
 	if (v->ip != 6 || v->proto != IP_ICMP6 || v->fragment || v->l4_len < NS_LEN ||
 	    p->head_len < v->l4 + v->l4_len || nd[0] != ND_SOLICIT || ip[7] != 255 ||
-	    memcmp(ip + 8, zero, 16) == 0 || !csum_icmp_ok(p, v) || !is_ours(f, nd + 8))
+	    ip_is_zero(ip + 8) || !csum_icmp_ok(p, v) || !is_ours(f, nd + 8))
 		return false;
 	q = answer_to(f, p, v, 40 + NS_LEN + 8);
 	if (q != NULL)
