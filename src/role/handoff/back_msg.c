@@ -177,7 +177,8 @@ static void lay(struct back_turn *t, struct back_hand *h, unsigned front, const 
 static void replace(struct back_turn *t, struct back_hand *h, unsigned front,
 		    const struct hand_msg *m, const struct way_key *in)
 {
-	bool living = lives(h) && h->laid;
+	/* A reset for a socket in TIME-WAIT would be one more packet, and that takes a newer SYN: ours, inline, is for what lives. */
+	bool socket = h->laid && (lives(h) || !back_inline(t->b));
 
 	if (memcmp(&h->in, in, sizeof *in) != 0) { /* it came by another address */
 		struct way_line l = { .kind = WAY_LINE_DEL, .key = h->in };
@@ -186,7 +187,7 @@ static void replace(struct back_turn *t, struct back_hand *h, unsigned front,
 		h->in = *in;
 	}
 	back_hand_renew(t, h);
-	if (living)
+	if (socket) /* before the answer: it would have the first try */
 		back_owe(t->b, h, DEBT_HUSH | DEBT_DESTROY);
 	lay(t, h, front, m);
 }
@@ -289,10 +290,17 @@ static void watch(struct back_turn *t, unsigned front, const struct hand_msg *m)
 	back_owe(b, h, DEBT_STATE);
 }
 
+/* Closed by both, but so lately that its host may still have its socket, in TIME-WAIT: the client opens the quad anew. */
+static bool is_early(const struct back_turn *t, const struct back_hand *h)
+{
+	return h->fin_in && h->fin_out && h->laid && !back_inline(t->b) &&
+	       h->since + t->b->cfg.linger > t->now;
+}
+
 /* Nothing more is wanted of it. */
 static void forget(struct back_turn *t, struct back_hand *h)
 {
-	bool speaks = back_hand_speaks(h);
+	bool speaks = back_hand_speaks(h), early = is_early(t, h);
 
 	if (h->state == HAND_PENDING && h->kind == BACK_ADOPT && h->muted)
 		back_way_close(t, h);
@@ -305,6 +313,8 @@ static void forget(struct back_turn *t, struct back_hand *h)
 		h->muted = true;
 		back_owe(t->b, h, DEBT_HUSH | DEBT_DESTROY);
 	} else if (!h->muted) {
+		if (early)
+			back_owe(t->b, h, DEBT_HUSH | DEBT_DESTROY);
 		if (h->laid)
 			back_owe(t->b, h, DEBT_DEL);
 		back_owe(t->b, h, DEBT_FREE);
