@@ -21,7 +21,7 @@ const struct option_desc handoff_front_table[] = {
 	{ .name = "vip", .kind = OPTION_STRINGS, F(vip), N(vips), .arg = "ADDR:PORT",
 	  .help = "an address and port that clients connect to; may be given often" },
 	{ .name = "backend", .kind = OPTION_STRINGS, F(backend), N(backends), .arg = "NAME=ADDR:PORT[,..]",
-	  .help = "a server; with agent=ADDR:PORT, rungs=adopt+shift+splice, weight=N, far; may be given often" },
+	  .help = "a server; with a second address of the other family, agent=ADDR:PORT, rungs=adopt+shift+splice, weight=N, far; may be given often" },
 	{ .name = "route", .kind = OPTION_STRINGS, F(route), N(routes), .arg = "RULE",
 	  .help = "[METHOD,..] HOST|/PATH|*|default BACKEND,.. [by source|header NAME|least|turn]; may be given often" },
 	{ .name = "own", .kind = OPTION_STRINGS, F(own), N(owns), .arg = "ADDR",
@@ -159,12 +159,49 @@ static int read_word(struct handoff_front *s, uint32_t i, const char *word, size
 	return v ? read_rungs(v, n, &b->rungs) : -EINVAL;
 }
 
+/* What the words of a back end have said so far. */
+static int wrong_word(struct handoff_front *s, uint32_t i, const char *word, size_t len)
+{
+	const struct front_backend *b = &s->role.backend[i];
+	struct endpoint e;
+
+	if (endpoint_read(word, len, &e) == 0)
+		return handoff_wrong(&s->error,
+				     "backend %s: '%.*s': one address of each family is enough, "
+				     "IPv4 and IPv6",
+				     b->name, (int)len, word);
+	return handoff_wrong(&s->error, "backend %s: '%.*s': expected %s", b->name, (int)len, word,
+			     !b->at[0].port && !b->at[1].port
+				     ? "an address with a port, as 192.0.2.21:80 or "
+				       "[2001:db8::21]:80"
+				     : "an address of the other family, agent=ADDR:PORT, "
+				       "rungs=adopt+shift+splice, weight=0 to 1000, or far");
+}
+
+/* An address, of whichever family is not there yet: 0, or -EINVAL with nothing said. */
+static int read_at(struct handoff_front *s, uint32_t i, const char *word, size_t len)
+{
+	struct world_port_config *w = &s->world;
+	struct front_backend *b = &s->role.backend[i];
+	struct stack_addr *at;
+	struct endpoint e;
+
+	if (endpoint_read(word, len, &e) != 0)
+		return -EINVAL;
+	at = &b->at[!ip_is_mapped(e.ip)];
+	if (at->port)
+		return -EINVAL;
+	memcpy(at->ip, e.ip, sizeof at->ip);
+	at->port = e.port;
+	memcpy(w->target[w->targets].name, b->name, sizeof b->name);
+	w->target[w->targets++].at = e;
+	return 0;
+}
+
 static int read_backend(struct handoff_front *s, uint32_t i)
 {
 	const char *t = s->flags.backend[i], *word;
 	struct front_backend *b = &s->role.backend[i];
-	struct endpoint *at = &s->world.at[i];
-	bool first = true;
 	size_t len;
 
 	if (handoff_take_name(&t, b->name) != 0)
@@ -174,23 +211,19 @@ static int read_backend(struct handoff_front *s, uint32_t i)
 				     s->flags.backend[i]);
 	for (uint32_t j = 0; j < i; j++)
 		if (strcmp(s->role.backend[j].name, b->name) == 0)
-			return handoff_wrong(&s->error, "backend: '%s' is given twice", b->name);
+			return handoff_wrong(
+				&s->error,
+				"backend: '%s' is given twice; its other address goes "
+				"behind the first one: %s=192.0.2.21:80,[2001:db8::21]:80",
+				b->name, b->name);
 	while (handoff_next_word(&t, &word, &len)) {
-		int err = first ? endpoint_read(word, len, at) : read_word(s, i, word, len);
+		bool first = !b->at[0].port && !b->at[1].port;
 
-		if (err)
-			return handoff_wrong(&s->error, "backend %s: '%.*s': expected %s", b->name,
-					     (int)len, word,
-					     first ? "an address with a port"
-						   : "agent=ADDR:PORT, rungs=adopt+shift+splice, "
-						     "weight=0 to 1000, or far");
-		first = false;
+		if (read_at(s, i, word, len) != 0 && (first || read_word(s, i, word, len) != 0))
+			return wrong_word(s, i, word, len);
 	}
-	if (first)
+	if (!b->at[0].port && !b->at[1].port)
 		return handoff_wrong(&s->error, "backend %s: the address is missing", b->name);
-	memcpy(b->ip, at->ip, 16);
-	b->port = at->port;
-	s->world.name[i] = b->name;
 	return 0;
 }
 
@@ -219,7 +252,7 @@ static int read_backends(struct handoff_front *s)
 		s->role.backend[i].rungs = all;
 		err = read_backend(s, i);
 	}
-	s->role.backends = s->world.backends = s->flags.backends;
+	s->role.backends = s->flags.backends;
 	return err;
 }
 

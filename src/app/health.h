@@ -17,7 +17,7 @@
 #include "app/endpoint.h"
 #include "base/time.h"
 
-#define HEALTH_TARGETS 64u
+#define HEALTH_TARGETS 128u
 
 struct health_config {
 	const char *path; /* of the GET: "/health"; NULL: a connection is enough */

@@ -13,7 +13,7 @@
 
 #include "base/time.h"
 
-#define NEIGHBOUR_TARGETS 64u
+#define NEIGHBOUR_TARGETS 128u
 
 struct neighbour_config {
 	char device[16];

@@ -37,9 +37,11 @@ static struct world_port *of(struct port *p)
 static void tell_health(void *ctx, unsigned i, bool up, const char *why)
 {
 	struct world_port *w = ctx;
+	char at[ENDPOINT_TEXT];
 
-	if (!lines_add(w->lines, "backend %s %s%s%s", w->cfg.name[i], up ? "up" : "down",
-		       why ? " " : "", why ? why : ""))
+	endpoint_write(&w->cfg.target[i].at, at);
+	if (!lines_add(w->lines, "backend %s %s %s%s%s", w->cfg.target[i].name, at,
+		       up ? "up" : "down", why ? " " : "", why ? why : ""))
 		w->stats.rx_dropped++;
 }
 
@@ -53,13 +55,15 @@ static void tell_neighbour(void *ctx, unsigned i, const uint8_t to[6], const uin
 			   unsigned ifindex)
 {
 	struct world_port *w = ctx;
-	char a[18], b[18], number[20] = "";
+	char at[ENDPOINT_TEXT], a[18], b[18], number[20] = "";
 
+	endpoint_write(&w->cfg.target[i].at, at);
 	write_mac(a, to);
 	write_mac(b, own);
 	if (w->cfg.ifindex)
 		snprintf(number, sizeof number, " if %u", ifindex);
-	if (!lines_add(w->lines, "backend %s mac %s via %s%s", w->cfg.name[i], a, b, number))
+	if (!lines_add(w->lines, "backend %s %s mac %s via %s%s", w->cfg.target[i].name, at, a, b,
+		       number))
 		w->stats.rx_dropped++;
 }
 
@@ -194,7 +198,7 @@ static int open_health(struct world_port *w)
 		.timeout = w->cfg.timeout,
 		.rise = w->cfg.rise,
 		.fall = w->cfg.fall,
-		.targets = w->cfg.backends,
+		.targets = w->cfg.targets,
 		.epoll = w->epoll,
 		.tell = tell_health,
 		.ctx = w,
@@ -202,11 +206,12 @@ static int open_health(struct world_port *w)
 
 	memcpy(h.from, w->cfg.own, sizeof h.from);
 	if (w->cfg.interval == 0) {
-		for (unsigned i = 0; i < w->cfg.backends; i++)
+		for (unsigned i = 0; i < w->cfg.targets; i++)
 			tell_health(w, i, true, NULL);
 		return 0;
 	}
-	memcpy(h.target, w->cfg.at, sizeof h.target);
+	for (unsigned i = 0; i < w->cfg.targets; i++)
+		h.target[i] = w->cfg.target[i].at;
 	memcpy(h.source, w->cfg.source, sizeof h.source);
 	w->health = health_open(&h, clock_now());
 	return w->health ? 0 : -ENOMEM;
@@ -215,7 +220,7 @@ static int open_health(struct world_port *w)
 static int open_neighbour(struct world_port *w, char *ret_err, size_t err_size)
 {
 	struct neighbour_config n = {
-		.targets = w->cfg.backends,
+		.targets = w->cfg.targets,
 		.tell = tell_neighbour,
 		.ctx = w,
 	};
@@ -224,8 +229,8 @@ static int open_neighbour(struct world_port *w, char *ret_err, size_t err_size)
 	if (!w->cfg.device)
 		return 0;
 	snprintf(n.device, sizeof n.device, "%s", w->cfg.device);
-	for (unsigned i = 0; i < w->cfg.backends; i++)
-		memcpy(n.target[i], w->cfg.at[i].ip, 16);
+	for (unsigned i = 0; i < w->cfg.targets; i++)
+		memcpy(n.target[i], w->cfg.target[i].at.ip, 16);
 	err = neighbour_open(&n, &w->neighbour, ret_err, err_size);
 	return err ? err : watch(w, neighbour_fd(w->neighbour), TAG_NEIGHBOUR);
 }

@@ -4,9 +4,9 @@
 /*
  * world_port - what a front end is told of its back ends, as a port of messages: health and link addresses (role/handoff/front.h).
  *
- *	backend NAME up
- *	backend NAME down WHY
- *	backend NAME mac AA:BB:CC:DD:EE:FF via AA:BB:CC:DD:EE:FF [if N]
+ *	backend NAME ADDR:PORT up
+ *	backend NAME ADDR:PORT down WHY
+ *	backend NAME ADDR:PORT mac AA:BB:CC:DD:EE:FF via AA:BB:CC:DD:EE:FF [if N]
  *	client if N
  *
  * Owns:     health checks (health.h) and neighbours (neighbour.h) in one epoll set with a timer.
@@ -18,10 +18,15 @@
 
 struct port;
 
+/* One address of a back end. */
+struct world_target {
+	char name[32];
+	struct endpoint at;
+};
+
 struct world_port_config {
-	unsigned backends;
-	const char *name[HEALTH_TARGETS];
-	struct endpoint at[HEALTH_TARGETS];
+	unsigned targets;
+	struct world_target target[HEALTH_TARGETS];
 	uint8_t source[2][16]; /* of health checks: as health.h */
 	const char *device; /* towards the back ends; NULL: nothing is told of link addresses */
 	bool ifindex; /* the device's number is told: where ways are BPF's */

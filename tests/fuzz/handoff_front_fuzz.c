@@ -478,8 +478,8 @@ static void configure(struct run *r, uint8_t settings)
 		mapped(c->own_ip4, 0xcb007101);
 	for (unsigned i = 0; i < 2; i++) {
 		memcpy(c->backend[i].name, names[i], 5);
-		mapped(c->backend[i].ip, 0xcb00710b + i);
-		c->backend[i].port = 8080;
+		mapped(c->backend[i].at[0].ip, 0xcb00710b + i);
+		c->backend[i].at[0].port = 8080;
 		c->backend[i].rungs = 7;
 		c->backend[i].has_agent = i == 0;
 		c->backend[i].far_host = settings & 8;

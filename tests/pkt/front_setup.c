@@ -40,14 +40,38 @@ void front_setup_defaults(void *config)
 	memcpy(s->cfg.key[0], "0123456789abcdef", 16);
 }
 
-static bool set_own(struct front_config *c, const struct word *w)
+static bool is_v4(const uint8_t ip[16])
 {
 	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+
+	return memcmp(ip, mapped, 12) == 0;
+}
+
+static bool set_own(struct front_config *c, const struct word *w)
+{
 	uint8_t ip[16];
 
 	if (!word_ip(w, ip))
 		return false;
-	memcpy(memcmp(ip, mapped, 12) == 0 ? c->own_ip4 : c->own_ip6, ip, 16);
+	memcpy(is_v4(ip) ? c->own_ip4 : c->own_ip6, ip, 16);
+	return true;
+}
+
+/* ADDR:PORT[,ADDR:PORT] */
+static bool set_addresses(struct front_backend *b, struct word w)
+{
+	while (w.n != 0) {
+		const char *comma = memchr(w.s, ',', w.n);
+		size_t n = comma != NULL ? (size_t)(comma - w.s) : w.n;
+		struct word one = { w.s, n };
+		struct stack_addr at;
+
+		if (!word_addr(&one, at.ip, &at.port))
+			return false;
+		b->at[!is_v4(at.ip)] = at;
+		n += comma != NULL;
+		w = (struct word){ w.s + n, w.n - n };
+	}
 	return true;
 }
 
@@ -63,7 +87,7 @@ static bool set_backend(struct front_config *c, struct words *w, const struct wo
 	*b = (struct front_backend){ 0 };
 	memcpy(b->name, first->s, (size_t)(equal - first->s));
 	x = (struct word){ equal + 1, first->n - (size_t)(equal + 1 - first->s) };
-	if (!word_addr(&x, b->ip, &b->port))
+	if (!set_addresses(b, x))
 		return false;
 	while (words_next(w, &x)) {
 		int i = word_among(&x, words, 5);

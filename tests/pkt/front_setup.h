@@ -6,7 +6,7 @@
  *
  *     set origin ADDR:PORT           another one; the first is 198.51.100.1:80, or 2001:db8:1::1 with `set origin [..]:80` alone
  *     set own ADDR                   of splices and probes; none if not said
- *     set backend NAME=ADDR:PORT [agent] [far] [adopt|shift|splice ...]   the rungs that may be used; all if none is said
+ *     set backend NAME=ADDR:PORT[,ADDR:PORT] [agent] [far] [adopt|shift|splice ...]   the rungs that may be used; all if none is said
  *     set route TEXT                 a rule (route.h); without any every back end is in the default group
  */
 #include "role/handoff/front.h"

@@ -111,8 +111,8 @@ static void front_config(struct hand_world *w)
 		snprintf(all + strlen(all), sizeof all - strlen(all), "%s%s", i ? "," : "",
 			 name[i]);
 		memcpy(b->name, names[i], sizeof names[i]);
-		hand_ip_back(i, p->back[i].ip6 ? 6 : 4, b->ip);
-		b->port = HAND_PORT;
+		hand_ip_back(i, p->back[i].ip6 ? 6 : 4, b->at[p->back[i].ip6].ip);
+		b->at[p->back[i].ip6].port = HAND_PORT;
 		b->rungs = 7;
 		b->far_host = p->back[i].far;
 		b->has_agent = p->back[i].agent;

@@ -91,7 +91,7 @@ static void reads_a_front_end(void **state)
 	assert_int_equal(front.role.origin[1].port, 8080);
 	assert_int_equal(front.role.backends, 2);
 	assert_string_equal(front.role.backend[0].name, "web1");
-	ip_is(front.role.backend[0].ip, "192.0.2.21");
+	ip_is(front.role.backend[0].at[0].ip, "192.0.2.21");
 	assert_int_equal(front.role.backend[0].rungs, 7);
 	assert_true(front.role.backend[0].has_agent);
 	assert_int_equal(front.role.backend[1].rungs, 1 << RUNG_SPLICE | 1 << RUNG_SHIFT);
@@ -105,9 +105,30 @@ static void reads_a_front_end(void **state)
 	assert_int_equal(front.channel.channel.peer[0].at.port, 4510);
 	assert_int_equal(front.role.port_lo, 10000);
 	assert_int_equal(front.role.port_hi, 32767);
-	assert_int_equal(front.world.backends, 2);
+	assert_int_equal(front.world.targets, 2);
 	assert_string_equal(front.world.device, "nowhere");
 	assert_true(front_role.need(&front.role) > 0);
+}
+
+/* One name, an address of each family, in any order. */
+static void reads_both_families(void **state)
+{
+	(void)state;
+	backend("web1=192.0.2.21:80,[2001:db8::21]:8080,weight=5");
+	backend("web2=[2001:db8::22]:80,rungs=splice,192.0.2.22:8080");
+	assert_null(handoff_front_finish(&front));
+	assert_int_equal(front.role.backends, 2);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(front.role.backend[i].at[0].port, i ? 8080 : 80);
+		assert_int_equal(front.role.backend[i].at[1].port, i ? 80 : 8080);
+	}
+	ip_is(front.role.backend[0].at[1].ip, "2001:db8::21");
+	ip_is(front.role.backend[1].at[0].ip, "192.0.2.22");
+	/* each is asked, and looked for, by itself */
+	assert_int_equal(front.world.targets, 4);
+	assert_string_equal(front.world.target[1].name, "web1");
+	ip_is(front.world.target[1].at.ip, "2001:db8::21");
+	assert_int_equal(front.role.routes.weight[0], 5);
 }
 
 static void asks_all_without_routes(void **state)
@@ -144,6 +165,8 @@ static void refuses_bad_front_ends(void **state)
 		{ NULL, "web1=192.0.2.21:80,rungs=", NULL, "'rungs='" },
 		{ NULL, "web1=192.0.2.21:80,near", NULL, "'near'" },
 		{ NULL, "web0=192.0.2.21:80", NULL, "'web0' is given twice" },
+		{ NULL, "web1=192.0.2.21:80,192.0.2.22:80", NULL, "one address of each family is enough" },
+		{ NULL, "web1=192.0.2.21:80,2001:db8::21:80", NULL, "an address of the other family" },
 		{ NULL, "web1=192.0.2.21:80,agent=192.0.2.21:4510", NULL,
 		  "key-file FILE is missing" },
 		{ NULL, "web1=192.0.2.21:80", "default web9", "route 'default web9'" },
@@ -293,6 +316,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(reads_a_front_end, setup),
+		cmocka_unit_test_setup(reads_both_families, setup),
 		cmocka_unit_test_setup(asks_all_without_routes, setup),
 		cmocka_unit_test_setup(refuses_bad_front_ends, setup),
 		cmocka_unit_test_setup(has_room_for_all, setup),

@@ -483,8 +483,8 @@ static void make_front(bool header, uint8_t rungs)
 	c.origin[0].port = 80;
 	memcpy(c.own_ip4, "\0\0\0\0\0\0\0\0\0\0\xff\xff\xcb\x00\x71\x01", 16);
 	memcpy(c.backend[0].name, "web1", 5);
-	memcpy(c.backend[0].ip, "\0\0\0\0\0\0\0\0\0\0\xff\xff\xcb\x00\x71\x0b", 16);
-	c.backend[0].port = 80;
+	memcpy(c.backend[0].at[0].ip, "\0\0\0\0\0\0\0\0\0\0\xff\xff\xcb\x00\x71\x0b", 16);
+	c.backend[0].at[0].port = 80;
 	c.backend[0].rungs = rungs;
 	c.backend[0].has_agent = w.agent;
 	memcpy(c.key[0], "0123456789abcdef", 16);

@@ -245,6 +245,9 @@ static const char *wrong(const struct front_config *c)
 		return "there must be 1 to 16 origins";
 	if (c->backends == 0 || c->backends > ROUTE_BACKENDS)
 		return "there must be 1 to 64 back ends";
+	for (unsigned i = 0; i < c->backends; i++)
+		if (c->backend[i].at[0].port == 0 && c->backend[i].at[1].port == 0)
+			return "a back end has no address";
 	if (c->routes.backends != c->backends)
 		return "the routes are for other back ends";
 	if (c->max_conns == 0 || c->max_conns > MAX_CONNS - 1)

@@ -11,7 +11,7 @@
  *
  * Ports: client (frames: clients, and back ends unless the next one is joined), backend (frames, optional), control (messages:
  * operators), agents (messages: msg.h, each line with the back end's name in front), plane (messages, optional: way_text.h), world (messages
- * in: "backend NAME up|down [why]" health, "backend NAME mac AA:.. via AA:.. (own) [if N]", "client if N": the device of the port client, where it is not the back ends'; all from the app).
+ * in: "backend NAME [ADDR:PORT] up|down [why]" health, "backend NAME [ADDR:PORT] mac AA:.. via AA:.. (own) [if N]", of all its addresses where none is named; "client if N"|down [why]" health, "backend NAME mac AA:.. via AA:.. (own) [if N]", "client if N": the device of the port client, where it is not the back ends'; all from the app).
  *
  * What the command line sends to the port control, one line each, beside "drain" and "drain off" that every role has:
  *     status [NAME]                 answered by "ok N back ends", then a line for each: "NAME ADDR:PORT up|down|draining weight=N conns=N rung=R",
@@ -38,11 +38,12 @@ enum front_port {
 };
 enum front_rung { RUNG_ADOPT, RUNG_SHIFT, RUNG_SPLICE, RUNG_NONE };
 
+#define FRONT_FAMILIES 2u /* IPv4, IPv6: the index of what there is one of for each */
+
 struct front_backend {
 	char name[32];
-	uint8_t ip[16];
-	uint16_t
-		port; /* host order; what the stock server listens on (shift with convention, splice, health) */
+	/* what the stock server listens on, one of each family (shift with convention, splice, health); port 0: none.  At least one is there */
+	struct stack_addr at[FRONT_FAMILIES];
 	uint8_t rungs; /* bit per enum front_rung that may be used; all: 7 */
 	bool far_host; /* behind a router: packets to it get its own address as destination */
 	bool has_agent;

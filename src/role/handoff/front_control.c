@@ -11,6 +11,7 @@
 
 #define ANSWER_MAX 2200u /* a message fits in a slot of the outbox */
 #define ROW_MAX 512u
+#define ROWS_MAX (FRONT_FAMILIES * (ROW_MAX + 1))
 #define WEIGHT_MAX 1000u
 #define QUIET SUT_MS(5000) /* after both ends: last ACKs that were lost have come again */
 
@@ -19,22 +20,35 @@ static void refuse(struct front *f, const char *what)
 	front_sayf(f, FRONT_CONTROL, "error %s", what);
 }
 
+/* A line for each of its addresses, with a newline in front: their length. */
+static size_t rows_of(const struct front *f, uint32_t b, char ret_s[ROWS_MAX])
+{
+	size_t n = 0;
+
+	for (unsigned i = 0; i < FRONT_FAMILIES; i++) {
+		if (!backend_has(f, b, i))
+			continue;
+		ret_s[n++] = '\n';
+		n += ladder_row(f, b, i, ret_s + n, ROW_MAX);
+	}
+	return n;
+}
+
 static void status(struct front *f)
 {
-	char text[ANSWER_MAX], row[ROW_MAX];
+	char text[ANSWER_MAX], rows[ROWS_MAX];
 	int head = snprintf(text, sizeof text, "ok %u back ends", f->cfg.backends);
 	size_t n = (size_t)head;
 
 	for (uint32_t b = 0; b < f->cfg.backends; b++) {
-		size_t len = ladder_row(f, b, row, sizeof row);
+		size_t len = rows_of(f, b, rows);
 
 		if (n + len + 40 > sizeof text) {
 			n += (size_t)snprintf(text + n, sizeof text - n,
 					      "\nand %u more: status NAME", f->cfg.backends - b);
 			break;
 		}
-		text[n++] = '\n';
-		memcpy(text + n, row, len);
+		memcpy(text + n, rows, len);
 		n += len;
 	}
 	front_say(f, FRONT_CONTROL, text, n);
@@ -42,14 +56,14 @@ static void status(struct front *f)
 
 static void status_one(struct front *f, const struct word *name)
 {
-	char row[ROW_MAX];
+	char rows[ROWS_MAX];
 	int b = backend_named(f, name->s, name->n);
 
 	if (b < 0)
 		refuse(f, "there is no such back end");
 	else
-		front_sayf(f, FRONT_CONTROL, "ok 1 back end\n%.*s",
-			   (int)ladder_row(f, (uint32_t)b, row, sizeof row), row);
+		front_sayf(f, FRONT_CONTROL, "ok 1 back end%.*s",
+			   (int)rows_of(f, (uint32_t)b, rows), rows);
 }
 
 /* --- draining of all */

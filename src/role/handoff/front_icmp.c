@@ -58,7 +58,7 @@ static void send(struct front *f, struct packet *p, unsigned port, const uint8_t
 static void to_backend(struct front *f, const struct hand *h, struct packet *p, struct view *v,
 		       const struct icmp_error *e)
 {
-	const struct backend *b = &f->backend[h->backend];
+	const struct face *b = hand_face_const(f, h);
 	struct quoted q = { .seq = e->seq };
 
 	if (h->rung == RUNG_SPLICE) {

@@ -20,6 +20,7 @@
 #include "core/plane.h"
 #include "core/store.h"
 #include "core/way_text.h"
+#include "proto/ip.h"
 #include "role/handoff/front.h"
 
 #define NONE UINT32_MAX
@@ -104,17 +105,24 @@ struct rung_state {
 	sut_time retry; /* it is probed again */
 };
 
-struct backend {
-	bool up, draining;
+/* One address of a back end: how it is reached, whether it serves, what was probed by it. */
+struct face {
+	bool up;
 	bool has_mac;
 	uint8_t mac[6], via[6]; /* its link address; ours towards it */
 	uint32_t ifindex; /* of a BPF plane; 0: not told */
-	uint8_t forced; /* enum front_rung; RUNG_NONE: as probed */
-	bool has_host;
-	struct hand_msg host;
 	char down_why[64];
 	struct rung_state rung[RUNG_NONE];
 	uint32_t probe; /* hand-off that probes; NONE */
+	uint32_t conns; /* of the back end's, those that come by it */
+};
+
+struct backend {
+	struct face face[FRONT_FAMILIES]; /* of the addresses that it has */
+	bool draining;
+	uint8_t forced; /* enum front_rung; RUNG_NONE: as probed */
+	bool has_host;
+	struct hand_msg host;
 	uint32_t failures; /* rungs that failed, in all */
 	bool greeted;
 	sut_time hello; /* when the agent was asked last */
@@ -278,14 +286,15 @@ void pass_segment(struct front *f, struct hand *h, enum side side, struct packet
 void ladder_init(struct front *f);
 /* What clients are told follows what agents told of their hosts: after listening anew. */
 void ladder_limits(struct front *f);
-/* Its line in `status`: the length. */
-size_t ladder_row(const struct front *f, uint32_t b, char *ret_s, size_t size);
+/* The line of one of its addresses in `status`: the length. */
+size_t ladder_row(const struct front *f, uint32_t b, unsigned family, char *ret_s, size_t size);
 /* The best rung for this client, not better than `from`; RUNG_NONE. */
 enum front_rung ladder_rung(const struct front *f, uint32_t b, const uint8_t client[16],
 			    enum front_rung from);
 /* Back ends that can take a connection of this client. */
 uint64_t ladder_alive(const struct front *f, const uint8_t client[16]);
-void ladder_failed(struct front *f, uint32_t b, enum front_rung r, const char *why);
+/* The rung that h was to take. */
+void ladder_failed(struct front *f, const struct hand *h, const char *why);
 void ladder_probed(struct front *f, struct hand *h, bool ok, const char *why);
 void ladder_expired(struct front *f, uint32_t b);
 void ladder_host(struct front *f, uint32_t b, const struct hand_msg *m);
@@ -311,6 +320,46 @@ void save_journal_end(struct front *f, const struct hand *h);
 static inline const struct front_backend *backend_cfg(const struct front *f, uint32_t b)
 {
 	return &f->cfg.backend[b];
+}
+
+/* Of which family is this address? */
+static inline unsigned ip_family(const uint8_t ip[16])
+{
+	return !ip_is_mapped(ip);
+}
+
+static inline bool backend_has(const struct front *f, uint32_t b, unsigned family)
+{
+	return f->cfg.backend[b].at[family].port != 0;
+}
+
+/* By which of its addresses does b have what this client sends?  That of the client's family, if it has one. */
+static inline unsigned backend_family(const struct front *f, uint32_t b, const uint8_t client[16])
+{
+	unsigned family = ip_family(client);
+
+	return backend_has(f, b, family) ? family : !family;
+}
+
+/* The same of a hand-off that has a back end. */
+static inline unsigned hand_family(const struct front *f, const struct hand *h)
+{
+	return backend_family(f, h->backend, h->key[CLIENT].src);
+}
+
+static inline const struct stack_addr *hand_at(const struct front *f, const struct hand *h)
+{
+	return &backend_cfg(f, h->backend)->at[hand_family(f, h)];
+}
+
+static inline struct face *hand_face(struct front *f, const struct hand *h)
+{
+	return &f->backend[h->backend].face[hand_family(f, h)];
+}
+
+static inline const struct face *hand_face_const(const struct front *f, const struct hand *h)
+{
+	return &f->backend[h->backend].face[hand_family(f, h)];
 }
 
 static inline bool front_joined(const struct front *f, unsigned port)

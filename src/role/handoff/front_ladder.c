@@ -41,13 +41,6 @@ int backend_named(const struct front *f, const char *name, size_t len)
 	return -1;
 }
 
-static bool is_v4(const uint8_t ip[16])
-{
-	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
-
-	return memcmp(ip, mapped, 12) == 0;
-}
-
 static bool is_set(const uint8_t ip[16])
 {
 	static const uint8_t zero[16];
@@ -57,23 +50,38 @@ static bool is_set(const uint8_t ip[16])
 
 static const uint8_t *own_of(const struct front *f, const uint8_t ip[16])
 {
-	const uint8_t *own = is_v4(ip) ? f->cfg.own_ip4 : f->cfg.own_ip6;
+	const uint8_t *own = ip_family(ip) == 0 ? f->cfg.own_ip4 : f->cfg.own_ip6;
 
 	return is_set(own) ? own : NULL;
 }
 
-/* An origin that b can be probed for from an address of ours; -1.  What goes to its own address is of its family. */
-static int probe_origin(const struct front *f, uint32_t b)
+/* Will clients ever come by this address of b? */
+static bool is_of_use(const struct front *f, uint32_t b, unsigned family)
 {
-	const struct front_backend *c = backend_cfg(f, b);
+	bool use = !backend_has(f, b, !family); /* all of them, but for splices */
+
+	for (unsigned i = 0; i < f->cfg.origins; i++)
+		use |= ip_family(f->cfg.origin[i].ip) == family;
+	return use;
+}
+
+/* An origin that this address of b can be probed for from an address of ours, of its family if there is one; -1. */
+static int probe_origin(const struct front *f, uint32_t b, unsigned family)
+{
+	bool any = !backend_has(f, b, !family) && !backend_cfg(f, b)->far_host;
+	int found = -1;
 
 	for (unsigned i = 0; i < f->cfg.origins; i++) {
 		const uint8_t *ip = f->cfg.origin[i].ip;
 
-		if (own_of(f, ip) != NULL && (!c->far_host || is_v4(ip) == is_v4(c->ip)))
+		if (own_of(f, ip) == NULL)
+			continue;
+		if (ip_family(ip) == family)
 			return (int)i;
+		if (any && found < 0)
+			found = (int)i;
 	}
-	return -1;
+	return found;
 }
 
 /* --- what is possible */
@@ -99,53 +107,62 @@ static const char *agent_against(const struct front *f, uint32_t b, enum front_r
 }
 
 /* All but the probe. */
-static const char *against(const struct front *f, uint32_t b, enum front_rung r)
+static const char *against(const struct front *f, uint32_t b, unsigned family, enum front_rung r)
 {
-	const struct backend *x = &f->backend[b];
-
 	if (!(backend_cfg(f, b)->rungs >> r & 1))
 		return "the configuration does not let it";
-	if (!x->has_mac)
+	if (!f->backend[b].face[family].has_mac)
 		return "its link address is not known";
-	return r == RUNG_SPLICE ? NULL : agent_against(f, b, r);
+	if (r == RUNG_SPLICE)
+		return own_of(f, backend_cfg(f, b)->at[family].ip) != NULL
+			       ? NULL
+			       : "there is no address of our own to come from";
+	return agent_against(f, b, r);
 }
 
 /* Why rung r cannot be taken; NULL: it can. */
-static const char *why_not(const struct front *f, uint32_t b, enum front_rung r)
+static const char *why_not(const struct front *f, uint32_t b, unsigned family, enum front_rung r)
 {
-	const struct backend *x = &f->backend[b];
-	const char *why = against(f, b, r);
+	const struct rung_state *s = &f->backend[b].face[family].rung[r];
+	const uint8_t forced = f->backend[b].forced;
+	const char *why = against(f, b, family, r);
 	bool header = r == RUNG_SHIFT && f->cfg.header;
 
 	if (why != NULL)
 		return why;
-	if (x->forced != RUNG_NONE)
-		return x->forced == r ? NULL : "another one is forced";
+	if (forced != RUNG_NONE)
+		return forced == r ? NULL : "another one is forced";
 	if (r == RUNG_SPLICE)
-		return own_of(f, backend_cfg(f, b)->ip) != NULL
-			       ? NULL
-			       : "there is no address of our own to come from";
-	if (probe_origin(f, b) < 0)
+		return NULL;
+	if (probe_origin(f, b, family) < 0)
 		return header ? "there is no address of our own to probe it from" : NULL;
-	if (!x->rung[r].probed)
-		return x->rung[r].why[0] ? x->rung[r].why : "it is being probed";
-	return x->rung[r].ok ? NULL : x->rung[r].why;
+	if (!s->probed)
+		return s->why[0] ? s->why : "it is being probed";
+	return s->ok ? NULL : s->why;
 }
 
 enum front_rung ladder_rung(const struct front *f, uint32_t b, const uint8_t client[16],
 			    enum front_rung from)
 {
-	const struct front_backend *c = backend_cfg(f, b);
+	unsigned family = backend_family(f, b, client);
+	bool same = ip_family(client) == family;
 
 	for (enum front_rung r = from; r < RUNG_NONE; r++) {
-		bool same = is_v4(client) == is_v4(c->ip);
-
-		if (!same && (r == RUNG_SPLICE || c->far_host))
+		if (!same && (r == RUNG_SPLICE || backend_cfg(f, b)->far_host))
 			continue;
-		if (why_not(f, b, r) == NULL)
+		if (why_not(f, b, family, r) == NULL)
 			return r;
 	}
 	return RUNG_NONE;
+}
+
+/* Can it take a connection of this client? */
+static bool takes_new(const struct front *f, uint32_t b, const uint8_t client[16])
+{
+	const struct backend *x = &f->backend[b];
+
+	return x->face[backend_family(f, b, client)].up && !x->draining &&
+	       ladder_rung(f, b, client, RUNG_ADOPT) != RUNG_NONE;
 }
 
 uint64_t ladder_alive(const struct front *f, const uint8_t client[16])
@@ -153,29 +170,41 @@ uint64_t ladder_alive(const struct front *f, const uint8_t client[16])
 	uint64_t alive = 0;
 
 	for (uint32_t b = 0; b < f->cfg.backends; b++)
-		if (f->backend[b].up && !f->backend[b].draining &&
-		    ladder_rung(f, b, client, RUNG_ADOPT) != RUNG_NONE)
+		if (takes_new(f, b, client))
 			alive |= UINT64_C(1) << b;
 	return alive;
 }
 
-size_t ladder_row(const struct front *f, uint32_t b, char *ret_s, size_t size)
+/* Why none better than r is taken. */
+static void put_reasons(const struct front *f, uint32_t b, unsigned family, enum front_rung r,
+			struct fields_text *t)
+{
+	if (r == RUNG_NONE && !is_of_use(f, b, family)) {
+		fields_put(t, " no client comes by it: no origin is of its family");
+		return;
+	}
+	for (enum front_rung i = RUNG_ADOPT; i < r; i++)
+		fields_put(t, "%s %s: %s", i == RUNG_ADOPT ? "" : ";", rung_name(i),
+			   why_not(f, b, family, i));
+}
+
+size_t ladder_row(const struct front *f, uint32_t b, unsigned family, char *ret_s, size_t size)
 {
 	const struct front_backend *c = backend_cfg(f, b);
-	const struct backend *x = &f->backend[b];
+	const struct face *x = &f->backend[b].face[family];
 	struct fields_text t = { .s = ret_s, .max = size };
-	enum front_rung best = ladder_rung(f, b, c->ip, RUNG_ADOPT);
+	enum front_rung best = is_of_use(f, b, family)
+				       ? ladder_rung(f, b, c->at[family].ip, RUNG_ADOPT)
+				       : RUNG_NONE;
 
 	fields_put(&t, "%s ", c->name);
-	fields_put_addr(&t, c->ip, c->port);
+	fields_put_addr(&t, c->at[family].ip, c->at[family].port);
 	fields_put(&t, " %s weight=%u conns=%u rung=%s",
-		   !x->up	 ? "down"
-		   : x->draining ? "draining"
-				 : "up",
-		   f->cfg.routes.weight[b], f->cfg.routes.conns[b], rung_name(best));
-	for (enum front_rung r = RUNG_ADOPT; r < best; r++)
-		fields_put(&t, "%s %s: %s", r == RUNG_ADOPT ? "" : ";", rung_name(r),
-			   why_not(f, b, r));
+		   !x->up		    ? "down"
+		   : f->backend[b].draining ? "draining"
+					    : "up",
+		   f->cfg.routes.weight[b], x->conns, rung_name(best));
+	put_reasons(f, b, family, best, &t);
 	if (!x->up && x->down_why[0])
 		fields_put(&t, " (%s)", x->down_why);
 	return t.n;
@@ -193,34 +222,34 @@ static void look_soon(struct front *f, uint32_t b)
 	wheel_arm(f->wheel, f->cfg.max_conns + b, f->now);
 }
 
-static void probe_anew(struct front *f, uint32_t b)
+static void probe_anew(struct front *f, uint32_t b, unsigned family)
 {
 	for (unsigned r = 0; r < RUNG_NONE; r++)
-		f->backend[b].rung[r] = (struct rung_state){ 0 };
+		f->backend[b].face[family].rung[r] = (struct rung_state){ 0 };
 	look_soon(f, b);
 }
 
-void ladder_failed(struct front *f, uint32_t b, enum front_rung r, const char *why)
+void ladder_failed(struct front *f, const struct hand *h, const char *why)
 {
-	struct rung_state *s = &f->backend[b].rung[r];
+	struct rung_state *s = &hand_face(f, h)->rung[h->rung];
 
-	f->backend[b].failures++;
+	f->backend[h->backend].failures++;
 	s->probed = false;
 	s->retry = f->now + SUT_MS(1000);
 	set_why(s, why);
-	wheel_arm(f->wheel, f->cfg.max_conns + b, s->retry);
+	wheel_arm(f->wheel, f->cfg.max_conns + h->backend, s->retry);
 }
 
 void ladder_probed(struct front *f, struct hand *h, bool ok, const char *why)
 {
-	struct rung_state *s = &f->backend[h->backend].rung[h->rung];
+	struct rung_state *s = &hand_face(f, h)->rung[h->rung];
 
 	count_event(&f->env, ok ? EV_PROBES_WELL : EV_PROBES_FAILED);
 	s->probed = true;
 	s->ok = ok;
 	s->retry = f->now + RETRY;
 	set_why(s, why);
-	f->backend[h->backend].probe = NONE;
+	hand_face(f, h)->probe = NONE;
 	look_soon(f, h->backend);
 }
 
@@ -251,12 +280,12 @@ static void probe_numbers(struct front *f, struct hand *h, uint8_t options)
 	h->base = h->end = h->acked = h->d.rcv_nxt;
 }
 
-static void probe_lane(const struct backend *x, struct hand *h)
+static void probe_lane(const struct face *x, struct hand *h)
 {
 	const struct way_key *k = &h->key[CLIENT];
 	struct lane *l = &h->lane;
 
-	*l = (struct lane){ .eth_len = 14, .ip = is_v4(k->src) ? 4 : 6, .ttl = 64 };
+	*l = (struct lane){ .eth_len = 14, .ip = ip_family(k->src) == 0 ? 4 : 6, .ttl = 64 };
 	memcpy(l->eth, x->mac, 6);
 	memcpy(l->eth + 6, x->via, 6);
 	store_be16(l->eth + 12, l->ip == 4 ? ETH_IP4 : ETH_IP6);
@@ -266,9 +295,9 @@ static void probe_lane(const struct backend *x, struct hand *h)
 	l->dport = net16(k->dport);
 }
 
-static void probe_begin(struct front *f, uint32_t b, enum front_rung r)
+static void probe_begin(struct front *f, uint32_t b, unsigned family, enum front_rung r)
 {
-	int o = probe_origin(f, b);
+	int o = probe_origin(f, b, family);
 	const struct stack_addr *at = &f->cfg.origin[o];
 	struct hand *h = hand_new(f);
 	struct way_key k = { .dport = net16(at->port) }, back;
@@ -291,20 +320,19 @@ static void probe_begin(struct front *f, uint32_t b, enum front_rung r)
 	way_claim(f, h);
 	h->flags |= HF_PROBE;
 	h->origin = (uint8_t)o;
-	probe_lane(&f->backend[b], h);
+	probe_lane(&f->backend[b].face[family], h);
 	probe_numbers(f, h, f->backend[b].host.options);
-	f->backend[b].probe = hand_index(f, h);
+	f->backend[b].face[family].probe = hand_index(f, h);
 	over_begin(f, h, b, r);
 }
 
-static bool probe_due(const struct front *f, uint32_t b, enum front_rung r)
+/* Is this rung to be probed, sooner or later? */
+static bool is_probed(const struct front *f, uint32_t b, unsigned family, enum front_rung r)
 {
-	const struct backend *x = &f->backend[b];
-	const struct rung_state *s = &x->rung[r];
+	const struct face *x = &f->backend[b].face[family];
 
-	if (against(f, b, r) != NULL || !x->up || probe_origin(f, b) < 0)
-		return false;
-	return s->probed ? !s->ok && f->now >= s->retry : f->now >= s->retry;
+	return backend_has(f, b, family) && x->up && against(f, b, family, r) == NULL &&
+	       probe_origin(f, b, family) >= 0 && !(x->rung[r].probed && x->rung[r].ok);
 }
 
 /* When b is to be looked at again. */
@@ -315,14 +343,30 @@ static sut_time next_look(const struct front *f, uint32_t b)
 			      ? x->hello + (x->has_host ? HELLO_LATER : HELLO_FIRST)
 			      : SUT_NEVER;
 
-	for (enum front_rung r = RUNG_ADOPT; r < RUNG_SPLICE; r++) {
-		const struct rung_state *s = &x->rung[r];
+	for (unsigned family = 0; family < FRONT_FAMILIES; family++) {
+		for (enum front_rung r = RUNG_ADOPT; r < RUNG_SPLICE; r++) {
+			const struct rung_state *s = &x->face[family].rung[r];
 
-		if (against(f, b, r) == NULL && x->up && !(s->probed && s->ok) &&
-		    probe_origin(f, b) >= 0 && s->retry < at)
-			at = s->retry;
+			if (is_probed(f, b, family, r) && s->retry < at)
+				at = s->retry;
+		}
 	}
 	return at;
+}
+
+/* One of its addresses, the next rung that is due: one probe at a time. */
+static void probe_next(struct front *f, uint32_t b, unsigned family)
+{
+	const struct face *x = &f->backend[b].face[family];
+
+	for (enum front_rung r = RUNG_ADOPT; r < RUNG_SPLICE && x->probe == NONE; r++)
+		if (is_probed(f, b, family, r) && f->now >= x->rung[r].retry)
+			probe_begin(f, b, family, r);
+}
+
+static bool is_probing(const struct backend *x)
+{
+	return x->face[0].probe != NONE || x->face[1].probe != NONE;
 }
 
 void ladder_expired(struct front *f, uint32_t b)
@@ -337,13 +381,12 @@ void ladder_expired(struct front *f, uint32_t b)
 		x->greeted = true;
 		front_tell_agent(f, b, &hello);
 	}
-	for (enum front_rung r = RUNG_ADOPT; r < RUNG_SPLICE && x->probe == NONE; r++)
-		if (probe_due(f, b, r))
-			probe_begin(f, b, r);
+	for (unsigned family = 0; family < FRONT_FAMILIES; family++)
+		probe_next(f, b, family);
 	at = next_look(f, b);
 	if (at <=
 	    f->now) /* a probe is on its way, or there was no room for it: its end looks again */
-		at = x->probe != NONE ? SUT_NEVER : f->now + HELLO_FIRST;
+		at = is_probing(x) ? SUT_NEVER : f->now + HELLO_FIRST;
 	wheel_arm(f->wheel, f->cfg.max_conns + b, at);
 }
 
@@ -387,14 +430,16 @@ void ladder_host(struct front *f, uint32_t b, const struct hand_msg *m)
 	x->host = *m;
 	x->has_host = true;
 	limits(f);
-	if (anew)
-		probe_anew(f, b);
+	for (unsigned family = 0; anew && family < FRONT_FAMILIES; family++)
+		probe_anew(f, b, family);
 }
 
 void ladder_init(struct front *f)
 {
 	for (uint32_t b = 0; b < f->cfg.backends; b++) {
-		f->backend[b] = (struct backend){ .up = true, .forced = RUNG_NONE, .probe = NONE };
+		f->backend[b] = (struct backend){ .forced = RUNG_NONE };
+		for (unsigned i = 0; i < FRONT_FAMILIES; i++)
+			f->backend[b].face[i] = (struct face){ .up = true, .probe = NONE };
 		wheel_arm(f->wheel, f->cfg.max_conns + b, 0);
 	}
 	limits(f);
@@ -413,9 +458,15 @@ static const struct field mac_fields[] = {
 	{ "if", FIELD_U32, offsetof(struct told_mac, ifindex), 0, NULL, 0, 0 },
 };
 
-static void set_health(struct front *f, uint32_t b, bool up, const char *why, size_t len)
+/* What a line of the world is about: a back end, and which of its addresses. */
+struct meant {
+	uint32_t backend;
+	unsigned family;
+};
+
+static void set_health(struct front *f, struct meant at, bool up, const char *why, size_t len)
 {
-	struct backend *x = &f->backend[b];
+	struct face *x = &f->backend[at.backend].face[at.family];
 
 	if (len >= sizeof x->down_why)
 		len = sizeof x->down_why - 1;
@@ -423,7 +474,7 @@ static void set_health(struct front *f, uint32_t b, bool up, const char *why, si
 	x->down_why[len] = 0;
 	if (up && !x->up) {
 		x->up = true;
-		probe_anew(f, b);
+		probe_anew(f, at.backend, at.family);
 	}
 	x->up = up;
 }
@@ -454,16 +505,20 @@ static bool read_mac(struct words *w, struct told_mac *ret_t)
 }
 
 /* It is reached in another way: so is what it has. */
-static void lay_anew(struct front *f, uint32_t b)
+static void lay_anew(struct front *f, struct meant at)
 {
-	for (uint32_t i = 0; i < f->fresh; i++)
-		if (f->hand[i].id != 0 && f->hand[i].backend == b && (f->hand[i].flags & HF_LAID))
-			way_again(f, &f->hand[i]);
+	for (uint32_t i = 0; i < f->fresh; i++) {
+		struct hand *h = &f->hand[i];
+
+		if (h->id != 0 && h->backend == at.backend && (h->flags & HF_LAID) &&
+		    hand_family(f, h) == at.family)
+			way_again(f, h);
+	}
 }
 
-static void set_mac(struct front *f, uint32_t b, const struct told_mac *t)
+static void set_mac(struct front *f, struct meant at, const struct told_mac *t)
 {
-	struct backend *x = &f->backend[b];
+	struct face *x = &f->backend[at.backend].face[at.family];
 	bool first = !x->has_mac;
 	bool moved = memcmp(x->mac, t->mac, 6) != 0 || memcmp(x->via, t->via, 6) != 0 ||
 		     x->ifindex != t->ifindex;
@@ -475,45 +530,74 @@ static void set_mac(struct front *f, uint32_t b, const struct told_mac *t)
 	memcpy(f->own_mac, t->via, 6);
 	f->has_own_mac = true;
 	if (first)
-		probe_anew(f, b);
+		probe_anew(f, at.backend, at.family);
 	else if (moved)
-		lay_anew(f, b);
+		lay_anew(f, at);
 }
 
-/* "backend NAME up|down [why]", "backend NAME mac AA:.. via AA:.. [if N]", "client if N" */
-static bool world_line(struct front *f, const char *text, size_t len)
+/* "up", "down WHY", "mac MAC via MAC [if N]" behind the name and the address: of one address. */
+static bool take_news(struct front *f, struct meant at, const struct words *rest)
 {
-	struct words w = words_of(text, len);
-	struct word x = { NULL, 0 };
+	struct words w = *rest;
 	struct told_mac t = { .ifindex = 0 };
-	uint64_t n;
-	int b;
+	struct word x = { NULL, 0 };
 
 	if (!words_next(&w, &x))
 		return false;
-	if (word_is(&x, "client")) {
-		if (!words_next(&w, &x) || !word_is(&x, "if") || !words_next(&w, &x) ||
-		    !word_number(&x, UINT32_MAX, &n))
-			return false;
-		f->client_ifindex = (uint32_t)n;
-		return true;
-	}
-	if (!word_is(&x, "backend") || !words_next(&w, &x))
-		return false;
-	b = backend_named(f, x.s, x.n);
-	if (b < 0 || !words_next(&w, &x))
-		return false;
 	if (word_is(&x, "up") || word_is(&x, "down")) {
-		const char *rest = x.s + x.n;
+		const char *why = x.s + x.n;
 
-		while (rest < text + len && *rest == ' ')
-			rest++;
-		set_health(f, (uint32_t)b, x.n == 2, rest, (size_t)(text + len - rest));
+		while (why < w.end && *why == ' ')
+			why++;
+		set_health(f, at, x.n == 2, why, (size_t)(w.end - why));
 		return true;
 	}
 	if (!word_is(&x, "mac") || !read_mac(&w, &t))
 		return false;
-	set_mac(f, (uint32_t)b, &t);
+	set_mac(f, at, &t);
+	return true;
+}
+
+/* "NAME [ADDR:PORT] ..." */
+static bool backend_news(struct front *f, struct words *w)
+{
+	struct word x = { NULL, 0 };
+	int b = words_next(w, &x) ? backend_named(f, x.s, x.n) : -1;
+	struct words rest = *w;
+	struct stack_addr at;
+	bool named, taken = false;
+
+	if (b < 0 || !words_next(w, &x))
+		return false;
+	named = word_addr(&x, at.ip, &at.port);
+	if (named)
+		rest = *w;
+	for (unsigned i = 0; i < FRONT_FAMILIES; i++) {
+		const struct stack_addr *is = &backend_cfg(f, (uint32_t)b)->at[i];
+
+		if (is->port == 0 ||
+		    (named && (is->port != at.port || memcmp(is->ip, at.ip, 16) != 0)))
+			continue;
+		taken |= take_news(f, (struct meant){ (uint32_t)b, i }, &rest);
+	}
+	return taken;
+}
+
+/* "backend NAME ...", "client if N" */
+static bool world_line(struct front *f, const char *text, size_t len)
+{
+	struct words w = words_of(text, len);
+	struct word x = { NULL, 0 };
+	uint64_t n;
+
+	if (!words_next(&w, &x))
+		return false;
+	if (word_is(&x, "backend"))
+		return backend_news(f, &w);
+	if (!word_is(&x, "client") || !words_next(&w, &x) || !word_is(&x, "if") ||
+	    !words_next(&w, &x) || !word_number(&x, UINT32_MAX, &n))
+		return false;
+	f->client_ifindex = (uint32_t)n;
 	return true;
 }
 

@@ -46,11 +46,6 @@
 #define LOOK SUT_MS(15000)
 #define PROBE_LINGER SUT_MS(1000)
 
-static uint32_t *conns_of(struct front *f, const struct hand *h)
-{
-	return &f->cfg.routes.conns[h->backend];
-}
-
 static bool is_probe(const struct hand *h)
 {
 	return h->flags & HF_PROBE;
@@ -60,7 +55,8 @@ void over_count(struct front *f, struct hand *h, bool on)
 {
 	if (h->backend == NONE || is_probe(h) || on == !!(h->flags & HF_COUNTED))
 		return;
-	*conns_of(f, h) += on ? 1u : UINT32_MAX;
+	f->cfg.routes.conns[h->backend] += on ? 1u : UINT32_MAX;
+	hand_face(f, h)->conns += on ? 1u : UINT32_MAX;
 	h->flags ^= HF_COUNTED;
 }
 
@@ -99,8 +95,8 @@ static void leave(struct front *f, struct hand *h)
 	if (!is_probe(h))
 		hand_key_del(f, h, BACK);
 	over_count(f, h, false);
-	if (h->backend != NONE && f->backend[h->backend].probe == hand_index(f, h))
-		f->backend[h->backend].probe = NONE;
+	if (h->backend != NONE && hand_face(f, h)->probe == hand_index(f, h))
+		hand_face(f, h)->probe = NONE;
 	h->backend = NONE;
 	h->flags &= (uint16_t) ~(HF_TOLD | HF_SPLICED | HF_KNOWN);
 }
@@ -270,7 +266,7 @@ static void asked_expired(struct front *f, struct hand *h)
 	sut_time wait;
 
 	if (f->now - h->since >= f->cfg.confirm_timeout) {
-		ladder_failed(f, h->backend, (enum front_rung)h->rung, "no answer came in time");
+		ladder_failed(f, h, "no answer came in time");
 		over_failed(f, h, "no answer came in time");
 		return;
 	}
@@ -288,8 +284,7 @@ static void replay_expired(struct front *f, struct hand *h)
 	sut_time wait = patience(h);
 
 	if (f->now - h->since >= most && !(h->flags & HF_ANSWERED)) {
-		ladder_failed(f, h->backend, (enum front_rung)h->rung,
-			      "the connection did not appear");
+		ladder_failed(f, h, "the connection did not appear");
 		over_failed(f, h, "the connection did not appear");
 		return;
 	}

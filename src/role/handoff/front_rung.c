@@ -178,11 +178,11 @@ static uint8_t add_header(const struct front *f, const struct hand *h, uint8_t o
 		.origin = in.origin,
 		.wscale = in.wscale,
 	};
-	const struct front_backend *b = backend_cfg(f, h->backend);
+	const struct stack_addr *at = hand_at(f, h);
 
-	if (b->far_host) {
-		memcpy(in.key.dst, b->ip, 16);
-		in.key.dport = net16(b->port);
+	if (backend_cfg(f, h->backend)->far_host) {
+		memcpy(in.key.dst, at->ip, 16);
+		in.key.dport = net16(at->port);
 	}
 	mem_store64(head.mac, way_mac(f->cfg.key[key], &in));
 	memcpy(opt + len, &head, sizeof head);
@@ -203,8 +203,8 @@ static void shift_syn(struct front *f, struct hand *h)
 
 /* --- splice */
 
-/* A port of ours from which this back end is not talked to; 0: none. */
-static uint16_t own_port(struct front *f, const uint8_t own[16], const struct front_backend *b)
+/* A port of ours from which this address is not talked to; 0: none. */
+static uint16_t own_port(struct front *f, const uint8_t own[16], const struct stack_addr *b)
 {
 	uint32_t n = (uint32_t)(f->cfg.port_hi - f->cfg.port_lo) + 1;
 	struct way_key k = { .sport = net16(b->port) };
@@ -224,7 +224,7 @@ static uint16_t own_port(struct front *f, const uint8_t own[16], const struct fr
 
 static bool splice_begin(struct front *f, struct hand *h)
 {
-	const struct front_backend *b = backend_cfg(f, h->backend);
+	const struct stack_addr *b = hand_at(f, h);
 	const uint8_t *own = h->lane.ip == 4 ? f->cfg.own_ip4 : f->cfg.own_ip6;
 	struct way_key k = { .sport = net16(b->port) };
 	uint16_t port = own_port(f, own, b);
@@ -241,7 +241,7 @@ static bool splice_begin(struct front *f, struct hand *h)
 
 void rung_lane(const struct front *f, const struct hand *h, struct lane *ret_l)
 {
-	const struct backend *b = &f->backend[h->backend];
+	const struct face *b = hand_face_const(f, h);
 	const struct way_key *k = &h->key[BACK];
 	struct lane l = h->lane;
 

@@ -30,8 +30,8 @@ static uint32_t stream_shift(const struct hand *h)
 static void to_backend(const struct front *f, const struct hand *h, struct way *w)
 {
 	const struct way *old = plane_get(f->plane, &h->key[CLIENT]);
-	const struct backend *b = &f->backend[h->backend];
-	const struct front_backend *c = backend_cfg(f, h->backend);
+	const struct face *b = hand_face_const(f, h);
+	const struct stack_addr *at = hand_at(f, h);
 
 	*w = (struct way){ .act = WAY_SEND, .id = h->id, .origin = h->origin, .expect = h->base };
 	if (h->state >= FR_THERE)
@@ -40,11 +40,11 @@ static void to_backend(const struct front *f, const struct hand *h, struct way *
 		w->expect = old->expect;
 	memcpy(w->dmac, b->mac, 6);
 	memcpy(w->smac, b->via, 6);
-	if (h->rung != RUNG_SPLICE && !c->far_host)
+	if (h->rung != RUNG_SPLICE && !backend_cfg(f, h->backend)->far_host)
 		return;
 	w->flags |= WAY_DST;
-	memcpy(w->new_dst, c->ip, 16);
-	w->new_dport = wire16(c->port);
+	memcpy(w->new_dst, at->ip, 16);
+	w->new_dport = wire16(at->port);
 }
 
 static void splice_there(const struct hand *h, bool clamp, struct way *w)
@@ -98,12 +98,12 @@ static uint32_t client_device(const struct front *f, const struct hand *h)
 {
 	if (f->client_ifindex != 0 || front_joined(f, FRONT_BACKEND))
 		return f->client_ifindex;
-	return f->backend[h->backend].ifindex;
+	return hand_face_const(f, h)->ifindex;
 }
 
 static void lay(struct front *f, struct hand *h, bool clamp, bool outside)
 {
-	const uint32_t ifindex = f->backend[h->backend].ifindex;
+	const uint32_t ifindex = hand_face_const(f, h)->ifindex;
 	struct way w;
 
 	to_backend(f, h, &w);
@@ -132,7 +132,7 @@ static void lay(struct front *f, struct hand *h, bool clamp, bool outside)
 
 static bool outside(const struct front *f, const struct hand *h)
 {
-	bool there = front_joined(f, FRONT_PLANE) && f->backend[h->backend].ifindex != 0;
+	bool there = front_joined(f, FRONT_PLANE) && hand_face_const(f, h)->ifindex != 0;
 
 	return there && !(h->flags & HF_PROBE) &&
 	       (h->rung != RUNG_SPLICE || client_device(f, h) != 0);
@@ -152,7 +152,7 @@ void way_again(struct front *f, struct hand *h)
 {
 	bool there = h->state >= FR_THERE;
 
-	if (!f->backend[h->backend].has_mac)
+	if (!hand_face_const(f, h)->has_mac)
 		return;
 	h->flags &= (uint16_t)~HF_RESTORED;
 	lay(f, h, !there, there && outside(f, h));
