@@ -7,6 +7,7 @@
 #   took RUNG                the rung that the front end says its back ends have
 #   seen NS COUNTER          of the kernel in NS, from nstat
 #   counted WHO COUNTER      of front, back-b1 or back-b2, from its control socket
+#   empty NS ..., nothing_left   what is over has left no way, no hand-off and no connection; EMPTY_TRIES tenths of a second
 #
 # With EVIDENCE=DIR a case that fails leaves there what all parts and kernels say at that moment, and all segments of the switch.
 
@@ -182,6 +183,51 @@ few() {
 counted() {
 	"$SUTURE" stats --control "$LAB/$1.sock" 2>/dev/null |
 		awk -v c="$2" '{ for (i = 1; i < NF; i++) if ($i == c) { n += $(i + 1); break } } END { print n + 0 }'
+}
+
+ways() {
+	bpftool map dump pinned "/sys/fs/bpf/sut$$-$1/ways" 2>/dev/null | grep -c '"key"'
+}
+
+# empty NS ...: nothing is left in the kernel there of what is over.
+empty() {
+	empty_tries=${EMPTY_TRIES:-200}
+	while :; do
+		empty_n=0
+		for empty_ns; do
+			empty_n=$((empty_n + $(ways "$empty_ns")))
+		done
+		[ $empty_n != 0 ] || return 0
+		empty_tries=$((empty_tries - 1))
+		[ $empty_tries -gt 0 ] || break
+		sleep 0.1
+	done
+	for empty_ns; do
+		echo "$empty_ns: $(ways "$empty_ns") ways"
+	done
+	return 1
+}
+
+# What front end and agents say that they have, and sockets of the origins' port at the hosts that are neither listening nor in TIME-WAIT.
+remains() {
+	for remains_p in front back-b1 back-b2; do
+		"$SUTURE" flows --control "$LAB/$remains_p.sock" 2>&1 | sed "1d; s/^/$remains_p: /"
+	done
+	for remains_p in b1 b2; do
+		lab_in $remains_p ss -Htan "sport = :$HAND_PORT" | grep -vE '^(LISTEN|TIME-WAIT)' | sed "s/^/$remains_p: /"
+	done
+	hand_status | sed -n 's/.*conns=[1-9].*/status: &/p'
+}
+
+# nothing_left: no way, no hand-off, no connection, anywhere, once their times are over.
+nothing_left() {
+	! command -v bpftool >/dev/null || empty front b1 b2 || { remains; return 1; }
+	left_tries=${EMPTY_TRIES:-200}
+	until [ -z "$(remains)" ]; do
+		left_tries=$((left_tries - 1))
+		[ $left_tries -gt 0 ] || { remains; return 1; }
+		sleep 0.1
+	done
 }
 
 PUT='location /put/ { dav_methods PUT; create_full_put_path on; }'

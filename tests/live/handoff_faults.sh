@@ -6,6 +6,7 @@ set -u
 . "$(dirname "$0")/handoff_case.sh"
 FRONT_MAY_BE_GONE=yes
 RATE=2M
+BLIND=${BLIND:-$BUILD/tests/live/blind}
 
 # kill_off NAME: without a word.
 kill_off() {
@@ -22,18 +23,23 @@ back_again() {
 	hand_back "$1" --state "$LAB/back$1.state" --linger 1s --at-end keep
 }
 
+# Until the file has something in it.
+until_some() {
+	some_tries=200
+	until [ -s "$1" ]; do
+		some_tries=$((some_tries - 1))
+		[ $some_tries -gt 0 ] || { echo "nothing is in $1"; return 1; }
+		sleep 0.05
+	done
+}
+
 # A slow download in the background; its digest is looked at by slow_ends.
 slow_begins() {
 	file_of 5
-	rm -f "$LAB/slow"
-	PATIENCE=40 get --limit-rate $RATE -o "$LAB/slow" "$(url /big5)" 2>"$LAB/slow.err" &
+	rm -f "$LAB/slow" "$LAB/slow.head"
+	get -D "$LAB/slow.head" --limit-rate $RATE -o "$LAB/slow" "$(url /big5)" 2>"$LAB/slow.err" &
 	slow=$!
-	slow_tries=50
-	until [ -s "$LAB/slow" ]; do
-		slow_tries=$((slow_tries - 1))
-		[ $slow_tries -gt 0 ] || return 1
-		sleep 0.05
-	done
+	until_some "$LAB/slow"
 }
 
 slow_ends() {
@@ -73,29 +79,6 @@ lives_end() {
 	back-b2) back_again 2 ;;
 	esac
 	slow_ends && works
-}
-
-ways() {
-	bpftool map dump pinned "/sys/fs/bpf/sut$$-$1/ways" 2>/dev/null | grep -c '"key"'
-}
-
-# empty NS ...: nothing is left in the kernel there of what is over.
-empty() {
-	empty_tries=200
-	while :; do
-		empty_n=0
-		for empty_ns; do
-			empty_n=$((empty_n + $(ways "$empty_ns")))
-		done
-		[ $empty_n != 0 ] || return 0
-		empty_tries=$((empty_tries - 1))
-		[ $empty_tries -gt 0 ] || break
-		sleep 0.1
-	done
-	for empty_ns; do
-		echo "$empty_ns: $(ways "$empty_ns") ways"
-	done
-	return 1
 }
 
 # What is pinned outlives the processes, on purpose.
@@ -177,44 +160,205 @@ host_returns() {
 	down b1 up && takes "$RUNG" b1 && pages
 }
 
+# An agent that is killed: what is new is taken by other means until it is back.
 agent_dies() {
 	kill_off back-b1
 	many 10
 }
 
 agent_returns() {
-	back_again 1
+	hand_back 1 --linger 1s
 	takes "$RUNG" b1 && pages
 }
 
+# --- in mid-download
+
+# The back end that has it.
+slow_on() {
+	tr -d '\r' <"$LAB/slow.head" | sed -n 's/^[Ss]erver-[Nn]ame: //p'
+}
+
+# Its server is killed: the client is told by the server's host, and need not wait for its own patience; what was its is taken away.
+server_killed() {
+	slow_begins || { echo 'the download did not begin'; return 1; }
+	killed=$(slow_on)
+	kill_off "nginx-$killed"
+	wait $slow
+	killed_status=$?
+	hand_nginx "${killed#b}" "$PUT"
+	case $killed_status in
+	18 | 56) ;; # a part of it, or a reset
+	*) echo "curl ended with $killed_status"; cat "$LAB/slow.err"; return 1 ;;
+	esac
+	down "$killed" up && nothing_left && pages
+}
+
+# address_again NS: what the kernel forgets where a link goes down.
+address_again() {
+	case $1 in
+	client) hand_in client ip -6 addr add $CLIENT6/64 dev eth0 nodad ;;
+	front)
+		hand_in front ip -6 addr add 2001:db8::2/64 dev eth0 nodad
+		hand_in front ip -6 addr add $VIP6/64 dev eth0 nodad
+		;;
+	*) hand_in "$1" ip -6 addr add "$(hand_address6_of "$1")/64" dev eth0 nodad ;;
+	esac 2>/dev/null
+}
+
+# gone_for SECONDS NS: off the network for so long.
+gone_for() {
+	hand_in "$2" ip link set dev eth0 down
+	sleep "$1"
+	hand_in "$2" ip link set dev eth0 up
+	address_again "$2"
+}
+
+back_off_and_on() {
+	slow_begins || { echo 'the download did not begin'; return 1; }
+	off=$(slow_on)
+	gone_for 1 "$off"
+	slow_ends && down "$off" up && takes "$RUNG" "$off" && pages
+}
+
+front_off_and_on() {
+	slow_begins || { echo 'the download did not begin'; return 1; }
+	gone_for 1 front
+	slow_ends && down b1 up && down b2 up && works && pages
+}
+
+# The front end's machine is gone: nothing new is accepted, and what clients send has no way, so what is under way stands still; nobody is told anything wrong.
+# With the machine both come back.
+front_gone() {
+	slow_begins || { echo 'the download did not begin'; return 1; }
+	hand_in front ip link set dev eth0 down
+	kill_off front
+	if lab_in client curl -gsS -o /dev/null --connect-timeout 2 "$(url /index.html)" 2>"$LAB/curl.err" || grep -qi 'refused\|reset' "$LAB/curl.err"; then
+		echo 'somebody answers'
+		cat "$LAB/curl.err"
+		return 1
+	fi
+	kill -0 $slow || { echo 'the download has ended'; cat "$LAB/slow.err"; return 1; }
+	hand_in front ip link set dev eth0 up
+	address_again front
+	deaths_front
+	slow_ends && works && pages
+}
+
+# --- clients that leave
+
+# say PORT TEXT: the client says this from this port, and keeps the connection.
+say() {
+	# shellcheck disable=SC2059
+	printf "$2" >"$LAB/say.$1"
+	lab_start "say$1" client socat -t 60 "GOPEN:$LAB/say.$1,rdonly,ignoreeof!!-" "TCP:$VIP4:80,sourceport=$1,reuseaddr"
+}
+
+# Nothing of this port's, or address', leaves the client's host any more.
+silence() {
+	lab_in client nft -f - <<-NFT
+		table inet silent {
+			chain out { type filter hook output priority 0;
+				$1 counter drop
+			}
+		}
+	NFT
+}
+
+# A SYN, and no more: the answer of the client's own kernel is lost.
+only_syns() {
+	lab_in client ip addr add 192.0.2.77/24 dev eth0
+	silence 'ip saddr 192.0.2.77 tcp flags rst'
+	lab_in client "$BLIND" 192.0.2.77 7777 $VIP4 80 syn 1000 3 >/dev/null
+	nothing_left
+}
+
+# By FIN and by RST, at once: behind the handshake, half a head, a whole one, and in the answer.
+ends() {
+	for ends_by in '' ',linger=0'; do
+		for ends_text in '' 'GET / HT' 'GET /big20 HTTP/1.1\r\nHost: a\r\n\r\n'; do
+			# shellcheck disable=SC2059
+			printf "$ends_text" | lab_in client socat -u - "TCP:$VIP4:80$ends_by" || return 1
+		done
+	done
+	rm -f "$LAB/cut"
+	lab_start cut client curl -gsS -m 60 --limit-rate 200k -o "$LAB/cut" "$(url /big20)"
+	until_some "$LAB/cut" || return 1
+	kill_off cut # with bytes that nobody has read: its host says so by RST
+	nothing_left && pages
+}
+
+# Not a word more: behind the handshake, half a head, a whole one whose answer is under way.
+silences() {
+	say 7001 ''
+	say 7002 'GET / HT'
+	rm -f "$LAB/cut"
+	lab_start say7003 client curl -gsS -m 120 --limit-rate 200k --local-port 7003 -o "$LAB/cut" "$(url /big20)"
+	until_some "$LAB/cut" || return 1
+	silence 'tcp sport 7001-7003'
+	nothing_left
+	silences_status=$?
+	for silent in 7001 7002 7003; do
+		kill_off say$silent
+	done
+	lab_in client nft flush ruleset
+	return $silences_status && pages
+}
+
+# The rungs that it may take are in $LADDER.
+deaths_front() {
+	hand_front --route 'default b1,b2' --rungs "$LADDER" --check-interval 300ms --check-timeout 300ms --confirm-time 300ms --linger 1s --head-time 2s \
+		--journal "$LAB/front.journal" $DEATHS_MORE
+}
+
+# deaths RUNG LADDER
 deaths() {
-	for RUNG in $1; do
-		hand_up
-		servers
-		HAND_RUNG='' FAMILY=4
-		hand_back 1 --linger 1s
-		hand_back 2 --linger 1s
-		hand_front --route 'default b1,b2' --rungs "$2" --check-interval 300ms --check-timeout 300ms --confirm-time 300ms --linger 1s
-		WHERE="$RUNG: "
-		check 'ready' works
+	RUNG=$1 LADDER=$2 DEATHS_MORE=
+	hand_up
+	servers
+	file_of 20
+	# Nobody tells a splice that its server has lost patience.
+	[ "$RUNG" != splice ] || DEATHS_MORE='--idle-time 5s'
+	for deaths_n in b1 b2; do
+		lab_sysctl $deaths_n net.ipv4.tcp_retries2=3
+		lab_sysctl $deaths_n net.ipv4.tcp_wmem="4096 65536 262144"
+	done
+	lab_sysctl client net.ipv4.tcp_rmem="4096 65536 262144" # nothing of a download is there long before it is read
+	HAND_RUNG='' FAMILY=4
+	hand_back 1 --linger 1s
+	hand_back 2 --linger 1s
+	deaths_front
+	WHERE="$RUNG: "
+	if check 'ready' works; then
 		check 'a server dies: another one answers' server_dies
 		check 'it returns' server_returns
 		check 'a host dies: another one answers' host_dies
 		check 'it returns' host_returns
-		lab_down
-	done
+		if [ "$RUNG" != splice ]; then
+			check 'an agent dies: its server is reached by other means' agent_dies
+			check 'it returns' agent_returns
+		fi
+		check 'a server is killed in mid-download: its client hears of it' server_killed
+		check 'SYNs, and no more' only_syns
+		check 'clients that end at any step leave nothing' ends
+		check 'clients that fall silent at any step leave nothing' silences
+		check 'a back end is off the network in mid-download' back_off_and_on
+		check 'the front end is off the network in mid-download' front_off_and_on
+		check "the front end's machine is gone in mid-download, and returns" front_gone
+	fi
+	lab_down
 }
 
-case $LIVE in
-all)
-	restarts 'splice shift adopt' '4 6'
-	deaths adopt adopt+shift+splice
-	deaths shift shift+splice
-	deaths splice splice
-	;;
-*)
-	restarts adopt 6
-	deaths adopt adopt+shift+splice
-	;;
-esac
+PARTS=${PARTS:-restarts deaths}
+for part in $PARTS; do
+	case $part$LIVE in
+	restartsall) restarts 'splice shift adopt' '4 6' ;;
+	deathsall)
+		deaths adopt adopt+shift+splice
+		deaths shift shift+splice
+		deaths splice splice
+		;;
+	restarts*) restarts adopt 6 ;;
+	deaths*) deaths "${RUNGS:-adopt}" "${LADDER:-adopt+shift+splice}" ;;
+	esac
+done
 exit $FAILED
