@@ -62,8 +62,7 @@ enum hand_flag {
 	HF_BPF = 256, /* and at the port plane */
 	HF_RESTORED = 1024, /* from a record: its ways are not laid yet */
 	HF_CLAIMED = 2048, /* the plane knows that what comes from the back end is ours */
-	HF_KNOWN =
-		4096, /* its agent has spoken of this id: if it does not know it any more, nothing of it is there */
+	HF_KNOWN = 4096, /* its agent has spoken of this id: it need not be told of it again */
 	HF_COUNTED = 8192, /* among its back end's connections */
 	HF_JOURNALLED = 16384, /* a record of it was kept */
 };

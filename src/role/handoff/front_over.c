@@ -414,7 +414,9 @@ static void state_gone(struct front *f, struct hand *h, const struct hand_msg *m
 	case FR_RETRACT:
 		if (m->acked || m->rst) /* its host had it, and may have answered */
 			over_lost(f, h);
-		else if (m->state == HAND_GONE || (h->flags & HF_KNOWN))
+		else if (m->state == HAND_UNKNOWN) /* of what it found it knows no ids */
+			h->flags &= (uint16_t)~HF_KNOWN;
+		else
 			next_rung(f, h, (enum front_rung)h->rung);
 		return;
 	case FR_REPLAY:
@@ -454,7 +456,8 @@ static void state_there(struct front *f, struct hand *h, const struct hand_msg *
 {
 	bool all = is_probe(h) || (m->acked && !num_before(m->ack, h->end));
 
-	if (h->state == FR_RETRACT) /* it is muted by now */
+	/* It is muted by now; nothing was sent yet: another life of the id. */
+	if (h->state == FR_RETRACT || h->state < FR_REPLAY)
 		return;
 	h->flags |= HF_ANSWERED;
 	h->heard = f->now;
@@ -490,14 +493,22 @@ static void is_ready(struct front *f, struct hand *h)
 		over_ready(f, h);
 }
 
-/* Nothing of it is there: no way, or its host did not take it. */
+/*
+ * Nothing of it is there: no way, or its host did not take it.  Where its agent was ready before, this may be an older line, late, and since then
+ * bytes were sent: then it has to say so once more.
+ */
 static void refused(struct front *f, struct hand *h, const char *why)
 {
+	bool late = h->state != FR_ASKED && (h->flags & HF_KNOWN);
 	bool replayed = h->state == FR_REPLAY && !(h->flags & HF_ANSWERED);
 
+	if (h->state == FR_RETRACT && !late) {
+		next_rung(f, h, (enum front_rung)h->rung);
+		return;
+	}
 	if (h->state != FR_ASKED && !replayed)
 		return;
-	if (is_probe(h)) {
+	if (is_probe(h) || late) {
 		over_failed(f, h, why);
 		return;
 	}
