@@ -2,8 +2,10 @@
 /*
  * Theory of operation
  *
- * Reports of the data plane move a hand-off through its states; each change is told to its front end.  Reports carry the number of the
- * slot; one of a way that was laid before a restart has the number of another life, so the key decides.
+ * Reports of the data plane move a hand-off through its states; each change is told to its front end.  A report names the quad and the id
+ * of the way that it was seen on: one of an older connection of the quad, which comes late, has another id than the ways that lie there now.  After a
+ * restart ids are learnt from the list of ways; a pair that was made in-band has none until it is given one, and all before its
+ * OPENED is of another.
  *
  * A client's reset ends nothing by itself: only the host knows whether it was in its window, and a data plane that sees sockets reports
  * CLOSED.  Ours does not see them; it knows by the number that the host waits for (b), which nobody guesses.
@@ -14,17 +16,14 @@
 
 static struct back_hand *hand_of(struct back_turn *t, const struct way_event *ev)
 {
-	struct back *b = t->b;
+	struct back_hand *h;
 	struct way_key out;
 
-	if (ev->id && ev->id <= b->fresh) {
-		struct back_hand *h = back_hand_at(b, ev->id - 1);
-
-		if (h->used && memcmp(&h->in, &ev->key, sizeof ev->key) == 0)
-			return h;
-	}
-	(void)back_quad(b, &ev->key, &out);
-	return back_hand_by_quad(b, &out);
+	(void)back_quad(t->b, &ev->key, &out);
+	h = back_hand_by_quad(t->b, &out);
+	if (!h || h->any_way || ev->id == h->way_id || (ev->id == 0 && h->in_band))
+		return h;
+	return NULL;
 }
 
 static void del_pair(struct back_turn *t, const struct way_key *in, const struct way_key *out)
@@ -53,6 +52,8 @@ static void opened(struct back_turn *t, const struct way_event *ev)
 			del_pair(t, &ev->key, &out);
 			return;
 		}
+	} else if (h->stale) { /* its front end spoke of it first */
+		h->stale = false;
 	} else if (h->laid) {
 		back_hand_unname(b, h);
 		back_hand_renew(t, h);
@@ -63,7 +64,7 @@ static void opened(struct back_turn *t, const struct way_event *ev)
 	h->in = ev->key;
 	h->kind = BACK_OPEN;
 	h->origin = (uint8_t)(ev->a % WAY_ORIGINS);
-	h->laid = true;
+	h->laid = h->in_band = true;
 	if (h->front)
 		back_owe(b, h, DEBT_WATCH | DEBT_STATE);
 }
@@ -186,6 +187,18 @@ void back_event(struct back_turn *t, const struct way_event *ev)
 
 /* Lines of a data plane. */
 
+/* The id of a way from before a restart; later ones are others. */
+static void has_id(struct back_turn *t, struct back_hand *h, uint32_t id)
+{
+	if (id > t->b->way_ids)
+		t->b->way_ids = id;
+	if (!h->any_way)
+		return;
+	h->any_way = false;
+	h->way_id = id;
+	h->in_band = id == 0;
+}
+
 /* A way from before a restart.  Either direction of a pair makes the hand-off known. */
 static void have(struct back_turn *t, const struct way_line *l)
 {
@@ -196,6 +209,7 @@ static void have(struct back_turn *t, const struct way_line *l)
 
 	if (h) { /* the host's direction */
 		h->laid = true;
+		has_id(t, h, l->way.id);
 		if (!h->known && !h->found) /* what it has seen since the records were written */
 			back_owe(t->b, h, DEBT_LOOK);
 		return;
@@ -218,11 +232,12 @@ static void have(struct back_turn *t, const struct way_line *l)
 		if (!(l->way.flags & (WAY_EXPECT | WAY_UNLEARNT | WAY_CLAMP)))
 			back_hand_enter(t, h, HAND_THERE, "found");
 		h->found = true;
-		h->laid = true;
+		h->any_way = true;
 		h->known = false;
 		back_owe(b, h, DEBT_LOOK);
 	}
 	h->laid = true;
+	has_id(t, h, l->way.id);
 }
 
 /* All ways were told: what has none is no more. */

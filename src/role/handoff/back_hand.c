@@ -141,6 +141,7 @@ struct back_hand *back_hand_add(struct back_turn *t, const struct way_key *in,
 	h->out = *out;
 	h->used = true;
 	h->known = true;
+	h->way_id = back_way_id(b);
 	h->last = t->now;
 	h->next_quad = *at;
 	*at = i;
@@ -150,11 +151,20 @@ struct back_hand *back_hand_add(struct back_turn *t, const struct way_key *in,
 	return h;
 }
 
+uint32_t back_way_id(struct back *b)
+{
+	if (++b->way_ids == 0)
+		b->way_ids = 1;
+	return b->way_ids;
+}
+
 void back_hand_renew(struct back_turn *t, struct back_hand *h)
 {
 	h->owes = 0;
 	h->laid = h->known = true;
 	h->looked = h->muted = h->refused = h->learnt = false;
+	h->any_way = h->in_band = h->stale = false;
+	h->way_id = back_way_id(t->b);
 	h->acked = h->fin_in = h->fin_out = h->rst = 0;
 	h->ack = 0;
 	h->last = t->now;

@@ -48,6 +48,7 @@ struct back_hand {
 	struct way_key in, out;
 	uint32_t next_quad, next_id, next_debt; /* slots + 1 */
 	uint32_t id; /* the front end's */
+	uint32_t way_id; /* that its ways have, and reports of them */
 	uint16_t front; /* + 1; 0: nobody's */
 	uint16_t owes;
 	bool used, in_debt;
@@ -55,6 +56,9 @@ struct back_hand {
 	bool known; /* ... as far as it has told: since a restart */
 	bool found; /* among its ways after a restart, and nobody has named it yet */
 	bool looked, muted, refused, learnt, has_lane, rst_told;
+	bool any_way; /* restored: what id its ways have is not told yet */
+	bool in_band; /* its ways may have no id yet: a SYN with a header made them */
+	bool stale; /* the ways that lie there are another one's; the SYN that makes its own is still to come */
 	uint8_t kind; /* enum back_kind */
 	uint8_t state; /* enum hand_state: back_hand_enter() alone */
 	uint8_t told; /* of what was looked for: 1: the client's direction, 2: the host's */
@@ -81,6 +85,7 @@ struct back {
 	const struct role_env *env;
 	uint32_t max, count, free, fronts;
 	uint32_t fresh; /* slots from here on were never used, and not touched */
+	uint32_t way_ids; /* the last one that was given */
 	uint32_t debt_first, debt_last; /* slots + 1 */
 	uint32_t buckets;
 	uint32_t at_quads, at_ids, at_hands, at_wheel, at_plane; /* bytes from here */
@@ -134,6 +139,8 @@ struct back_hand *back_hand_add(struct back_turn *t, const struct way_key *in,
 				const struct way_key *out);
 void back_hand_name(struct back *b, struct back_hand *h, unsigned front, uint32_t id);
 void back_hand_unname(struct back *b, struct back_hand *h);
+/* An id for ways that are to be laid: no other way of the quad has it. */
+uint32_t back_way_id(struct back *b);
 /* Forgets what is said of the connection, not its keys and owner: another one takes its place. */
 void back_hand_renew(struct back_turn *t, struct back_hand *h);
 void back_hand_free(struct back *b, struct back_hand *h);

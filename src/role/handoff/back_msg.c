@@ -276,7 +276,7 @@ static void watch(struct back_turn *t, unsigned front, const struct hand_msg *m)
 		bool laid = h->laid;
 
 		back_hand_renew(t, h); /* of another one; the SYN of this is still to come */
-		h->laid = laid;
+		h->laid = h->stale = laid;
 	}
 	if (named && named != h)
 		back_hand_unname(b, named);
@@ -285,7 +285,7 @@ static void watch(struct back_turn *t, unsigned front, const struct hand_msg *m)
 		h->acked = h->acked && h->end == m->end;
 		h->end = m->end;
 	}
-	if (h->laid && !h->acked)
+	if (h->laid && !h->stale && !h->acked)
 		back_owe(b, h, DEBT_WATCH);
 	back_owe(b, h, DEBT_STATE);
 }

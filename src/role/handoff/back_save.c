@@ -199,19 +199,19 @@ static void enter(struct back_turn *t, struct taken *x)
 	struct back_hand *h = back_hand_add(t, &x->h.in, &x->h.out), *old;
 	struct back_hand empty = *h;
 	unsigned front = x->name_len ? back_front_of(b, x->name, x->name_len) : 0;
-	uint32_t id = back_hand_slot(b, h) + 1;
-
 	*h = x->h;
 	h->next_quad = empty.next_quad;
 	h->used = true;
 	h->id = 0;
 	h->known = h->laid = back_inline(b) && x->ways;
+	h->way_id = empty.way_id;
+	h->any_way = !h->laid;
 	h->last = t->now;
 	old = front ? back_hand_by_id(b, front, x->h.id) : NULL;
 	if (front && !old)
 		back_hand_name(b, h, front, x->h.id);
 	if (h->laid) {
-		x->in.id = x->out.id = id;
+		x->in.id = x->out.id = h->way_id;
 		x->in.mate = h->out;
 		x->out.mate = h->in;
 		x->in.origin = x->out.origin = h->origin;

@@ -128,10 +128,10 @@ static bool same_end(const uint8_t a[16], uint16_t ap, const uint8_t b[16], uint
 	return ap == bp && memcmp(a, b, 16) == 0;
 }
 
-static void way_in(const struct back *b, const struct back_hand *h, struct way *w)
+static void way_in(const struct back_hand *h, struct way *w)
 {
 	*w = (struct way){ .act = WAY_HOST,
-			   .id = back_hand_slot(b, h) + 1,
+			   .id = h->way_id,
 			   .origin = h->origin,
 			   .expect = h->seq,
 			   .mate = h->out };
@@ -160,7 +160,7 @@ static void way_out(const struct back *b, const struct back_hand *h, struct way 
 	const struct way_origin *o = &b->cfg.origin[h->origin];
 
 	*w = (struct way){ .act = WAY_HOST,
-			   .id = back_hand_slot(b, h) + 1,
+			   .id = h->way_id,
 			   .origin = h->origin,
 			   .flags = WAY_WATCH | (h->muted ? WAY_MUTE : 0u),
 			   .end = h->end,
@@ -191,7 +191,7 @@ static bool pay_ways(struct back_turn *t, struct back_hand *h)
 	struct way_line in = { .kind = WAY_LINE_SET, .key = h->in },
 			out = { .kind = WAY_LINE_SET, .key = h->out };
 
-	way_in(t->b, h, &in.way);
+	way_in(h, &in.way);
 	way_out(t->b, h, &out.way);
 	/* The host's first: its answer must find it. */
 	return two_lines(t, &out, &in);
@@ -199,7 +199,7 @@ static bool pay_ways(struct back_turn *t, struct back_hand *h)
 
 static bool pay_watch(struct back_turn *t, struct back_hand *h)
 {
-	uint32_t id = back_hand_slot(t->b, h) + 1;
+	uint32_t id = h->way_id;
 	struct way_line in = { .kind = WAY_LINE_AMEND, .key = h->in, .way = { .id = id } },
 			out = { .kind = WAY_LINE_AMEND,
 				.key = h->out,

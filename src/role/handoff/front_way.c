@@ -265,7 +265,8 @@ void way_message(struct front *f, const struct packet *p)
 		return;
 	}
 	h = hand_find(f, l.kind == WAY_LINE_EVENT ? &l.event.key : &l.key, &side);
-	if (h == NULL || !(h->flags & HF_LAID)) {
+	if (h == NULL || !(h->flags & HF_LAID) ||
+	    (l.kind == WAY_LINE_EVENT && l.event.id != h->id)) { /* late: of its quad's last one */
 		count_drop(&f->env, R_MSG_UNKNOWN);
 		return;
 	}
