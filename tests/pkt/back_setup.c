@@ -22,6 +22,7 @@ void back_setup_defaults(void *config)
 	uint8_t ip[16];
 
 	back_defaults(c);
+	c->tell_after = 0;
 	ip4_map((const uint8_t *)"\xc6\x33\x64\x01", ip);
 	origin(&c->origin[0], ip, 80);
 	origin(&c->origin[1], own6, 80);
@@ -52,6 +53,7 @@ const struct setting back_settings[] = {
 	{ "max-flows", SET_U32, AT(max_flows), 0, NULL },
 	{ "linger", SET_TIME, AT(linger), 0, NULL },
 	{ "idle-time", SET_TIME, AT(idle_timeout), 0, NULL },
+	{ "tell-after", SET_TIME, AT(tell_after), 0, NULL },
 	{ "adopt", SET_BOOL, AT(host.adopt), 0, NULL },
 	{ "shift", SET_BOOL, AT(host.shift), 0, NULL },
 	{ "boot", SET_U32, AT(host.boot), 0, NULL },

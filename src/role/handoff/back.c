@@ -47,6 +47,7 @@ void back_defaults(struct back_config *ret_c)
 	*ret_c = (struct back_config){ .max_flows = 65536,
 				       .linger = SUT_MS(60000),
 				       .idle_timeout = SUT_MS(3600000),
+				       .tell_after = SUT_MS(1),
 				       .host = { .kind = HAND_HOST } };
 }
 
@@ -259,6 +260,8 @@ static void back_expire(void *role, sut_time now, struct outbox *out)
 
 	while ((i = wheel_pop(back_wheel(t.b), now)) != WHEEL_NONE)
 		back_fire(&t, back_hand_at(t.b, i));
+	if (t.b->n_news && t.b->news_at <= now)
+		back_news_due(t.b);
 	back_pay(&t);
 }
 
@@ -266,7 +269,11 @@ static sut_time back_deadline(const void *role)
 {
 	const struct back *b = role;
 
-	return back_owes(b) ? 0 : wheel_deadline(back_wheel(b));
+	sut_time at = wheel_deadline(back_wheel(b));
+
+	if (back_owes(b))
+		return 0;
+	return b->n_news && b->news_at < at ? b->news_at : at;
 }
 
 static int back_configure(void *role, const void *config)

@@ -29,6 +29,8 @@ struct back_config {
 	unsigned origins;
 	uint32_t max_flows;
 	sut_time linger, idle_timeout;
+	sut_time
+		tell_after; /* what the data plane reports is told to a front end by then, in one line: a short connection changes five times in a row; 0: each at once */
 	struct hand_msg host; /* what it says of its host: HAND_HOST, filled in by the app */
 	uint8_t key[2][16]; /* of headers' MACs */
 	uint8_t keys; /* bit per valid one */

@@ -94,21 +94,21 @@ static void closing(struct back_turn *t, struct back_hand *h)
 		return;
 	if (h->fin_in && h->fin_out && h->state != HAND_CLOSING)
 		back_hand_enter(t, h, HAND_CLOSING, "both FINs");
-	back_owe(t->b, h, DEBT_STATE);
+	back_news(t, h);
 }
 
 static void gone(struct back_turn *t, struct back_hand *h, const char *why)
 {
 	if (h->state != HAND_GONE)
 		back_hand_enter(t, h, HAND_GONE, why);
-	back_owe(t->b, h, DEBT_STATE);
+	back_news(t, h);
 }
 
 static void there(struct back_turn *t, struct back_hand *h)
 {
 	if (h->state == HAND_PENDING) {
 		back_hand_enter(t, h, HAND_THERE, "established");
-		back_owe(t->b, h, DEBT_STATE);
+		back_news(t, h);
 	} else if (h->state == HAND_GONE && h->muted) {
 		back_owe(t->b, h, DEBT_DESTROY); /* it came after it was given up */
 	}
@@ -130,7 +130,7 @@ static void about(struct back_turn *t, struct back_hand *h, const struct way_eve
 		there(t, h);
 		h->acked = 1;
 		h->ack = ev->a;
-		back_owe(t->b, h, DEBT_STATE);
+		back_news(t, h);
 		break;
 	case WAY_EV_FIN_IN:
 		h->fin_in = 1;

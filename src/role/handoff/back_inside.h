@@ -24,6 +24,7 @@
 #define BACK_FRONT_MAX 64u
 #define BACK_NAME_MAX 32u /* with its NUL */
 #define BACK_EVENT_MAX 16u /* of one packet */
+#define BACK_NEWS_MAX 256u /* hand-offs whose news wait */
 #define BACK_PENDING SUT_MS(60000) /* what was announced and never comes is forgotten after */
 #define BACK_REPLY SUT_MS(1000) /* the data plane has answered a look by then */
 
@@ -59,6 +60,7 @@ struct back_hand {
 	bool any_way; /* restored: what id its ways have is not told yet */
 	bool in_band; /* its ways may have no id yet: a SYN with a header made them */
 	bool stale; /* the ways that lie there are another one's; the SYN that makes its own is still to come */
+	bool news; /* its state is to be told, together with what else happens soon */
 	uint8_t kind; /* enum back_kind */
 	uint8_t state; /* enum hand_state: back_hand_enter() alone */
 	uint8_t told; /* of what was looked for: 1: the client's direction, 2: the host's */
@@ -93,6 +95,8 @@ struct back {
 	bool asked_list, listing; /* the data plane was asked for all its ways; has not told all */
 	uint32_t n_events;
 	struct way_event events[BACK_EVENT_MAX];
+	uint32_t n_news, news[BACK_NEWS_MAX]; /* slots; who was freed meanwhile has no news */
+	sut_time news_at; /* with n_news: when they are told */
 	struct back_front front[BACK_FRONT_MAX];
 	struct hash_key hash;
 };
@@ -152,6 +156,9 @@ bool back_hand_speaks(const struct back_hand *h);
 
 /* back_way.c */
 void back_owe(struct back *b, struct back_hand *h, unsigned debts);
+/* Its state is owed, within tell_after. */
+void back_news(struct back_turn *t, struct back_hand *h);
+void back_news_due(struct back *b);
 /* Pays as far as there is room. */
 void back_pay(struct back_turn *t);
 bool back_owes(const struct back *b);

@@ -30,10 +30,47 @@ static void debt_add(struct back *b, struct back_hand *h)
 
 void back_owe(struct back *b, struct back_hand *h, unsigned debts)
 {
+	if (h->news && (debts & (DEBT_STATE | DEBT_FREE))) {
+		h->news = false;
+		debts |= DEBT_STATE;
+	}
 	h->owes = (uint16_t)(h->owes | debts);
 	if (debts & DEBT_DEL)
 		h->owes = (uint16_t)(h->owes & ~(unsigned)(DEBT_WAYS | DEBT_WATCH | DEBT_LOOK));
 	debt_add(b, h);
+}
+
+void back_news(struct back_turn *t, struct back_hand *h)
+{
+	struct back *b = t->b;
+
+	if (b->cfg.tell_after == 0) {
+		back_owe(b, h, DEBT_STATE);
+		return;
+	}
+	if (h->news)
+		return;
+	if (b->n_news == BACK_NEWS_MAX)
+		back_news_due(b);
+	if (b->n_news == 0)
+		b->news_at = t->now + b->cfg.tell_after;
+	h->news = true;
+	b->news[b->n_news++] = back_hand_slot(b, h);
+}
+
+void back_news_due(struct back *b)
+{
+	uint32_t n = b->n_news;
+
+	b->n_news = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		struct back_hand *h = back_hand_at(b, b->news[i]);
+
+		if (!h->used || !h->news)
+			continue;
+		h->news = false;
+		back_owe(b, h, DEBT_STATE);
+	}
 }
 
 /* A line written. */
