@@ -281,6 +281,7 @@ const char *handoff_back_finish(struct handoff_back *s)
 	s->role.max_flows = s->flags.max_flows;
 	s->role.linger = s->flags.linger;
 	s->role.idle_timeout = s->flags.idle_time;
+	s->role.tell_after = SUT_MS(1);
 	s->role.host.kind = HAND_HOST;
 	handoff_look_host(&s->role.host);
 	err = read_channel(s);

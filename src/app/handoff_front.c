@@ -340,6 +340,9 @@ static int read_channel(struct handoff_front *s)
 	return 0;
 }
 
+/* A short connection has sent its last packet by then. */
+#define SETTLE_AFTER 4
+
 static int read_rest(struct handoff_front *s)
 {
 	const struct handoff_front_flags *f = &s->flags;
@@ -363,6 +366,7 @@ static int read_rest(struct handoff_front *s)
 	r->idle_timeout = f->idle_time;
 	r->linger = f->linger;
 	r->confirm_timeout = f->confirm_time;
+	r->settle_after = SETTLE_AFTER;
 	r->bad_close = f->bad_close;
 	r->header = f->header;
 	return 0;

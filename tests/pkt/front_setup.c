@@ -17,6 +17,7 @@ const struct setting front_settings[] = {
 	{ "idle-timeout", SET_TIME, AT(idle_timeout), 0, NULL },
 	{ "linger", SET_TIME, AT(linger), 0, NULL },
 	{ "confirm-timeout", SET_TIME, AT(confirm_timeout), 0, NULL },
+	{ "settle-after", SET_U32, AT(settle_after), 0, NULL },
 	{ "bad-close", SET_BOOL, AT(bad_close), 0, NULL },
 	{ "header", SET_BOOL, AT(header), 0, NULL },
 	{ NULL, SET_U32, 0, 0, NULL },

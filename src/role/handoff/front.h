@@ -62,6 +62,8 @@ struct front_config {
 	uint32_t mtu;
 	sut_time head_timeout, idle_timeout, linger; /* 10 s; 1 h; 60 s */
 	sut_time confirm_timeout; /* of a rung, before the next one is taken: 1 s */
+	uint32_t
+		settle_after; /* packets of a client that pass here before its way is laid in the kernel: most connections end before; 0: none */
 	bool bad_close; /* garbage: close instead of 400 */
 	bool header; /* in-band headers; else shift is announced */
 	uint8_t key[2][16]; /* of headers' MACs; derived from the channel's keys */

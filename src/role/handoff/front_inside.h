@@ -80,6 +80,8 @@ struct hand {
 	uint8_t origin;
 	uint8_t refuse; /* index of the answer that it gets where it ends in ANSWERED */
 	uint8_t sends; /* of the same thing, to back off by */
+	uint32_t
+		passed; /* packets of the client since it is THERE, until the plane in the kernel has its way */
 	uint32_t backend; /* NONE */
 	uint64_t tried; /* back ends that did not take it */
 	conn_id conn; /* READING, ANSWERED */
@@ -267,6 +269,10 @@ void way_lift(struct front *f, struct hand *h);
 void way_retire(struct front *f, struct hand *h);
 /* The back end has all of it: its way is laid in a data plane elsewhere, and what was for SYN-RECEIVED is over. */
 void way_settle(struct front *f, struct hand *h);
+/* A packet of its client went by here: soon it is worth a way in the kernel. */
+void way_passed(struct front *f, struct hand *h);
+/* It lives for long already. */
+void way_outside(struct front *f, struct hand *h);
 /* The same anew, for a data plane that has lost it or for a hand-off that was restored. */
 void way_again(struct front *f, struct hand *h);
 void way_look(struct front *f, struct hand *h);

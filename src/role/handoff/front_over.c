@@ -44,6 +44,7 @@
 #define REPLAY_FIRST SUT_MS(20) /* then twice as long each time */
 #define REPLAY_DOUBLINGS 5
 #define LOOK SUT_MS(15000)
+#define SETTLE_LAST SUT_MS(1000) /* who lives for that long gets a way in the kernel */
 #define PROBE_LINGER SUT_MS(1000)
 
 static bool is_probe(const struct hand *h)
@@ -185,6 +186,8 @@ void over_there(struct front *f, struct hand *h)
 	hand_set_state(f, h, FR_THERE, "the back end has all of it");
 	way_settle(f, h);
 	save_journal(f, h);
+	if (f->cfg.settle_after != 0)
+		hand_arm(f, h, f->now + SETTLE_LAST);
 	over_fin(f, h, h->d.fin_in ? HF_FIN_CLIENT : 0);
 }
 
@@ -344,6 +347,7 @@ static void look_after(struct front *f, struct hand *h)
 	hand_arm(f, h, f->now + LOOK);
 	if (h->flags & HF_RESTORED)
 		way_again(f, h);
+	way_outside(f, h);
 	way_look(f, h);
 	if (quiet >= LOOK)
 		ask_state(f, h);

@@ -155,4 +155,6 @@ void pass_segment(struct front *f, struct hand *h, enum side side, struct packet
 	else if (swallowed(f, h, v) || !note_backend(f, h, p, v))
 		return;
 	forward(f, p, v);
+	if (side == CLIENT)
+		way_passed(f, h);
 }

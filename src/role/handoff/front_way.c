@@ -145,7 +145,22 @@ void way_lay(struct front *f, struct hand *h)
 
 void way_settle(struct front *f, struct hand *h)
 {
-	lay(f, h, false, outside(f, h));
+	h->passed = 0;
+	lay(f, h, false, f->cfg.settle_after == 0 && outside(f, h));
+}
+
+void way_outside(struct front *f, struct hand *h)
+{
+	if (!(h->flags & HF_BPF) && outside(f, h))
+		lay(f, h, false, true);
+}
+
+void way_passed(struct front *f, struct hand *h)
+{
+	if (h->state != FR_THERE || (h->flags & HF_BPF) || h->passed >= f->cfg.settle_after)
+		return;
+	if (++h->passed == f->cfg.settle_after)
+		way_outside(f, h);
 }
 
 void way_again(struct front *f, struct hand *h)
