@@ -9,51 +9,6 @@
 
 /* --- addresses */
 
-/* 0.0.0.0: any IPv4 address. */
-static bool is_any4(const uint8_t ip[16])
-{
-	return ip_is_mapped(ip) && load_be32(ip + 12) == 0;
-}
-
-static const struct stack_net *net_of(const struct stack *s, const uint8_t ip[16])
-{
-	for (unsigned i = 0; i < s->cfg.nets; i++) {
-		if (memcmp(s->cfg.net[i].ip, ip, 16) == 0)
-			return &s->cfg.net[i];
-	}
-	return NULL;
-}
-
-/* Is ip the all-ones or (as it once was) the all-zeros address of the IPv4 network n?  RFC 3021: a /31 has neither. */
-static bool is_broadcast(const struct stack_net *n, const uint8_t ip[16])
-{
-	uint32_t host, mask;
-
-	if (!ip_is_mapped(n->ip) || n->prefix >= 127 || !ip_same_net(n->ip, ip, n->prefix))
-		return false;
-	mask = UINT32_MAX >> (n->prefix - 96);
-	host = load_be32(ip + 12) & mask;
-	return host == 0 || host == mask;
-}
-
-/* MUST-46: an address that no single other host has. */
-static bool is_invalid(const struct stack *s, const uint8_t ip[16])
-{
-	static const uint8_t loopback[16] = { [15] = 1 };
-
-	if (ip_is_zero(ip) || memcmp(ip, loopback, 16) == 0 || net_of(s, ip) != NULL)
-		return true;
-	if (!ip_is_mapped(ip))
-		return ip[0] == 0xff;
-	if (ip[12] == 0 || ip[12] == 127 || ip[12] >= 224)
-		return true;
-	for (unsigned i = 0; i < s->cfg.nets; i++) {
-		if (is_broadcast(&s->cfg.net[i], ip))
-			return true;
-	}
-	return false;
-}
-
 /* MUST-44: the address of ours in remote's network, else the first of its family; NULL: none. */
 static const uint8_t *source_for(const struct stack *s, const uint8_t remote[16])
 {
@@ -99,9 +54,9 @@ static bool is_taken(const struct stack *s, const struct stack_addr *local)
 /* MUST-43: one address of ours, or any, or any IPv4 one (where there is one). */
 static bool can_listen_on(const struct stack *s, const uint8_t ip[16])
 {
-	if (net_of(s, ip) != NULL || ip_is_zero(ip))
+	if (addr_is_ours(s, ip) || ip_is_zero(ip))
 		return true;
-	if (!is_any4(ip))
+	if (!addr_is_any4(ip))
 		return false;
 	for (unsigned i = 0; i < s->cfg.nets; i++) {
 		if (ip_is_mapped(s->cfg.net[i].ip))
@@ -180,16 +135,16 @@ static int quad_of(const struct stack *s, const struct stack_addr *local,
 {
 	const uint8_t *from = source_for(s, remote->ip);
 
-	if (is_invalid(s, remote->ip) || remote->port == 0)
+	if (!addr_is_peer(s, remote->ip) || remote->port == 0)
 		return -EINVAL;
 	if (from == NULL)
 		return -ENETUNREACH;
 	if (local != NULL && !ip_is_zero(local->ip)) {
-		if (!is_any4(local->ip) && net_of(s, local->ip) == NULL)
+		if (!addr_is_any4(local->ip) && !addr_is_ours(s, local->ip))
 			return -EADDRNOTAVAIL;
 		if (ip_is_mapped(local->ip) != ip_is_mapped(remote->ip))
 			return -EINVAL;
-		if (!is_any4(local->ip))
+		if (!addr_is_any4(local->ip))
 			from = local->ip;
 	}
 	*ret_q = (struct conn_quad){ .lport = local != NULL ? local->port : 0,

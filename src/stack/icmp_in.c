@@ -25,14 +25,6 @@ enum { UNREACH4_PROTOCOL = 2, UNREACH4_PORT = 3, UNREACH6_PORT = 4, UNREACH6_PRO
 #define MTU4_MIN 552u /* what Linux has too; RFC 791 asks for 68, which serves attackers only */
 #define MTU6_MIN 1280u /* RFC 8200, 5 */
 
-static bool is_ours(const struct stack *s, const uint8_t ip[16])
-{
-	for (unsigned i = 0; i < s->cfg.nets; i++)
-		if (memcmp(s->cfg.net[i].ip, ip, 16) == 0)
-			return true;
-	return false;
-}
-
 /* --- echo */
 
 static bool is_echo(const struct packet *p, const struct view *v)
@@ -78,7 +70,7 @@ static void echo(struct stack *s, const struct packet *p, const struct view *v)
 	uint64_t sum;
 
 	view_addrs(p, v, q.raddr, q.laddr);
-	if (!is_ours(s, q.laddr) || s->icmp_left == 0)
+	if (!addr_is_ours(s, q.laddr) || s->icmp_left == 0)
 		return;
 	s->icmp_left--;
 	out.n = echo_slices(p, v, slice);

@@ -25,6 +25,16 @@ struct seg {
 	uint32_t isn_floor;
 };
 
+/* --- addr.c: what an address can be */
+
+/* 0.0.0.0, which is any IPv4 address. */
+bool addr_is_any4(const uint8_t ip[16]);
+bool addr_is_ours(const struct stack *s, const uint8_t ip[16]);
+/* An address of many hosts: a group's, or a broadcast in a network of ours. */
+bool addr_is_many(const struct stack *s, const uint8_t ip[16]);
+/* Can a single host other than us have it (MUST-46, MUST-63)? */
+bool addr_is_peer(const struct stack *s, const uint8_t ip[16]);
+
 /* --- table.c: handles, look-ups, birth and death */
 
 /* The connection with this quad, else NULL. */

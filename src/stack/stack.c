@@ -209,50 +209,6 @@ static void set_now(struct stack *s, sut_time now)
 		refill(s);
 }
 
-static bool is_ours(const struct stack *s, const uint8_t ip[16])
-{
-	for (unsigned i = 0; i < s->cfg.nets; i++) {
-		if (memcmp(s->cfg.net[i].ip, ip, 16) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* Is ip the all-ones or (as it once was) the all-zeros address of an IPv4 network of ours?  RFC 3021: a /31 has none. */
-static bool is_directed(const struct stack_net *n, const uint8_t ip[16])
-{
-	uint32_t mine = load_be32(n->ip + 12), it = load_be32(ip + 12), host;
-
-	if (!ip_is_mapped(n->ip) || n->prefix >= 127)
-		return false;
-	host = UINT32_MAX >> (n->prefix - 96);
-	return ((mine ^ it) & ~host) == 0 && ((it & host) == host || (it & host) == 0);
-}
-
-/* An address of many hosts. */
-static bool is_many(const struct stack *s, const uint8_t ip[16])
-{
-	if (!ip_is_mapped(ip))
-		return ip[0] == 0xff;
-	if (ip[12] >= 224)
-		return true;
-	for (unsigned i = 0; i < s->cfg.nets; i++) {
-		if (is_directed(&s->cfg.net[i], ip))
-			return true;
-	}
-	return false;
-}
-
-/* MUST-63: no host has this address, or it is ourselves. */
-static bool is_bad_source(const struct stack *s, const uint8_t ip[16])
-{
-	static const uint8_t loopback[16] = { [15] = 1 };
-
-	if (ip_is_mapped(ip) && (ip[12] == 0 || ip[12] == 127))
-		return true;
-	return ip_is_zero(ip) || memcmp(ip, loopback, 16) == 0 || is_many(s, ip) || is_ours(s, ip);
-}
-
 static bool has_ce(const struct packet *p, const struct view *v)
 {
 	const uint8_t *h = p->head + v->l3;
@@ -325,12 +281,12 @@ enum reason stack_input(struct stack *s, const struct packet *p, const struct vi
 	if (v->ip == 0)
 		return R_NOT_TCP;
 	view_addrs(p, v, q.raddr, q.laddr);
-	if (is_many(s, q.laddr)) /* MUST-57 */
+	if (addr_is_many(s, q.laddr)) /* MUST-57 */
 		return R_BROADCAST;
 	/* IPv4's addresses in IPv6 packets would be those of connections over IPv4 (RFC 4942, 2.2). */
-	if (!is_ours(s, q.laddr) || (v->ip == 6 && ip_is_mapped(q.laddr)))
+	if (!addr_is_ours(s, q.laddr) || (v->ip == 6 && ip_is_mapped(q.laddr)))
 		return R_NOT_OURS;
-	if (is_bad_source(s, q.raddr) || (v->ip == 6 && ip_is_mapped(q.raddr)))
+	if (!addr_is_peer(s, q.raddr) || (v->ip == 6 && ip_is_mapped(q.raddr)))
 		return R_BAD_SOURCE;
 	if (v->fragment)
 		return R_FRAGMENT;

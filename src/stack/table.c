@@ -74,7 +74,7 @@ static unsigned fits(const uint8_t local[16], const uint8_t ip[16])
 {
 	if (memcmp(local, ip, 16) == 0)
 		return 3;
-	if (ip_is_mapped(local) && load_be32(local + 12) == 0 && ip_is_mapped(ip))
+	if (addr_is_any4(local) && ip_is_mapped(ip))
 		return 2;
 	return ip_is_zero(local);
 }
