@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/be.h"
+#include "proto/ip.h"
 #include "role/handoff/back_inside.h"
 
 /* To front ends. */
@@ -116,13 +117,6 @@ static void key_of(const struct hand_msg *m, struct way_key *ret_in)
 	store_be16((uint8_t *)&ret_in->dport, m->origin_port);
 }
 
-static bool is_mapped(const uint8_t ip[16])
-{
-	static const uint8_t prefix[12] = { [10] = 0xff, [11] = 0xff };
-
-	return memcmp(ip, prefix, sizeof prefix) == 0;
-}
-
 /* Why it cannot be taken whatever there is; NULL. */
 static const char *impossible(const struct back *b, const struct hand_msg *m, int origin)
 {
@@ -131,7 +125,7 @@ static const char *impossible(const struct back *b, const struct hand_msg *m, in
 	back_host(b, &host);
 	if (b->draining)
 		return "draining";
-	if (origin < 0 || is_mapped(m->client) != is_mapped(m->origin))
+	if (origin < 0 || ip_is_mapped(m->client) != ip_is_mapped(m->origin))
 		return "no-origin";
 	if (m->kind == HAND_ADOPT ? !host.adopt : !host.shift)
 		return m->kind == HAND_ADOPT ? "no-adopt" : "no-shift";

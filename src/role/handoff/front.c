@@ -198,13 +198,6 @@ static sut_time front_deadline(const void *role)
 
 /* --- configuration */
 
-static bool is_set(const uint8_t ip[16])
-{
-	static const uint8_t zero[16];
-
-	return memcmp(ip, zero, 16) != 0;
-}
-
 static struct stack_config stack_config_of(const struct front_config *c)
 {
 	struct stack_config s;
@@ -258,7 +251,7 @@ static const char *wrong(const struct front_config *c)
 		return "the MTU must be 1280 to 65535";
 	if (c->head_timeout == 0 || c->confirm_timeout == 0 || c->idle_timeout < SUT_MS(1000))
 		return "a time-out is too short";
-	if ((is_set(c->own_ip4) || is_set(c->own_ip6)) &&
+	if ((!ip_is_zero(c->own_ip4) || !ip_is_zero(c->own_ip6)) &&
 	    (c->port_lo == 0 || c->port_hi < c->port_lo))
 		return "the range of ports of our own is empty";
 	s = stack_config_of(c);

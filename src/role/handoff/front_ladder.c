@@ -41,18 +41,11 @@ int backend_named(const struct front *f, const char *name, size_t len)
 	return -1;
 }
 
-static bool is_set(const uint8_t ip[16])
-{
-	static const uint8_t zero[16];
-
-	return memcmp(ip, zero, 16) != 0;
-}
-
 static const uint8_t *own_of(const struct front *f, const uint8_t ip[16])
 {
 	const uint8_t *own = ip_family(ip) == 0 ? f->cfg.own_ip4 : f->cfg.own_ip6;
 
-	return is_set(own) ? own : NULL;
+	return ip_is_zero(own) ? NULL : own;
 }
 
 /* Will clients ever come by this address of b? */
