@@ -61,6 +61,7 @@
 	X(REPLAYED_AGAIN, "replayed_again",    "times that a request was sent to a back end again: it had not been acknowledged") \
 	X(CLIENT_LEFT,    "client_left",       "clients that reset their connection before it was handed over") \
 	X(HAND_LOST,      "handovers_lost",    "clients reset: an agent did not say whether a back end has the connection") \
+	X(LATE_LINES,     "late_lines",        "lines of agents and of the data plane about what is over already") \
 	X(ANSWERED_400,   "answered_400",      "clients answered: their request cannot be understood in one way only") \
 	X(ANSWERED_408,   "answered_408",      "clients answered: their request took too long") \
 	X(ANSWERED_431,   "answered_431",      "clients answered: the head of their request is too large") \

@@ -187,6 +187,8 @@ void hand_cells_give(struct front *f, struct hand *h);
 void hand_free(struct front *f, struct hand *h);
 struct hand *hand_find(struct front *f, const struct way_key *k, enum side *ret_side);
 struct hand *hand_by_id(struct front *f, uint32_t id);
+/* Can it be the id of a hand-off that is over? */
+bool hand_was(const struct front *f, uint32_t id);
 /* Takes this slot, which must be free, for a hand-off that another process began; NULL: it is not, or there is none. */
 struct hand *hand_take(struct front *f, uint32_t id);
 void hand_key_add(struct front *f, struct hand *h, enum side side, const struct way_key *k);

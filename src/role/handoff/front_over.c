@@ -521,12 +521,24 @@ static void refused(struct front *f, struct hand *h, const char *why)
 	next_rung(f, h, (enum front_rung)h->rung);
 }
 
+/* Agents still speak of what is over, since they are told to forget it, and say that they have. */
+static bool is_late(const struct front *f, const struct hand_msg *m)
+{
+	bool told = m->kind == HAND_STATE || m->kind == HAND_READY || m->kind == HAND_REFUSED;
+
+	return told && hand_was(f, m->id);
+}
+
 void over_message(struct front *f, uint32_t b, const struct hand_msg *m)
 {
 	struct hand *h;
 
 	if (m->kind == HAND_HOST) {
 		ladder_host(f, b, m);
+		return;
+	}
+	if (is_late(f, m)) {
+		count_event(&f->env, EV_LATE_LINES);
 		return;
 	}
 	h = hand_by_id(f, m->id);

@@ -180,6 +180,8 @@ static void take_over(struct front *f, struct hand *h, const struct read *r)
 	h->origin = from->origin;
 	h->flags = from->flags & (HF_FIN_CLIENT | HF_FIN_BACK | HF_TOLD | HF_SPLICED | HF_CLAIMED);
 	h->flags |= HF_ANSWERED;
+	/* It may lie there since, and is taken away at the end. */
+	h->flags |= front_joined(f, FRONT_PLANE) && state != FR_LINGER ? HF_BPF : 0;
 	h->lane = from->lane;
 	h->d = from->d;
 	memcpy(h->d.local.ip, r->key[CLIENT].dst, 16);

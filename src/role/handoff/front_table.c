@@ -87,6 +87,13 @@ struct hand *hand_by_id(struct front *f, uint32_t id)
 	return id != 0 && i < f->cfg.max_conns && f->hand[i].id == id ? &f->hand[i] : NULL;
 }
 
+bool hand_was(const struct front *f, uint32_t id)
+{
+	uint32_t i = id & ((1u << ID_BITS) - 1);
+
+	return id >> ID_BITS != 0 && i < f->fresh && f->hand[i].id != id;
+}
+
 /* --- life */
 
 static void begin(struct front *f, uint32_t i, uint32_t id)

@@ -61,9 +61,14 @@ static void splice_there(const struct hand *h, bool clamp, struct way *w)
 	w->mate = h->key[BACK];
 }
 
-static void splice_back(const struct hand *h, struct way *w)
+static void splice_back(const struct front *f, const struct hand *h, struct way *w)
 {
+	const struct way *old = plane_get(f->plane, &h->key[BACK]);
+
 	*w = (struct way){ .act = WAY_SEND, .id = h->id, .origin = h->origin };
+	w->expect = h->far_isn + 1;
+	if (old != NULL && num_before(w->expect, old->expect))
+		w->expect = old->expect;
 	memcpy(w->dmac, h->lane.eth + 6, 6);
 	memcpy(w->smac, h->lane.eth, 6);
 	w->flags = WAY_SRC | WAY_DST | WAY_SHIFT;
@@ -120,7 +125,7 @@ static void lay(struct front *f, struct hand *h, bool clamp, bool outside)
 	h->flags |= HF_LAID;
 	if (h->rung != RUNG_SPLICE)
 		return;
-	splice_back(h, &w);
+	splice_back(f, h, &w);
 	w.ifindex = FRONT_CLIENT;
 	if (plane_set(f->plane, &h->key[BACK], &w, f->now) < 0)
 		count_drop(&f->env, R_FLOWS_FULL);
@@ -165,12 +170,12 @@ void way_passed(struct front *f, struct hand *h)
 
 void way_again(struct front *f, struct hand *h)
 {
-	bool there = h->state >= FR_THERE;
+	bool lives = h->state == FR_THERE || h->state == FR_CLOSING; /* else it passes here */
 
 	if (!hand_face_const(f, h)->has_mac)
 		return;
 	h->flags &= (uint16_t)~HF_RESTORED;
-	lay(f, h, !there, there && outside(f, h));
+	lay(f, h, h->state < FR_THERE, lives && outside(f, h));
 }
 
 static void lift(struct front *f, struct hand *h, enum side side, bool told)
@@ -274,17 +279,20 @@ void way_message(struct front *f, const struct packet *p)
 	struct way_line l;
 	struct hand *h;
 	enum side side;
+	bool is_event;
 
 	if (way_line_read((const char *)p->head, p->head_len, &l) < 0) {
 		count_drop(&f->env, R_MSG_UNKNOWN);
 		return;
 	}
-	h = hand_find(f, l.kind == WAY_LINE_EVENT ? &l.event.key : &l.key, &side);
-	if (h == NULL || !(h->flags & HF_LAID) ||
-	    (l.kind == WAY_LINE_EVENT && l.event.id != h->id)) { /* late: of its quad's last one */
-		count_drop(&f->env, R_MSG_UNKNOWN);
+	is_event = l.kind == WAY_LINE_EVENT;
+	h = hand_find(f, is_event ? &l.event.key : &l.key, &side);
+	if (h == NULL || (is_event && l.event.id != h->id)) { /* of what is over */
+		count_event(&f->env, EV_LATE_LINES);
 		return;
 	}
+	if (!(h->flags & (HF_LAID | HF_BPF))) /* claimed: the packets come here too */
+		return;
 	if (l.kind == WAY_LINE_SEEN)
 		seen(f, h, side, &l);
 	else if (l.kind == WAY_LINE_EVENT)
