@@ -25,6 +25,7 @@
 
 #define NONE UINT32_MAX
 #define MTU_MADE 2200u /* a packet of our own fits in a slot of the outbox */
+#define NO_SCALE 0xff
 #define ID_BITS 20u /* of a hand-off's id are its slot; above them its generation */
 
 /* clang-format off */
@@ -93,7 +94,7 @@ struct hand {
 	uint32_t first, last; /* cells with those bytes; STORE_NONE */
 	/* splice: the back end's numbers */
 	uint32_t far_isn, far_ts;
-	uint8_t far_scale;
+	uint8_t far_scale; /* NO_SCALE: it scales no windows, neither way */
 	bool far_has_ts;
 	sut_time since; /* the state was entered */
 	sut_time born;

@@ -79,29 +79,34 @@ static void note_client(struct front *f, struct hand *h, const struct packet *p,
 		over_gone(f, h, "the client has reset it");
 }
 
+/* Has it taken bytes of the request?  Then it may have acted upon them. */
+static bool has_taken(const struct hand *h, const struct view *v)
+{
+	return (h->flags & HF_ANSWERED) || ((v->flags & TCP_ACK) && num_before(h->base, v->ack));
+}
+
 /* A splice's back end, in its own numbers but for ack, which is the client's.  False: h is elsewhere now. */
 static bool note_backend(struct front *f, struct hand *h, const struct packet *p,
 			 const struct view *v)
 {
-	bool good = csum_tcp_ok(p, v);
+	bool reset = v->flags & TCP_RST;
 
-	if (!good)
+	if (!csum_tcp_ok(p, v))
 		return true;
-	if ((v->flags & TCP_RST) && h->state == FR_REPLAY && !(h->flags & HF_ANSWERED)) {
+	if (reset && h->state == FR_REPLAY && !has_taken(h, v)) {
 		over_failed(f, h, "the back end has reset it");
 		return false;
 	}
 	if ((v->flags & TCP_ACK) && num_before(h->acked, v->ack))
 		h->acked = v->ack;
 	h->flags |= HF_ANSWERED; /* it has the connection */
-	if ((v->flags & TCP_ACK) && !num_before(v->ack, h->end)) {
+	if ((v->flags & TCP_ACK) && !num_before(v->ack, h->end))
 		h->end = v->ack; /* what it expects next */
-		if (h->state == FR_REPLAY)
-			over_there(f, h);
-	}
+	if (h->state == FR_REPLAY && (reset || h->acked == h->end))
+		over_there(f, h);
 	if (v->flags & TCP_FIN)
 		over_fin(f, h, HF_FIN_BACK);
-	if (v->flags & TCP_RST)
+	if (reset)
 		over_gone(f, h, "the back end has reset it");
 	return true;
 }

@@ -279,7 +279,7 @@ static bool splice_learn(struct hand *h, const struct packet *p, const struct vi
 	h->far_isn = v->seq;
 	h->far_has_ts = o.present & OPT_TS;
 	h->far_ts = h->far_has_ts ? o.tsval : 0;
-	h->far_scale = o.present & OPT_WSCALE ? o.wscale : 0;
+	h->far_scale = o.present & OPT_WSCALE ? o.wscale : NO_SCALE;
 	h->flags |= HF_SPLICED;
 	return true;
 }

@@ -74,7 +74,8 @@ static void take_numbers(struct record_reader *rd, struct hand *h)
 	h->far_isn = record_take32(rd);
 	h->far_ts = record_take32(rd);
 	h->far_scale = record_take8(rd);
-	if (h->far_scale > 14 || h->d.snd_wscale > 14 || h->d.rcv_wscale > 14)
+	if ((h->far_scale > 14 && h->far_scale != NO_SCALE) || h->d.snd_wscale > 14 ||
+	    h->d.rcv_wscale > 14)
 		rd->failed = true;
 }
 

@@ -58,12 +58,17 @@ static void splice_there(const struct hand *h, bool clamp, struct way *w)
 		w->tsecr_lo = w->tsecr_hi = h->far_ts;
 		w->flags |= clamp ? WAY_CLAMP : 0u;
 	}
+	if (h->far_scale == NO_SCALE && h->d.snd_wscale != 0) {
+		w->flags |= WAY_WINDOW;
+		w->from_scale = h->d.snd_wscale;
+	}
 	w->mate = h->key[BACK];
 }
 
 static void splice_back(const struct front *f, const struct hand *h, struct way *w)
 {
 	const struct way *old = plane_get(f->plane, &h->key[BACK]);
+	uint8_t scale = h->far_scale == NO_SCALE ? 0 : h->far_scale;
 
 	*w = (struct way){ .act = WAY_SEND, .id = h->id, .origin = h->origin };
 	w->expect = h->far_isn + 1;
@@ -79,9 +84,9 @@ static void splice_back(const struct front *f, const struct hand *h, struct way 
 	w->seq = 0u - stream_shift(h);
 	if (h->d.timestamps)
 		w->tsval = 0u - clock_shift(h);
-	if (h->far_scale != h->d.rcv_wscale) {
+	if (scale != h->d.rcv_wscale) {
 		w->flags |= WAY_WINDOW;
-		w->from_scale = h->far_scale;
+		w->from_scale = scale;
 		w->to_scale = h->d.rcv_wscale;
 	}
 	w->mate = h->key[CLIENT];
