@@ -77,7 +77,8 @@ static bool is_flow(const struct record *rec)
 	struct record_reader rd;
 
 	return record_open(rec, &rd) == 0 && rd.kind != REC_ACCEL_SERVER &&
-	       rd.kind != REC_ACCEL_COOKIE && rd.kind != REC_REPLICA_STATE;
+	       rd.kind != REC_ACCEL_COOKIE && rd.kind != REC_REPLICA_STATE &&
+	       rd.kind != REC_HANDOFF_BACKEND;
 }
 
 static uint32_t count_flows(const struct engine *e)

@@ -36,6 +36,7 @@ enum record_kind {
 	REC_FLOW_END = 8, /* the flow with this key is over: record_flow.h */
 	REC_HANDOFF_FRONT = 9,
 	REC_HANDOFF_BACK = 10,
+	REC_HANDOFF_BACKEND = 11, /* what operators told a front end of a back end */
 };
 
 /* Writing: begin, put in order, end.  Overflow is an assertion: records have a fixed form. */

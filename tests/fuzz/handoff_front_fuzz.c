@@ -29,6 +29,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 struct run {
 	const uint8_t *at, *end;
 	struct front_config cfg;
+	struct front_backend first[2]; /* those of the beginning */
+	bool reloaded;
 	struct counters counters;
 	struct role_env env;
 	void *block, *role;
@@ -355,6 +357,43 @@ static void step_world(struct run *r)
 	say(r, FRONT_WORLD, lines[byte(r) % 7]);
 }
 
+static void routes_of(struct front_config *c)
+{
+	const char *names[2] = { c->backend[0].name, c->backend[1].name };
+	char err[128], all[80] = "default ";
+
+	c->routes = (struct route_table){ 0 };
+	route_backends(&c->routes, names, c->backends);
+	strcat(strcat(all, names[0]), c->backends > 1 ? "," : "");
+	if (c->backends > 1)
+		strcat(all, names[1]);
+	assert(route_rule_read(&c->routes, all, names, c->backends, err) == 0);
+}
+
+/* Other back ends: those of the beginning; one of them; one with another address, and one of the other family; one with an agent elsewhere. */
+static void reload(struct run *r, unsigned which)
+{
+	struct front_config *c = &r->cfg;
+
+	memcpy(c->backend, r->first, sizeof r->first);
+	c->backends = 2;
+	if (which == 1) {
+		c->backend[0] = r->first[1];
+		c->backends = 1;
+	} else if (which == 2) {
+		mapped(c->backend[0].at[0].ip, 0xcb007115);
+		memset(c->backend[0].at[1].ip, 0x20, 16);
+		c->backend[0].at[1].port = 8080;
+	} else if (which == 3) {
+		c->backend[0].agent.port = 4510;
+		memcpy(c->backend[1].name, "web3", 5);
+	}
+	routes_of(c);
+	assert(front_role.need(c) > 0);
+	assert(front_role.configure(r->role, c) == 0);
+	r->reloaded = true;
+}
+
 static void step_control(struct run *r)
 {
 	static const char *const lines[] = {
@@ -372,7 +411,12 @@ static void step_control(struct run *r)
 		"nonsense",
 	};
 
-	say(r, FRONT_CONTROL, lines[byte(r) % 12]);
+	unsigned which = byte(r) % 16;
+
+	if (which < 12)
+		say(r, FRONT_CONTROL, lines[which]);
+	else
+		reload(r, which - 12);
 }
 
 /* --- life */
@@ -399,7 +443,9 @@ static void step_restart(struct run *r)
 
 		bad.bytes[byte(r) % bad.len] ^= 1;
 		assert(front_role.restore(r->role, &bad, r->now) != 0);
-		assert(front_role.restore(r->role, &rec, r->now) == 0);
+		int err = front_role.restore(r->role, &rec, r->now);
+
+		assert(err == 0 || r->reloaded); /* a back end may be gone */
 	}
 	free(old_block);
 }
@@ -484,6 +530,7 @@ static void configure(struct run *r, uint8_t settings)
 		c->backend[i].has_agent = i == 0;
 		c->backend[i].far_host = settings & 8;
 	}
+	memcpy(r->first, c->backend, sizeof r->first);
 	route_backends(&c->routes, names, 2);
 	assert(route_rule_read(&c->routes, "a.example web1", names, 2, err) == 0);
 	assert(route_rule_read(&c->routes, "default web2,web1", names, 2, err) == 0);

@@ -76,8 +76,29 @@ static bool set_addresses(struct front_backend *b, struct word w)
 	return true;
 }
 
-static bool set_backend(struct front_config *c, struct words *w, const struct word *first)
+/* "weight=N", "agent=ADDR:PORT" */
+static bool set_value(struct front_setup *s, const struct word *w)
 {
+	struct front_backend *b = &s->cfg.backend[s->cfg.backends];
+	struct word value = { w->s + 7, w->n - 7 };
+	uint64_t weight;
+
+	if (w->n > 7 && memcmp(w->s, "weight=", 7) == 0 &&
+	    word_number(&value, ROUTE_WEIGHT_MAX, &weight)) {
+		s->weight[s->cfg.backends] = (uint32_t)weight;
+		return true;
+	}
+	value = (struct word){ w->s + 6, w->n - 6 };
+	if (w->n <= 6 || memcmp(w->s, "agent=", 6) != 0 ||
+	    !word_addr(&value, b->agent.ip, &b->agent.port))
+		return false;
+	b->has_agent = true;
+	return true;
+}
+
+static bool set_backend(struct front_setup *s, struct words *w, const struct word *first)
+{
+	struct front_config *c = &s->cfg;
 	static const char *const words[] = { "adopt", "shift", "splice", "agent", "far" };
 	struct front_backend *b = &c->backend[c->backends];
 	const char *equal = memchr(first->s, '=', first->n);
@@ -93,9 +114,9 @@ static bool set_backend(struct front_config *c, struct words *w, const struct wo
 	while (words_next(w, &x)) {
 		int i = word_among(&x, words, 5);
 
-		if (i < 0)
+		if (i < 0 && !set_value(s, &x))
 			return false;
-		if (i < 3)
+		if (i >= 0 && i < 3)
 			b->rungs |= (uint8_t)(1 << i);
 		b->has_agent |= i == 3;
 		b->far_host |= i == 4;
@@ -121,12 +142,21 @@ bool front_setup_line(void *config, const char *key, const char *text)
 	if (strcmp(key, "own") == 0)
 		return set_own(&s->cfg, &first);
 	if (strcmp(key, "backend") == 0)
-		return set_backend(&s->cfg, &w, &first);
+		return set_backend(s, &w, &first);
 	if (strcmp(key, "origin") != 0 || s->cfg.origins == FRONT_ORIGINS)
 		return false;
 	return word_addr(&first, s->cfg.origin[s->cfg.origins].ip,
 			 &s->cfg.origin[s->cfg.origins].port) &&
 	       ++s->cfg.origins > 0;
+}
+
+void front_setup_anew(void *config)
+{
+	struct front_setup *s = config;
+
+	s->cfg.backends = s->routes = 0;
+	memset(&s->cfg.routes, 0, sizeof s->cfg.routes);
+	memset(s->weight, 0, sizeof s->weight);
 }
 
 /* All is said: the routes follow from the back ends. */
@@ -146,6 +176,8 @@ void front_setup_flows(void *config, const struct conn *flow, unsigned n)
 			       names[i]);
 	}
 	route_backends(&s->cfg.routes, names, s->cfg.backends);
+	for (unsigned i = 0; i < s->cfg.backends; i++)
+		s->cfg.routes.weight[i] = s->weight[i] ? s->weight[i] : 1;
 	for (unsigned i = 0; i < s->routes; i++)
 		if (route_rule_read(&s->cfg.routes, s->route[i], names, s->cfg.backends, err) != 0)
 			s->cfg.backends = 0; /* need() says no */

@@ -188,37 +188,37 @@ static const struct setting stack_settings[] = {
 
 static const struct role_kind kinds[] = {
 	{ "pass", &pass_ops, sizeof(struct pass_config), pass_settings, pass_defaults, NULL,
-	  pass_describe, NULL, NULL, NULL },
+	  pass_describe, NULL, NULL, NULL, NULL },
 #ifdef HAVE_ACCEL_NEAR
 	{ "accel-near", &accel_near_ops, sizeof(struct accel_near_config), accel_settings,
-	  accel_defaults, accel_error, accel_near_describe, NULL, NULL, NULL },
+	  accel_defaults, accel_error, accel_near_describe, NULL, NULL, NULL, NULL },
 #endif
 #ifdef HAVE_REPLICA_REWRITE
 	{ "replica-rewrite", &replica_rewrite_ops, sizeof(struct replica_rewrite_config),
 	  replica_settings, replica_defaults, replica_error, replica_rewrite_describe, rewrite_ways,
-	  NULL, NULL },
+	  NULL, NULL, NULL },
 #endif
 #ifdef HAVE_REPLICA_MIRROR
 	{ "replica-mirror", &replica_mirror_ops, sizeof(struct replica_mirror_config),
-	  mirror_settings, mirror_defaults, mirror_error, NULL, mirror_ways, NULL, NULL },
+	  mirror_settings, mirror_defaults, mirror_error, NULL, mirror_ways, NULL, NULL, NULL },
 #endif
 #ifdef HAVE_REPLICA_COMPARE
 	{ "replica-compare", &replica_compare_ops, sizeof(struct replica_compare_config),
 	  compare_settings, compare_defaults, compare_error, replica_compare_describe, compare_ways,
-	  NULL, NULL },
+	  NULL, NULL, NULL },
 #endif
 #ifdef HAVE_HANDOFF_BACK
 	{ "handoff-back", &back_role, sizeof(struct back_config), back_settings,
-	  back_setup_defaults, back_setup_error, back_setup_describe, back_ways, NULL, NULL },
+	  back_setup_defaults, back_setup_error, back_setup_describe, back_ways, NULL, NULL, NULL },
 #endif
 #ifdef HAVE_HANDOFF_FRONT
 	{ "handoff-front", &front_role, sizeof(struct front_setup), front_settings,
 	  front_setup_defaults, front_setup_error, front_describe, front_ways, front_setup_flows,
-	  front_setup_line },
+	  front_setup_line, front_setup_anew },
 #endif
 #ifdef HAVE_STACK
 	{ "stack", &stack_role_ops, sizeof(struct stack_role_config), stack_settings,
-	  stack_role_defaults, stack_role_error, stack_role_describe, NULL, stack_role_flows,
+	  stack_role_defaults, stack_role_error, stack_role_describe, NULL, stack_role_flows, NULL,
 	  NULL },
 #endif
 };

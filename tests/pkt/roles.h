@@ -36,6 +36,8 @@ struct role_kind {
 		      unsigned n); /* told of all flows; may be NULL */
 	/* Takes `set KEY TEXT` where the settings have no such key: false, it is not one; may be NULL. */
 	bool (*line)(void *config, const char *key, const char *text);
+	/* Lists that `reload` gives anew are empty; may be NULL. */
+	void (*anew)(void *config);
 };
 
 /* The role of this name, or NULL if this build has none. */

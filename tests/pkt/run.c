@@ -18,6 +18,7 @@
  */
 #include "run.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +37,7 @@ struct run {
 	const struct run_options *o;
 	struct fault *f;
 	struct fault why; /* of a comparison */
+	void *config; /* owned: as it is now */
 	struct vars vars;
 	struct ctx x;
 	struct counters counters;
@@ -98,12 +100,12 @@ static bool fail_out(struct run *r, const struct line *l, unsigned port, const c
 /* Mapped, not allocated: most of a role's memory is never touched. */
 static bool lay_out(struct run *r)
 {
-	r->need = ops(r)->need(r->s->config);
+	r->need = ops(r)->need(r->config);
 	r->block = mmap(NULL, r->need, PROT_READ | PROT_WRITE,
 			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (r->block == MAP_FAILED)
 		return fault_say(r->f, "%s: no memory for the role", r->s->path);
-	r->role = ops(r)->init(r->block, r->s->config, &r->env);
+	r->role = ops(r)->init(r->block, r->config, &r->env);
 	return true;
 }
 
@@ -460,6 +462,56 @@ static bool restart(struct run *r, const struct line *l)
 	return fail_at(r, l, what);
 }
 
+/* Each line of text is a setting, KEY VALUE. */
+static bool set_all(const struct role_kind *k, void *config, const char *text, struct fault *f)
+{
+	char line[SCRIPT_MESSAGE_MAX];
+
+	while (*text) {
+		size_t n = strcspn(text, "\n"), key = strcspn(text, " ");
+
+		if (n >= sizeof line || key >= n)
+			return fault_say(f, "KEY VALUE, please");
+		memcpy(line, text, n);
+		line[key] = line[n] = 0;
+		if (!role_set(k, config, line, line + key + 1, f))
+			return false;
+		text += n + (text[n] == '\n');
+	}
+	return true;
+}
+
+/* Another configuration while it runs: lists are given anew. */
+static bool reload(struct run *r, const struct line *l)
+{
+	const struct role_kind *k = r->s->role;
+	void *next = malloc(k->config_size);
+	struct fault why = { 0 };
+	int err = -EINVAL;
+	char what[96];
+
+	if (!next)
+		abort();
+	memcpy(next, r->config, k->config_size);
+	if (k->anew)
+		k->anew(next);
+	if (!set_all(k, next, l->message, &why)) {
+		free(next);
+		return fail_at(r, l, why.text);
+	}
+	if (k->flows)
+		k->flows(next, r->s->conn, r->s->nconns);
+	if (k->ops->need(next) && k->ops->configure)
+		err = k->ops->configure(r->role, next);
+	free(err ? next : r->config);
+	if (!err)
+		r->config = next;
+	if (!err == !l->refused)
+		return true;
+	snprintf(what, sizeof what, "configure() returned %d", err);
+	return fail_at(r, l, what);
+}
+
 static bool play(struct run *r, unsigned i)
 {
 	const struct line *l = &r->s->line[i];
@@ -475,10 +527,12 @@ static bool play(struct run *r, unsigned i)
 		return settle(r) && check_count(r, l);
 	case LINE_ISN:
 		return settle(r) && set_isn(r, l);
+	case LINE_RELOAD:
 	case LINE_RESTART:
 	case LINE_WAIT:
 		return advance(r, l->at, SCRIPT_PORTS) && settle(r) && check_stale(r, l, l->at) &&
-		       (l->kind == LINE_WAIT || restart(r, l));
+		       (l->kind == LINE_WAIT ||
+			(l->kind == LINE_RELOAD ? reload(r, l) : restart(r, l)));
 	}
 	return false;
 }
@@ -528,6 +582,10 @@ bool run_script(const struct script *s, const struct run_options *o, struct trai
 		abort();
 	*ret_t = (struct trail){ 0 };
 	r->s = s;
+	r->config = malloc(s->role->config_size);
+	if (!r->config)
+		abort();
+	memcpy(r->config, s->config, s->role->config_size);
 	r->o = o;
 	r->f = f;
 	r->trail = ret_t;
@@ -537,6 +595,7 @@ bool run_script(const struct script *s, const struct run_options *o, struct trai
 	ok = ok && finish(r) && !f->set;
 	for (unsigned port = 0; port < SCRIPT_PORTS; port++)
 		free(r->want[port]);
+	free(r->config);
 	free(r->done);
 	free(r->slots);
 	free(r->out);

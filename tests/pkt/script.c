@@ -306,6 +306,11 @@ static bool timed_line(struct reader *r)
 		l->empty = lex_word(&r->l, "empty");
 		return true;
 	}
+	if (lex_word(&r->l, "reload")) {
+		l->kind = LINE_RELOAD;
+		l->refused = lex_word(&r->l, "refused");
+		return parse_message(r, l);
+	}
 	if (!parse_way(r, l, &in))
 		return false;
 	l->kind = in ? LINE_IN : LINE_OUT;

@@ -22,6 +22,7 @@ enum line_kind {
 	LINE_COUNT, /* a counter */
 	LINE_ISN, /* where a stream begins at a port */
 	LINE_RESTART, /* save, lay out anew, restore */
+	LINE_RELOAD, /* another configuration, of which message has the settings */
 	LINE_WAIT, /* only time passes */
 };
 
@@ -47,7 +48,7 @@ struct line {
 	size_t message_len;
 	bool message_open; /* more may follow */
 	struct value isn;
-	bool none, empty; /* `flow none`; `restart empty` */
+	bool none, empty, refused; /* `flow none`; `restart empty`; `reload refused` */
 	unsigned nwords;
 	struct word word[SCRIPT_WORDS_MAX];
 	enum count_kind count;

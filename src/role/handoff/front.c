@@ -104,13 +104,28 @@ static void frame(struct front *f, struct packet *p)
 
 /* --- messages */
 
+/* Whose agent has this name?  Of one that leaves it is known as long as nobody else has its name. */
+static int backend_of_agent(const struct front *f, const char *name, size_t len)
+{
+	int b = backend_named(f, name, len);
+
+	for (unsigned i = 0; b < 0 && i < f->cfg.backends; i++) {
+		const char *its = f->cfg.backend[i].name;
+
+		if (f->backend[i].place == PLACE_LEAVING && !f->backend[i].deaf &&
+		    strlen(its) == len && memcmp(its, name, len) == 0)
+			b = (int)i;
+	}
+	return b;
+}
+
 static void agents_message(struct front *f, const struct packet *p)
 {
 	const char *text = (const char *)p->head;
 	const char *blank = memchr(text, ' ', p->head_len);
 	size_t name = blank != NULL ? (size_t)(blank - text) : 0;
 	struct hand_msg m;
-	int b = blank != NULL ? backend_named(f, text, name) : -1;
+	int b = blank != NULL ? backend_of_agent(f, text, name) : -1;
 
 	if (b < 0 || hand_msg_read(blank + 1, p->head_len - name - 1, &m) < 0) {
 		count_drop(&f->env, R_MSG_UNKNOWN);
@@ -396,15 +411,29 @@ static void *front_init(void *block, const void *config, const struct role_env *
 	return f;
 }
 
-/* Time-outs and keys, from now on; limits are memory, and connections in the stack cannot move. */
+static bool same_origins(const struct front_config *a, const struct front_config *b)
+{
+	bool same = a->origins == b->origins;
+
+	for (unsigned i = 0; same && i < a->origins; i++)
+		same = a->origin[i].port == b->origin[i].port &&
+		       memcmp(a->origin[i].ip, b->origin[i].ip, 16) == 0;
+	return same;
+}
+
+/* Back ends, routes, time-outs and keys, from now on; limits are memory, and connections in the stack cannot move. */
 static int front_configure(void *role, const void *config)
 {
 	const struct front_config *c = config;
 	struct front *f = role;
+	int err;
 
 	if (c->max_conns != f->cfg.max_conns || c->head_max != f->cfg.head_max ||
-	    c->mtu != f->cfg.mtu)
+	    c->mtu != f->cfg.mtu || c->header != f->cfg.header || !same_origins(c, &f->cfg))
 		return -EOPNOTSUPP;
+	err = renew_backends(f, c);
+	if (err < 0)
+		return err;
 	f->cfg.head_timeout = c->head_timeout;
 	f->cfg.idle_timeout = c->idle_timeout;
 	f->cfg.linger = c->linger;

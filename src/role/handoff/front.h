@@ -11,10 +11,12 @@
  *
  * Ports: client (frames: clients, and back ends unless the next one is joined), backend (frames, optional), control (messages:
  * operators), agents (messages: msg.h, each line with the back end's name in front), plane (messages, optional: way_text.h), world (messages
- * in: "backend NAME [ADDR:PORT] up|down [why]" health, "backend NAME [ADDR:PORT] mac AA:.. via AA:.. (own) [if N]", of all its addresses where none is named; "client if N"|down [why]" health, "backend NAME mac AA:.. via AA:.. (own) [if N]", "client if N": the device of the port client, where it is not the back ends'; all from the app).
+ * in: "backend NAME [ADDR:PORT] up|down [why]" health, "backend NAME [ADDR:PORT] mac AA:.. via AA:.. (own) [if N]", of all its addresses where none is named;
+ * "client if N": the device of the port client, where it is not the back ends'; all from the app;
+ * out: "backend NAME ADDR:PORT gone", "backend NAME gone": nothing is left of what is not in the configuration any more).
  *
  * What the command line sends to the port control, one line each, beside "drain" and "drain off" that every role has:
- *     status [NAME]                 answered by "ok N back ends", then a line for each: "NAME ADDR:PORT up|down|draining weight=N conns=N rung=R",
+ *     status [NAME]                 answered by "ok N back ends", then a line for each: "NAME ADDR:PORT up|down|draining|removed weight=N conns=N rung=R",
  *                                   and behind it for each rung better than R "adopt: WHY" or "shift: WHY", joined by "; "
  *     backend NAME drain|undrain    no new hand-offs to it; those that are there go on
  *     backend NAME weight N         0 to 1000
@@ -47,6 +49,8 @@ struct front_backend {
 	uint8_t rungs; /* bit per enum front_rung that may be used; all: 7 */
 	bool far_host; /* behind a router: packets to it get its own address as destination */
 	bool has_agent;
+	struct stack_addr
+		agent; /* where it is, as far as it is known: another one is another host, when back ends are renewed */
 };
 
 struct front_config {

@@ -12,7 +12,6 @@
 #define ANSWER_MAX 2200u /* a message fits in a slot of the outbox */
 #define ROW_MAX 512u
 #define ROWS_MAX (FRONT_FAMILIES * (ROW_MAX + 1))
-#define WEIGHT_MAX 1000u
 #define QUIET SUT_MS(5000) /* after both ends: last ACKs that were lost have come again */
 
 static void refuse(struct front *f, const char *what)
@@ -20,11 +19,13 @@ static void refuse(struct front *f, const char *what)
 	front_sayf(f, FRONT_CONTROL, "error %s", what);
 }
 
-/* A line for each of its addresses, with a newline in front: their length. */
+/* A line for each of its addresses, with a newline in front: their length.  Of one that leaves only as long as it has connections. */
 static size_t rows_of(const struct front *f, uint32_t b, char ret_s[ROWS_MAX])
 {
 	size_t n = 0;
 
+	if (f->backend[b].place != PLACE_USED && f->cfg.routes.conns[b] == 0)
+		return 0;
 	for (unsigned i = 0; i < FRONT_FAMILIES; i++) {
 		if (!backend_has(f, b, i))
 			continue;
@@ -37,33 +38,40 @@ static size_t rows_of(const struct front *f, uint32_t b, char ret_s[ROWS_MAX])
 static void status(struct front *f)
 {
 	char text[ANSWER_MAX], rows[ROWS_MAX];
-	int head = snprintf(text, sizeof text, "ok %u back ends", f->cfg.backends);
-	size_t n = (size_t)head;
+	uint32_t here = 0, shown = 0;
+	size_t n;
+
+	for (uint32_t b = 0; b < f->cfg.backends; b++)
+		here += f->backend[b].place == PLACE_USED;
+	n = (size_t)snprintf(text, sizeof text, "ok %u back ends", here);
 
 	for (uint32_t b = 0; b < f->cfg.backends; b++) {
 		size_t len = rows_of(f, b, rows);
 
 		if (n + len + 40 > sizeof text) {
 			n += (size_t)snprintf(text + n, sizeof text - n,
-					      "\nand %u more: status NAME", f->cfg.backends - b);
+					      "\nand %u more: status NAME", here - shown);
 			break;
 		}
 		memcpy(text + n, rows, len);
 		n += len;
+		shown += f->backend[b].place == PLACE_USED;
 	}
 	front_say(f, FRONT_CONTROL, text, n);
 }
 
 static void status_one(struct front *f, const struct word *name)
 {
-	char rows[ROWS_MAX];
-	int b = backend_named(f, name->s, name->n);
+	char text[2 * ROWS_MAX];
+	size_t n = 0;
 
-	if (b < 0)
+	for (uint32_t b = 0; b < f->cfg.backends && n <= ROWS_MAX; b++)
+		if (word_is(name, backend_cfg(f, b)->name))
+			n += rows_of(f, b, text + n);
+	if (n == 0)
 		refuse(f, "there is no such back end");
 	else
-		front_sayf(f, FRONT_CONTROL, "ok 1 back end%.*s",
-			   (int)rows_of(f, (uint32_t)b, rows), rows);
+		front_sayf(f, FRONT_CONTROL, "ok 1 back end%.*s", (int)n, text);
 }
 
 /* --- draining of all */
@@ -122,9 +130,10 @@ static const char *set_weight(struct front *f, uint32_t b, const struct word *w)
 {
 	uint64_t n;
 
-	if (!word_number(w, WEIGHT_MAX, &n))
+	if (!word_number(w, ROUTE_WEIGHT_MAX, &n))
 		return "weight is a number from 0 to 1000";
 	f->cfg.routes.weight[b] = (uint32_t)n;
+	f->backend[b].weight_told = true;
 	return NULL;
 }
 
@@ -154,10 +163,12 @@ static void backend(struct front *f, struct words *w)
 	const char *wrong = b < 0 ? "there is no such back end"
 				  : backend_command(f, (uint32_t)b, w);
 
-	if (wrong)
+	if (wrong) {
 		refuse(f, wrong);
-	else
-		front_sayf(f, FRONT_CONTROL, "ok");
+		return;
+	}
+	save_journal_backend(f, (uint32_t)b);
+	front_sayf(f, FRONT_CONTROL, "ok");
 }
 
 static bool one_of(struct front *f, const struct word *first, struct words *w)

@@ -10,7 +10,7 @@
  *     front_pass.c    packets of what was handed over                front_way.c     ways, laid and taken away
  *     front_ladder.c  back ends: health, rungs, probes               front_control.c operators
  *     front_icmp.c    errors about a back end's packets              front_near.c    ARP and neighbour discovery
- *     front_save.c    records, listings
+ *     front_save.c    records, listings                             front_renew.c    other back ends, while it runs
  */
 #include "base/hash.h"
 #include "base/wheel.h"
@@ -119,8 +119,18 @@ struct face {
 	uint32_t conns; /* of the back end's, those that come by it */
 };
 
+/* Is anything at this index? */
+enum place {
+	PLACE_FREE,
+	PLACE_USED,
+	PLACE_LEAVING, /* not in the configuration any more: what it has goes on (front_renew.c) */
+};
+
 struct backend {
 	struct face face[FRONT_FAMILIES]; /* of the addresses that it has */
+	uint8_t place; /* enum place */
+	bool deaf; /* its agent cannot be spoken to any more */
+	bool weight_told; /* by a command: it is not the configuration's */
 	bool draining;
 	uint8_t forced; /* enum front_rung; RUNG_NONE: as probed */
 	bool has_host;
@@ -292,6 +302,8 @@ void pass_segment(struct front *f, struct hand *h, enum side side, struct packet
 /* --- front_ladder.c */
 
 void ladder_init(struct front *f);
+/* Another back end is at this place. */
+void ladder_new(struct front *f, uint32_t b);
 /* What clients are told follows what agents told of their hosts: after listening anew. */
 void ladder_limits(struct front *f);
 /* The line of one of its addresses in `status`: the length. */
@@ -308,7 +320,15 @@ void ladder_expired(struct front *f, uint32_t b);
 void ladder_host(struct front *f, uint32_t b, const struct hand_msg *m);
 void ladder_world(struct front *f, const struct packet *p);
 const char *rung_name(enum front_rung r);
+/* The one in the configuration; -1. */
 int backend_named(const struct front *f, const char *name, size_t len);
+
+/* --- front_renew.c */
+
+/* Takes the back ends and routes of another configuration: 0, or -ENOSPC with nothing changed. */
+int renew_backends(struct front *f, const struct front_config *c);
+/* Has one that leaves nothing left?  Then its place is free. */
+void renew_look(struct front *f, uint32_t b);
 
 /* --- others */
 
@@ -324,6 +344,8 @@ bool front_list(const void *role, uint32_t *cursor, sut_time now, struct flow_ro
 /* What must outlive the process is told of. */
 void save_journal(struct front *f, struct hand *h);
 void save_journal_end(struct front *f, const struct hand *h);
+/* The same of what operators have told of a back end. */
+void save_journal_backend(struct front *f, uint32_t b);
 
 static inline const struct front_backend *backend_cfg(const struct front *f, uint32_t b)
 {

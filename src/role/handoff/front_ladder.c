@@ -35,7 +35,7 @@ const char *rung_name(enum front_rung r)
 int backend_named(const struct front *f, const char *name, size_t len)
 {
 	for (unsigned b = 0; b < f->cfg.backends; b++)
-		if (strlen(f->cfg.backend[b].name) == len &&
+		if (f->backend[b].place == PLACE_USED && strlen(f->cfg.backend[b].name) == len &&
 		    memcmp(f->cfg.backend[b].name, name, len) == 0)
 			return (int)b;
 	return -1;
@@ -154,7 +154,7 @@ static bool takes_new(const struct front *f, uint32_t b, const uint8_t client[16
 {
 	const struct backend *x = &f->backend[b];
 
-	return x->face[backend_family(f, b, client)].up && !x->draining &&
+	return x->place == PLACE_USED && x->face[backend_family(f, b, client)].up && !x->draining &&
 	       ladder_rung(f, b, client, RUNG_ADOPT) != RUNG_NONE;
 }
 
@@ -166,6 +166,11 @@ uint64_t ladder_alive(const struct front *f, const uint8_t client[16])
 		if (takes_new(f, b, client))
 			alive |= UINT64_C(1) << b;
 	return alive;
+}
+
+static bool is_here(const struct front *f, uint32_t b)
+{
+	return f->backend[b].place == PLACE_USED;
 }
 
 /* Why none better than r is taken. */
@@ -186,17 +191,20 @@ size_t ladder_row(const struct front *f, uint32_t b, unsigned family, char *ret_
 	const struct front_backend *c = backend_cfg(f, b);
 	const struct face *x = &f->backend[b].face[family];
 	struct fields_text t = { .s = ret_s, .max = size };
-	enum front_rung best = is_of_use(f, b, family)
+	enum front_rung best = is_here(f, b) && is_of_use(f, b, family)
 				       ? ladder_rung(f, b, c->at[family].ip, RUNG_ADOPT)
 				       : RUNG_NONE;
 
 	fields_put(&t, "%s ", c->name);
 	fields_put_addr(&t, c->at[family].ip, c->at[family].port);
 	fields_put(&t, " %s weight=%u conns=%u rung=%s",
-		   !x->up		    ? "down"
+		   !is_here(f, b)	    ? "removed"
+		   : !x->up		    ? "down"
 		   : f->backend[b].draining ? "draining"
 					    : "up",
 		   f->cfg.routes.weight[b], x->conns, rung_name(best));
+	if (!is_here(f, b))
+		return t.n;
 	put_reasons(f, b, family, best, &t);
 	if (!x->up && x->down_why[0])
 		fields_put(&t, " (%s)", x->down_why);
@@ -324,8 +332,9 @@ static bool is_probed(const struct front *f, uint32_t b, unsigned family, enum f
 {
 	const struct face *x = &f->backend[b].face[family];
 
-	return backend_has(f, b, family) && x->up && against(f, b, family, r) == NULL &&
-	       probe_origin(f, b, family) >= 0 && !(x->rung[r].probed && x->rung[r].ok);
+	return is_here(f, b) && backend_has(f, b, family) && x->up &&
+	       against(f, b, family, r) == NULL && probe_origin(f, b, family) >= 0 &&
+	       !(x->rung[r].probed && x->rung[r].ok);
 }
 
 /* When b is to be looked at again. */
@@ -368,6 +377,12 @@ void ladder_expired(struct front *f, uint32_t b)
 	struct hand_msg hello = { .kind = HAND_HELLO };
 	sut_time at;
 
+	if (x->place == PLACE_FREE)
+		return;
+	if (x->place == PLACE_LEAVING) {
+		renew_look(f, b);
+		return;
+	}
 	if (backend_cfg(f, b)->has_agent &&
 	    (!x->greeted || f->now - x->hello >= (x->has_host ? HELLO_LATER : HELLO_FIRST))) {
 		x->hello = f->now;
@@ -395,7 +410,7 @@ static void limits(struct front *f)
 	for (uint32_t b = 0; b < f->cfg.backends; b++) {
 		const struct backend *x = &f->backend[b];
 
-		if (!x->has_host)
+		if (x->place != PLACE_USED || !x->has_host)
 			continue;
 		options &= x->host.options;
 		if (x->host.rcvwnd < rcvwnd || first)
@@ -427,12 +442,17 @@ void ladder_host(struct front *f, uint32_t b, const struct hand_msg *m)
 		probe_anew(f, b, family);
 }
 
+void ladder_new(struct front *f, uint32_t b)
+{
+	f->backend[b] = (struct backend){ .place = PLACE_USED, .forced = RUNG_NONE };
+	for (unsigned i = 0; i < FRONT_FAMILIES; i++)
+		f->backend[b].face[i] = (struct face){ .up = true, .probe = NONE };
+}
+
 void ladder_init(struct front *f)
 {
 	for (uint32_t b = 0; b < f->cfg.backends; b++) {
-		f->backend[b] = (struct backend){ .forced = RUNG_NONE };
-		for (unsigned i = 0; i < FRONT_FAMILIES; i++)
-			f->backend[b].face[i] = (struct face){ .up = true, .probe = NONE };
+		ladder_new(f, b);
 		wheel_arm(f->wheel, f->cfg.max_conns + b, 0);
 	}
 	limits(f);
@@ -551,28 +571,40 @@ static bool take_news(struct front *f, struct meant at, const struct words *rest
 	return true;
 }
 
-/* "NAME [ADDR:PORT] ..." */
+/* Does news of this name, and of this address if one is named, mean that address of b? */
+static bool is_meant(const struct front *f, uint32_t b, unsigned family, const struct word *name,
+		     const struct stack_addr *at)
+{
+	const struct front_backend *c = backend_cfg(f, b);
+	const struct stack_addr *is = &c->at[family];
+
+	if (f->backend[b].place == PLACE_FREE || is->port == 0 || !word_is(name, c->name))
+		return false;
+	if (at == NULL)
+		return f->backend[b].place == PLACE_USED;
+	return is->port == at->port && memcmp(is->ip, at->ip, 16) == 0;
+}
+
+/* "NAME [ADDR:PORT] ..."; what is leaving is looked after too. */
 static bool backend_news(struct front *f, struct words *w)
 {
-	struct word x = { NULL, 0 };
-	int b = words_next(w, &x) ? backend_named(f, x.s, x.n) : -1;
-	struct words rest = *w;
+	struct word name = { NULL, 0 }, x = { NULL, 0 };
 	struct stack_addr at;
+	struct words rest;
 	bool named, taken = false;
 
-	if (b < 0 || !words_next(w, &x))
+	if (!words_next(w, &name))
+		return false;
+	rest = *w;
+	if (!words_next(w, &x))
 		return false;
 	named = word_addr(&x, at.ip, &at.port);
 	if (named)
 		rest = *w;
-	for (unsigned i = 0; i < FRONT_FAMILIES; i++) {
-		const struct stack_addr *is = &backend_cfg(f, (uint32_t)b)->at[i];
-
-		if (is->port == 0 ||
-		    (named && (is->port != at.port || memcmp(is->ip, at.ip, 16) != 0)))
-			continue;
-		taken |= take_news(f, (struct meant){ (uint32_t)b, i }, &rest);
-	}
+	for (uint32_t b = 0; b < f->cfg.backends; b++)
+		for (unsigned i = 0; i < FRONT_FAMILIES; i++)
+			if (is_meant(f, b, i, &name, named ? &at : NULL))
+				taken |= take_news(f, (struct meant){ b, i }, &rest);
 	return taken;
 }
 

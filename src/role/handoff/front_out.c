@@ -90,6 +90,8 @@ void front_tell_agent(struct front *f, uint32_t b, const struct hand_msg *m)
 	char text[LINE_MAX];
 	size_t n = strlen(name);
 
+	if (f->backend[b].deaf)
+		return;
 	memcpy(text, name, n);
 	text[n++] = ' ';
 	n += hand_msg_write(m, text + n);

@@ -521,6 +521,15 @@ static void refused(struct front *f, struct hand *h, const char *why)
 	next_rung(f, h, (enum front_rung)h->rung);
 }
 
+/* Is the agent that speaks, that of b, the one that was told of h?  Another back end may have taken its name over. */
+static bool is_its_agent(const struct front *f, const struct hand *h, uint32_t b)
+{
+	if (h->backend == NONE || h->backend == b)
+		return h->backend == b;
+	return !f->backend[h->backend].deaf &&
+	       strcmp(backend_cfg(f, h->backend)->name, backend_cfg(f, b)->name) == 0;
+}
+
 /* Agents still speak of what is over, since they are told to forget it, and say that they have. */
 static bool is_late(const struct front *f, const struct hand_msg *m)
 {
@@ -542,7 +551,7 @@ void over_message(struct front *f, uint32_t b, const struct hand_msg *m)
 		return;
 	}
 	h = hand_by_id(f, m->id);
-	if (h == NULL || h->backend != b) {
+	if (h == NULL || !is_its_agent(f, h, b)) {
 		count_drop(&f->env, R_MSG_UNKNOWN);
 		return;
 	}

@@ -11,9 +11,14 @@
  * What outlives the process: hand-offs whose way is laid.  Ways in a BPF data plane go on by themselves; our own are laid again from the record.
  * Bytes that were not acknowledged yet are not kept: the client has most of them still, and the rest is asked of the agent.  The back end is kept
  * by its name, since another configuration may have others.
+ *
+ * So does what operators have told of a back end: its weight, a drain, a forced rung.  Where none of it is said any more an empty record says so.
  */
 
 #define VERSION 1
+#define BACKEND_VERSION 1
+
+enum told { TOLD_WEIGHT = 1, TOLD_DRAIN = 2 };
 
 static void put_key(struct record *r, const struct way_key *k)
 {
@@ -112,12 +117,72 @@ static bool is_kept(const struct hand *h)
 	return h->id != 0 && (h->flags & (HF_LAID | HF_PROBE)) == HF_LAID && h->backend != NONE;
 }
 
+/* --- what was told of back ends */
+
+static void write_backend(const struct front *f, uint32_t b, struct record *r)
+{
+	const struct backend *x = &f->backend[b];
+	char name[32] = { 0 };
+
+	(void)snprintf(name, sizeof name, "%s", backend_cfg(f, b)->name);
+	record_begin(r, REC_HANDOFF_BACKEND, BACKEND_VERSION);
+	record_put(r, name, sizeof name);
+	record_put8(r,
+		    (uint8_t)((x->weight_told ? TOLD_WEIGHT : 0) | (x->draining ? TOLD_DRAIN : 0)));
+	record_put8(r, x->forced);
+	record_put32(r, f->cfg.routes.weight[b]);
+	record_end(r);
+}
+
+static bool is_told_of(const struct backend *x)
+{
+	return x->place == PLACE_USED && (x->weight_told || x->draining || x->forced != RUNG_NONE);
+}
+
+/* The front end may have other back ends by now: then there is nothing to do. */
+static int restore_backend(struct front *f, struct record_reader *rd)
+{
+	char name[32];
+	uint32_t weight;
+	uint8_t told, forced;
+	int b;
+
+	if (rd->version != BACKEND_VERSION)
+		return -EPROTO;
+	record_take(rd, name, sizeof name);
+	told = record_take8(rd);
+	forced = record_take8(rd);
+	weight = record_take32(rd);
+	name[sizeof name - 1] = 0;
+	if (rd->failed || rd->left != 0 || forced > RUNG_NONE || weight > ROUTE_WEIGHT_MAX)
+		return -EINVAL;
+	b = backend_named(f, name, strlen(name));
+	if (b < 0)
+		return 0;
+	f->backend[b].draining = told & TOLD_DRAIN;
+	if (forced >= RUNG_SPLICE || backend_cfg(f, (uint32_t)b)->has_agent)
+		f->backend[b].forced = forced;
+	f->backend[b].weight_told = told & TOLD_WEIGHT;
+	if (told & TOLD_WEIGHT)
+		f->cfg.routes.weight[b] = weight;
+	return 0;
+}
+
+/* Back ends first, then hand-offs. */
 size_t front_save(const void *role, uint32_t *cursor, sut_time now, struct record *ret_record)
 {
 	const struct front *f = role;
 
-	while (*cursor < f->fresh) {
-		const struct hand *h = &f->hand[(*cursor)++];
+	while (*cursor < ROUTE_BACKENDS) {
+		uint32_t b = (*cursor)++;
+
+		if (!is_told_of(&f->backend[b]))
+			continue;
+		write_backend(f, b, ret_record);
+		return ret_record->len;
+	}
+	while (*cursor - ROUTE_BACKENDS < f->fresh) {
+		const struct hand *h = &f->hand[(*cursor)++ - ROUTE_BACKENDS];
 
 		if (!is_kept(h))
 			continue;
@@ -246,6 +311,8 @@ int front_restore(void *role, const struct record *record, sut_time now)
 
 	if (record_open(record, &rd) == 0 && rd.kind == REC_FLOW_END)
 		return restore_end(f, &rd);
+	if (record_open(record, &rd) == 0 && rd.kind == REC_HANDOFF_BACKEND)
+		return restore_backend(f, &rd);
 	e = read_hand(record, &r);
 	if (e < 0)
 		return e;
@@ -371,5 +438,15 @@ void save_journal_end(struct front *f, const struct hand *h)
 		return;
 	flow_key_of_hand(&h->key[CLIENT], &k);
 	record_flow_end(&r, &k);
+	f->env.journal(f->env.journal_ctx, &r);
+}
+
+void save_journal_backend(struct front *f, uint32_t b)
+{
+	struct record r;
+
+	if (f->env.journal == NULL || f->backend[b].place != PLACE_USED)
+		return;
+	write_backend(f, b, &r);
 	f->env.journal(f->env.journal_ctx, &r);
 }

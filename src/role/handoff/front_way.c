@@ -43,8 +43,8 @@ static void to_backend(const struct front *f, const struct hand *h, struct way *
 	if (h->rung != RUNG_SPLICE && !backend_cfg(f, h->backend)->far_host)
 		return;
 	w->flags |= WAY_DST;
-	memcpy(w->new_dst, at->ip, 16);
-	w->new_dport = wire16(at->port);
+	memcpy(w->new_dst, h->rung == RUNG_SPLICE ? h->key[BACK].src : at->ip, 16);
+	w->new_dport = h->rung == RUNG_SPLICE ? h->key[BACK].sport : wire16(at->port);
 }
 
 static void splice_there(const struct hand *h, bool clamp, struct way *w)

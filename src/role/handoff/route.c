@@ -272,6 +272,34 @@ void route_backends(struct route_table *t, const char *const *names, unsigned n)
 	}
 }
 
+static uint64_t moved(uint64_t group, const uint8_t *place, unsigned n)
+{
+	uint64_t to = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		if (group >> i & 1)
+			to |= 1ull << place[i];
+	return to;
+}
+
+void route_renew(struct route_table *t, const struct route_table *next, const uint8_t *place)
+{
+	const unsigned n = next->backends;
+
+	t->rules = next->rules;
+	memcpy(t->rule, next->rule, sizeof(t->rule));
+	t->has_default = next->has_default;
+	t->fallback = next->fallback;
+	for (unsigned i = 0; i < t->rules; i++)
+		t->rule[i].group = moved(t->rule[i].group, place, n);
+	t->fallback.group = moved(t->fallback.group, place, n);
+	for (unsigned i = 0; i < n; i++) {
+		t->name_hash[place[i]] = next->name_hash[i];
+		t->weight[place[i]] = next->weight[i];
+	}
+	memset(t->credit, 0, sizeof(t->credit));
+}
+
 /* --- reading rules */
 
 struct word {

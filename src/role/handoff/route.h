@@ -17,6 +17,7 @@
 #define ROUTE_RULES 128u
 #define ROUTE_BACKENDS 64u
 #define ROUTE_TEXT 128u
+#define ROUTE_WEIGHT_MAX 1000u
 
 enum route_match {
 	ROUTE_ANY,
@@ -64,6 +65,12 @@ int route_rule_read(struct route_table *t, const char *text, const char *const *
 
 /* Says who the back ends are: their names, weight 1 each.  First of all. */
 void route_backends(struct route_table *t, const char *const *names, unsigned n);
+
+/*
+ * Takes the rules and weights of next, whose i-th back end is number place[i] here, where there are t->backends by now.  Counts of connections
+ * stay; turns begin anew.
+ */
+void route_renew(struct route_table *t, const struct route_table *next, const uint8_t *place);
 
 /* Does a rule take whatever comes, HTTP or not?  The default is none. */
 bool route_takes_all(const struct route_table *t);
