@@ -47,6 +47,9 @@ static void lines_are_written_as_they_are_read(void **state)
 		 "wscale=9");
 	assert_int_equal(m.far_host, 1);
 	same("watch id=0 client=192.0.2.1:40000 origin=198.51.100.1:80 end=4294967295");
+	m = same("watch id=0 client=192.0.2.1:40000 origin=198.51.100.1:80 end=4294967295 "
+		 "begun=4294967295");
+	assert_int_equal(m.begun, 4294967295);
 	same("mute id=1");
 	same("forget id=4294967295");
 	same("ask id=1");
@@ -79,6 +82,7 @@ static void what_is_not_quite_a_message_is_none(void **state)
 		"ask id=1 id=1",
 		"ask id=1 seq=1",
 		"ask id=1 far=yes",
+		"ask id=1 begun=1",
 		"ask id=x",
 		"adopt id=7 client=192.0.2.1:40000 origin=198.51.100.1:80 seq=1 ack=2 end=3 "
 		"mss=1460 ws=7/8 opts=ts",

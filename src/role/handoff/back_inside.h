@@ -26,6 +26,8 @@
 #define BACK_EVENT_MAX 16u /* of one packet */
 #define BACK_NEWS_MAX 256u /* hand-offs whose news wait */
 #define BACK_PENDING SUT_MS(60000) /* what was announced and never comes is forgotten after */
+#define BACK_ORDER \
+	SUT_MS(60000) /* of two of a quad the older one is known, and is not taken, for so long */
 #define BACK_REPLY SUT_MS(1000) /* the data plane has answered a look by then */
 
 enum back_kind { BACK_ADOPT, BACK_SHIFT, BACK_OPEN };
@@ -72,6 +74,8 @@ struct back_hand {
 	uint32_t shift, clock; /* learnt */
 	uint32_t rst_seq; /* with rst_told: what the host, in an older connection, waits for */
 	int32_t why; /* refused: errno, 0: nobody listens */
+	uint32_t begun; /* by its front end's clock; 0: not said */
+	sut_time named; /* when its front end spoke of it first */
 	sut_time since, last; /* of the state; when a packet was last seen, as far as looked */
 	struct lane lane; /* client to host, as the host meets it: inline */
 };

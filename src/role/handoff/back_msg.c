@@ -4,7 +4,9 @@
  *
  * Messages may be lost, come twice and out of order, so what one means follows from what is there: an announcement that is known is
  * answered again and lays nothing; one of the same id or the same quad with other numbers is another connection, and takes the old one's place
- * where that is over, or its own front end's.  Another front end's living connection is left alone.
+ * where that is over, or its own front end's.  Another front end's living connection is left alone, and so is what its own front end
+ * began later: a message that was long under way must not end what lives.  Front ends say when they began, by a clock that outlives their
+ * restarts.  If a new clock is behind the old one (their host was started anew) that is believed after a minute; until then other rungs are taken.
  *
  * Taking away the ways of a shifted connection whose host may still speak would let numbers of the host's own through to the
  * client; so what is forgotten while it lives is muted first, and its ways go when the host has given up.
@@ -159,9 +161,24 @@ static bool lives(const struct back_hand *h)
 	return h->state != HAND_PENDING && !back_hand_over(h);
 }
 
-static void lay(struct back_turn *t, struct back_hand *h, unsigned front, const struct hand_msg *m)
+static void name(struct back_turn *t, struct back_hand *h, unsigned front, const struct hand_msg *m)
 {
 	back_hand_name(t->b, h, front, m->id);
+	h->begun = m->begun;
+	h->named = t->now;
+}
+
+/* Did its front end begin it before what it calls h now? */
+static bool is_outdated(const struct back_turn *t, const struct back_hand *h, unsigned front,
+			const struct hand_msg *m)
+{
+	return h && h->front == front && h->id != m->id && h->begun && m->begun &&
+	       t->now - h->named < BACK_ORDER && (int32_t)(m->begun - h->begun) < 0;
+}
+
+static void lay(struct back_turn *t, struct back_hand *h, unsigned front, const struct hand_msg *m)
+{
+	name(t, h, front, m);
 	take_over(h, m);
 	h->laid = true;
 	back_owe(t->b, h, DEBT_WAYS | DEBT_READY);
@@ -194,7 +211,7 @@ static void claim(struct back_turn *t, struct back_hand *h, unsigned front,
 
 	if (named)
 		back_hand_unname(t->b, named);
-	back_hand_name(t->b, h, front, m->id);
+	name(t, h, front, m);
 	take_over(h, m);
 	back_owe(t->b, h, DEBT_WATCH | DEBT_READY | DEBT_STATE);
 }
@@ -214,8 +231,11 @@ static void announce(struct back_turn *t, unsigned front, const struct hand_msg 
 		in.dport = out.sport;
 	}
 	h = back_hand_by_quad(b, &out);
-	if (h && is_repeat(h, front, m) && (h->refused || h->state != HAND_GONE)) {
-		back_owe(b, h, h->refused ? DEBT_REFUSED : DEBT_READY);
+	if (h && is_repeat(h, front, m)) {
+		back_owe(b, h,
+			 h->refused		 ? DEBT_REFUSED
+			 : h->state == HAND_GONE ? DEBT_STATE
+						 : DEBT_READY);
 		return;
 	}
 	if (h && h->found && lives(h)) {
@@ -225,6 +245,8 @@ static void announce(struct back_turn *t, unsigned front, const struct hand_msg 
 	why = impossible(b, m, origin);
 	if (!why && h && lives(h) && h->front && h->front != front)
 		why = "busy";
+	if (!why && is_outdated(t, h, front, m))
+		why = "older";
 	if (!why && !h && back_hands_full(b))
 		why = "no-room";
 	if (why) {
@@ -266,6 +288,9 @@ static void watch(struct back_turn *t, unsigned front, const struct hand_msg *m)
 	} else if (h->front && (h->front != front || h->id != m->id) && lives(h)) {
 		refuse(t, front, m->id, "busy");
 		return;
+	} else if (is_outdated(t, h, front, m)) {
+		refuse(t, front, m->id, "older");
+		return;
 	} else if (h->front && back_hand_over(h) && (h->front != front || h->id != m->id)) {
 		bool laid = h->laid;
 
@@ -275,7 +300,7 @@ static void watch(struct back_turn *t, unsigned front, const struct hand_msg *m)
 	if (named && named != h)
 		back_hand_unname(b, named);
 	if (h->front != front || h->id != m->id || h->end != m->end) {
-		back_hand_name(b, h, front, m->id);
+		name(t, h, front, m);
 		h->acked = h->acked && h->end == m->end;
 		h->end = m->end;
 	}

@@ -9,7 +9,7 @@
  * us has seen since, it tells itself (list), so of such a hand-off only who it belongs to is believed.
  */
 
-#define VERSION 1u
+#define VERSION 2u /* 1: without the order of announcements */
 
 static void put_key(struct record *r, const struct way_key *k)
 {
@@ -106,6 +106,8 @@ static void put_hand(struct record *r, const struct back_hand *h, sut_time now)
 	record_put32(r, h->shift);
 	record_put32(r, h->clock);
 	record_put32(r, (uint32_t)h->why);
+	record_put32(r, h->begun);
+	record_put32(r, (uint32_t)((now > h->named ? now - h->named : 0) / 1000000));
 	record_put32(r, (uint32_t)((now > h->since ? now - h->since : 0) / 1000000));
 }
 
@@ -134,6 +136,8 @@ static void take_hand(struct record_reader *rd, struct back_hand *h, sut_time no
 	h->shift = record_take32(rd);
 	h->clock = record_take32(rd);
 	h->why = (int32_t)record_take32(rd);
+	h->begun = record_take32(rd);
+	h->named = ago(now, record_take32(rd));
 	h->since = ago(now, record_take32(rd));
 }
 

@@ -98,6 +98,7 @@ struct hand {
 	bool far_has_ts;
 	sut_time since; /* the state was entered */
 	sut_time born;
+	sut_time begun; /* with this id */
 	sut_time heard; /* a packet came by here, or the plane said so */
 };
 

@@ -24,6 +24,12 @@ static uint8_t agreed_options(const struct stack_detached *d)
 
 /* --- announcing */
 
+/* By which an agent knows the later one of two of a quad. */
+static uint32_t begun(const struct hand *h)
+{
+	return (uint32_t)(h->begun / 1000);
+}
+
 static void announce(struct front *f, struct hand *h)
 {
 	struct hand_msg m = {
@@ -41,6 +47,7 @@ static void announce(struct front *f, struct hand *h)
 		.options = agreed_options(&h->d),
 		.tsval = h->d.ts_recent,
 		.tsecr = h->d.tsval,
+		.begun = begun(h),
 		.far_host = backend_cfg(f, h->backend)->far_host,
 	};
 
@@ -61,6 +68,7 @@ static void announce_watch(struct front *f, struct hand *h)
 		.client_port = h->d.remote.port,
 		.origin_port = h->d.local.port,
 		.end = h->end,
+		.begun = begun(h),
 	};
 
 	memcpy(m.client, h->d.remote.ip, 16);

@@ -109,6 +109,7 @@ static void begin(struct front *f, uint32_t i, uint32_t id)
 		.state = FR_FREE,
 		.since = f->now,
 		.born = f->now,
+		.begun = f->now,
 		.heard = f->now,
 	};
 	f->used++;
@@ -125,6 +126,7 @@ static uint32_t next_generation(struct front *f)
 void hand_renew(struct front *f, struct hand *h)
 {
 	h->id = next_generation(f) << ID_BITS | hand_index(f, h);
+	h->begun = f->now;
 }
 
 struct hand *hand_new(struct front *f)

@@ -42,6 +42,7 @@ enum {
 	F_RCVWND,
 	F_WSCALE,
 	F_ORIGINS,
+	F_BEGUN,
 };
 
 /* clang-format off */
@@ -70,14 +71,30 @@ static const struct field fields[] = {
 	[F_RCVWND]  = { "rcvwnd",  FIELD_U32,  AT(rcvwnd), 0, NULL, 0, 0 },
 	[F_WSCALE]  = { "wscale",  FIELD_U8,   AT(wscale), 0, NULL, 0, WSCALE_MAX },
 	[F_ORIGINS] = { "origins", FIELD_LIST64, AT(origins), 0, NULL, 0, 0 },
+	[F_BEGUN]   = { "begun",   FIELD_U32,  AT(begun), 0, NULL, 0, 0 },
 };
 /* clang-format on */
 
 #define B(f) (UINT64_C(1) << (f))
 #define WHO (B(F_ID) | B(F_CLIENT) | B(F_ORIGIN))
 
-/* What adopt and shift say only where it is so. */
-#define MAY_SAY(kind) ((kind) == HAND_ADOPT || (kind) == HAND_SHIFT ? B(F_FAR) : 0)
+static bool announces(enum hand_msg_kind kind)
+{
+	return kind == HAND_ADOPT || kind == HAND_SHIFT || kind == HAND_WATCH;
+}
+
+/* What lines of this kind need not say. */
+static uint64_t may_say(enum hand_msg_kind kind)
+{
+	return (announces(kind) ? B(F_BEGUN) : 0) |
+	       (kind == HAND_ADOPT || kind == HAND_SHIFT ? B(F_FAR) : 0);
+}
+
+/* What of it m says. */
+static uint64_t does_say(const struct hand_msg *m)
+{
+	return ((m->begun ? B(F_BEGUN) : 0) | (m->far_host ? B(F_FAR) : 0)) & may_say(m->kind);
+}
 
 /* What each kind of line says, all of it and nothing else. */
 static const uint64_t says[] = {
@@ -101,7 +118,7 @@ size_t hand_msg_write(const struct hand_msg *m, char *ret_text)
 	struct fields_text t = { ret_text, 0, HAND_MSG_MAX, false };
 
 	fields_put_bare(&t, verbs[m->kind]);
-	fields_write(&t, fields, says[m->kind] | (m->far_host ? MAY_SAY(m->kind) : 0), m);
+	fields_write(&t, fields, says[m->kind] | does_say(m), m);
 	return t.n;
 }
 
@@ -120,9 +137,9 @@ int hand_msg_read(const char *text, size_t len, struct hand_msg *ret_m)
 	if (kind < 0)
 		return -EINVAL;
 	m.kind = (enum hand_msg_kind)kind;
-	which = says[kind] | MAY_SAY(m.kind);
+	which = says[kind] | may_say(m.kind);
 	if (!fields_read(&w, fields, ARRAY_LEN(fields), &m, &which) ||
-	    (which & ~MAY_SAY(m.kind)) != says[kind])
+	    (which & ~may_say(m.kind)) != says[kind])
 		return -EINVAL;
 	*ret_m = m;
 	return 0;

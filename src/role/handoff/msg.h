@@ -27,7 +27,8 @@
  *
  * Each line has all of its words, and no other; they may stand in any order.  opts and origins are "none" where there is none; why is in single
  * quotes where it is empty or has blanks.  In adopt, ws is the client's/the front end's, ts the client's last TSval/the front end's at the
- * freeze; in shift, ts is the latter.  adopt and shift may say far=yes.
+ * freeze; in shift, ts is the latter.  adopt and shift may say far=yes.  These and watch say begun=N, when the front end began with this id, in
+ * microseconds of its clock: of two of one quad the later one is meant, whichever comes last; without it, whichever comes last is.
  *
  * id is the front end's; with the channel's peer it names a hand-off.  After a restart of the agent its ids are gone but its ways are
  * not: it learns them from the data plane, and answers `unknown` to what it does not know.  boot changes when the host's ways are lost.
@@ -63,6 +64,8 @@ struct hand_msg {
 	uint16_t client_port, origin_port; /* host order */
 	uint8_t far_host; /* adopt, shift: packets come to the host's own address and port (behind a router), not to the origin's */
 	uint32_t seq, ack, end;
+	uint32_t
+		begun; /* adopt, shift, watch: microseconds of the front end's clock; 0: not said */
 	uint16_t mss;
 	uint8_t snd_wscale, rcv_wscale; /* the client's; the front end's */
 	uint8_t options; /* WAY_OPT_* */
