@@ -367,26 +367,6 @@ static int store_state(struct engine *e)
 	return err;
 }
 
-/* Gives up what is not needed any more: 0, or -errno (said already). */
-static int enter_sandbox(struct engine *e)
-{
-	char why[300];
-	int err;
-
-	if (!e->cfg->sandbox)
-		return 0;
-	err = sandbox_enter(why, sizeof why);
-	if (err == -ENOSYS) {
-		log_line(&e->log, LOG_NOTICE, "sandbox: %s: going on without", why);
-		return 0;
-	}
-	if (err)
-		log_line(&e->log, LOG_ERROR, "sandbox: %s; --no-sandbox does without", why);
-	else if (!sandbox_is_built())
-		log_line(&e->log, LOG_INFO, "sandbox: no system calls are filtered in this build");
-	return err;
-}
-
 /* Tells the owner which ports there are: 0, or -errno (said already). */
 static int tell_joined(struct engine *e)
 {
@@ -422,7 +402,8 @@ static int run_opened(struct engine *e)
 	if (e->cfg->opened)
 		e->cfg->opened(e->cfg->opened_ctx);
 	/* files come behind it: what cannot be written with what is left is to be known now, not at the end */
-	if (enter_sandbox(e) != 0 || load_state(e) != 0 || engine_replay_journal(e) != 0)
+	if ((e->cfg->sandbox && sandbox_begin(&e->log) != 0) || load_state(e) != 0 ||
+	    engine_replay_journal(e) != 0)
 		return 1;
 	engine_tick(e);
 	if (e->opt.stats_interval)
@@ -437,7 +418,7 @@ static int run_opened(struct engine *e)
 	return code;
 }
 
-static enum log_level level_of(const struct engine_options *o)
+enum log_level engine_log_level(const struct engine_options *o)
 {
 	if (o->quiet)
 		return LOG_ERROR;
@@ -446,7 +427,7 @@ static enum log_level level_of(const struct engine_options *o)
 
 void engine_set_log(struct engine *e)
 {
-	e->log = (struct log){ .level = level_of(&e->opt), .time = e->opt.log_time };
+	e->log = (struct log){ .level = engine_log_level(&e->opt), .time = e->opt.log_time };
 }
 
 int engine_run(const struct engine_config *cfg)

@@ -43,6 +43,9 @@ struct engine_options {
 
 extern const struct option_desc engine_option_table[];
 
+/* What of the log these options show. */
+enum log_level engine_log_level(const struct engine_options *o);
+
 struct engine_config {
 	const struct role_ops *ops;
 	const void *role_config; /* as ops->need and ops->init take it */

@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
+#include "app/log.h"
 #include "base/compiler.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -182,6 +183,22 @@ int sandbox_enter(char *ret_err, size_t err_size)
 bool sandbox_is_built(void)
 {
 	return !SANITIZED;
+}
+
+int sandbox_begin(const struct log *l)
+{
+	char why[300];
+	int err = sandbox_enter(why, sizeof why);
+
+	if (err == -ENOSYS) {
+		log_line(l, LOG_NOTICE, "sandbox: %s: going on without", why);
+		return 0;
+	}
+	if (err)
+		log_line(l, LOG_ERROR, "sandbox: %s; --no-sandbox does without", why);
+	else if (!sandbox_is_built())
+		log_line(l, LOG_INFO, "sandbox: no system calls are filtered in this build");
+	return err;
 }
 
 const char *sandbox_call(unsigned i, const char **ret_why)

@@ -13,12 +13,17 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct log;
+
 /*
  * Keeps CAP_NET_RAW and CAP_NET_ADMIN (devices that come back are opened anew) as far as they are there, forbids new privileges, and
  * installs a seccomp filter that kills the process at any call not in the list.  For good, for all threads to come.
  * 0; -ENOSYS where the kernel has no seccomp (capabilities are dropped all the same), or another -errno; with a sentence in ret_err.
  */
 int sandbox_enter(char *ret_err, size_t err_size);
+
+/* The same, with what there is to say in the log: 0, also where the kernel has no seccomp, or -errno. */
+int sandbox_begin(const struct log *l);
 
 /* Is the filter part of this build?  Sanitizers make calls of their own, so it is not in builds with them. */
 bool sandbox_is_built(void);

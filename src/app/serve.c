@@ -257,24 +257,6 @@ static void raise_descriptors(void)
 	}
 }
 
-/* Gives up what is not needed any more: 0, or -errno (said already). */
-static int enter_sandbox(struct serve *s)
-{
-	char why[300];
-	int err;
-
-	if (s->cfg->opt.no_sandbox)
-		return 0;
-	err = sandbox_enter(why, sizeof why);
-	if (err == -ENOSYS) {
-		log_line(&s->log, LOG_NOTICE, "sandbox: %s: going on without", why);
-		return 0;
-	}
-	if (err)
-		log_line(&s->log, LOG_ERROR, "sandbox: %s; --no-sandbox does without", why);
-	return err;
-}
-
 /* All that a run needs, in the order in which it can fail: 0, or -errno (said already). */
 static int open_all(struct serve *s)
 {
@@ -341,7 +323,9 @@ static int run_opened(struct serve *s)
 	err = watch_all(s);
 	if (err)
 		log_line(&s->log, LOG_ERROR, "event loop: %s", strerror(-err));
-	if (err == 0 && enter_sandbox(s) == 0) {
+	if (err == 0 && !s->cfg->opt.no_sandbox)
+		err = sandbox_begin(&s->log);
+	if (err == 0) {
 		serve_tick(s);
 		if (s->cfg->opt.stats_interval)
 			s->next_report = s->now + s->cfg->opt.stats_interval;
@@ -352,13 +336,6 @@ static int run_opened(struct serve *s)
 	}
 	loop_close(&s->loop);
 	return code;
-}
-
-enum log_level serve_log_level(const struct engine_options *o)
-{
-	if (o->quiet)
-		return LOG_ERROR;
-	return o->debug ? LOG_DEBUG : o->verbose ? LOG_INFO : LOG_NOTICE;
 }
 
 int serve_run(const struct serve_config *c)
@@ -372,7 +349,7 @@ int serve_run(const struct serve_config *c)
 	signal(SIGXFSZ, SIG_IGN);
 	raise_descriptors();
 	s->cfg = c;
-	s->log = (struct log){ .level = serve_log_level(&c->opt), .time = c->opt.log_time };
+	s->log = (struct log){ .level = engine_log_level(&c->opt), .time = c->opt.log_time };
 	s->next_report = s->next_retry = s->drain_end = SUT_NEVER;
 	s->wall_offset = clock_wall_offset();
 	s->tun.fd = s->tun.control = s->epoll = s->access.fd = s->links = -1;

@@ -82,7 +82,6 @@ struct serve {
 extern const struct role_ops serve_ops;
 
 void serve_tick(struct serve *s);
-enum log_level serve_log_level(const struct engine_options *o);
 
 /* --- serve_conns: connections from the handshake to the end */
 int conns_open(struct serve *s); /* 0 or -errno */

@@ -68,7 +68,7 @@ static void follow(struct serve *s, sut_time was_interval, sut_time was_stream)
 {
 	const struct engine_options *o = &s->cfg->opt;
 
-	s->log.level = serve_log_level(o);
+	s->log.level = engine_log_level(o);
 	s->log.time = o->log_time;
 	if (o->stats_interval != was_interval)
 		s->next_report = o->stats_interval ? s->now + o->stats_interval : SUT_NEVER;
