@@ -67,21 +67,6 @@ static void copy_out(const struct packet *p, uint32_t at, uint32_t n, uint8_t *r
 		memcpy(ret_bytes + in_head, p->body + (at + in_head - p->head_len), n - in_head);
 }
 
-static void fix_ip(struct packet *seg, const struct view *v, uint32_t i)
-{
-	if (v->ip == 4) {
-		struct ipv4_hdr *ip = (struct ipv4_hdr *)(seg->head + v->l3);
-
-		ip->len = be16_of((uint16_t)(seg->head_len - v->l3));
-		ip->id = be16_of((uint16_t)(be16_get(ip->id) + i));
-		csum_ip_fill(seg, v);
-	} else {
-		struct ipv6_hdr *ip = (struct ipv6_hdr *)(seg->head + v->l3);
-
-		ip->payload_len = be16_of((uint16_t)(seg->head_len - v->l3 - sizeof *ip));
-	}
-}
-
 static void fix_tcp(struct packet *seg, const struct view *v, const struct gso *g, uint32_t i)
 {
 	struct tcp_hdr *t = view_tcp(seg, v);
@@ -121,7 +106,7 @@ void gso_cut(const struct packet *p, const struct view *v, const struct gso *g, 
 	copy_out(p, g->headers + i * g->size, len, ret_frame + g->headers);
 	sv.payload_len = len;
 	sv.l4_len = g->headers - v->l4 + len;
-	fix_ip(&seg, &sv, i);
+	csum_ip_piece(&seg, &sv, i);
 	if (v->tcp)
 		fix_tcp(&seg, &sv, g, i);
 	else

@@ -83,22 +83,6 @@ static void copy_headers(const struct packet *p, const struct bigtcp *b, uint8_t
 		to[b->v.l3 + offsetof(struct ipv6_hdr, next)] = IP_TCP;
 }
 
-/* segments: how many of the whole lie in front of the piece. */
-static void fix_ip(struct packet *piece, const struct view *v, uint32_t segments)
-{
-	if (v->ip == 4) {
-		struct ipv4_hdr *ip = (struct ipv4_hdr *)(piece->head + v->l3);
-
-		ip->len = be16_of((uint16_t)(piece->head_len - v->l3));
-		ip->id = be16_of((uint16_t)(be16_get(ip->id) + segments));
-		csum_ip_fill(piece, v);
-	} else {
-		struct ipv6_hdr *ip = (struct ipv6_hdr *)(piece->head + v->l3);
-
-		ip->payload_len = be16_of((uint16_t)(piece->head_len - v->l3 - sizeof *ip));
-	}
-}
-
 static void fix_tcp(struct packet *piece, const struct view *v, const struct bigtcp *b, uint32_t i)
 {
 	struct tcp_hdr *t = view_tcp(piece, v);
@@ -129,7 +113,7 @@ void bigtcp_piece(const struct packet *p, const struct bigtcp *b, uint32_t i, ui
 	v.l4_len = b->headers - v.l4 + n;
 	piece.off.csum_start = v.l4;
 	piece.off.hdr_len = (uint16_t)b->headers;
-	fix_ip(&piece, &v, i * (b->size / p->off.gso_size));
+	csum_ip_piece(&piece, &v, i * (b->size / p->off.gso_size));
 	fix_tcp(&piece, &v, b, i);
 	if (n <= p->off.gso_size) {
 		piece.off.gso_type = GSO_NONE;

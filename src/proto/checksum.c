@@ -163,6 +163,21 @@ void csum_ip_fill(struct packet *p, const struct view *v)
 	store_csum(f, csum_add(0, l3, (l3[0] & 15u) * 4));
 }
 
+void csum_ip_piece(struct packet *p, const struct view *v, uint32_t ids)
+{
+	if (v->ip == 4) {
+		struct ipv4_hdr *ip = (struct ipv4_hdr *)(p->head + v->l3);
+
+		ip->len = be16_of((uint16_t)(p->head_len - v->l3));
+		ip->id = be16_of((uint16_t)(be16_get(ip->id) + ids));
+		csum_ip_fill(p, v);
+	} else {
+		struct ipv6_hdr *ip = (struct ipv6_hdr *)(p->head + v->l3);
+
+		ip->payload_len = be16_of((uint16_t)(p->head_len - v->l3 - sizeof *ip));
+	}
+}
+
 void csum_icmp_fill(struct packet *p, const struct view *v)
 {
 	uint8_t *f = p->head + v->l4 + offsetof(struct icmp_hdr, csum);

@@ -93,6 +93,12 @@ void csum_tcp_fill(struct packet *p, const struct view *v);
 void csum_ip_fill(struct packet *p, const struct view *v);
 
 /*
+ * Makes the IP header of v say that p is as long as its head, which is a piece of a longer packet; an IPv4 id goes ids further on.  With
+ * the header's checksum.
+ */
+void csum_ip_piece(struct packet *p, const struct view *v, uint32_t ids);
+
+/*
  * Writes the full ICMP or ICMPv6 checksum of v in p (whole message in head), and marks p
  * complete.
  */
