@@ -58,7 +58,7 @@ size_t compare_need(const struct replica_compare_config *c)
 struct compare *compare_lay_out(void *block, const struct replica_compare_config *c,
 				const struct role_env *env)
 {
-	const struct flow_chain empty = { FLOW_NONE, FLOW_NONE };
+	const struct chain empty = { FLOW_NONE, FLOW_NONE };
 	struct layout l = layout_of(c);
 	struct compare *r = block;
 	uint8_t *b = block;
@@ -76,47 +76,9 @@ struct compare *compare_lay_out(void *block, const struct replica_compare_config
 	return r;
 }
 
-/* The place of flow f that lies at this offset in its cold state. */
-static struct place *place_at(const struct compare_turn *t, uint32_t f, size_t where)
-{
-	return (struct place *)(void *)((uint8_t *)compare_cold(t, f) + where);
-}
-
-static void enchain(struct compare_turn *t, struct flow_chain *ch, uint32_t f, size_t where)
-{
-	struct place *p = place_at(t, f, where);
-
-	*p = (struct place){ .prev = ch->last, .next = FLOW_NONE, .in = true };
-	if (ch->last == FLOW_NONE)
-		ch->first = f;
-	else
-		place_at(t, ch->last, where)->next = f;
-	ch->last = f;
-}
-
-static void unchain(struct compare_turn *t, struct flow_chain *ch, uint32_t f, size_t where)
-{
-	struct place *p = place_at(t, f, where);
-
-	if (p->prev == FLOW_NONE)
-		ch->first = p->next;
-	else
-		place_at(t, p->prev, where)->next = p->next;
-	if (p->next == FLOW_NONE)
-		ch->last = p->prev;
-	else
-		place_at(t, p->next, where)->prev = p->prev;
-	p->in = false;
-}
-
 void compare_set_ready(struct compare_turn *t, uint32_t f, bool on)
 {
-	if (on == compare_cold(t, f)->ready.in)
-		return;
-	if (on)
-		enchain(t, &t->c->ready, f, offsetof(struct compare_flow, ready));
-	else
-		unchain(t, &t->c->ready, f, offsetof(struct compare_flow, ready));
+	chain_set(&t->c->ready, CHAIN_ROOM(t->c->cold, struct compare_flow, ready), f, on);
 }
 
 static bool is_waiting(const struct compare_flow *c)
@@ -134,21 +96,21 @@ static sut_time scan_after(const struct compare *c, sut_time now)
 
 void compare_place(struct compare_turn *t, uint32_t f)
 {
-	const size_t where = offsetof(struct compare_flow, place);
+	const struct chain_room room = CHAIN_ROOM(t->c->cold, struct compare_flow, place);
 	struct compare_flow *c = compare_cold(t, f);
 	bool waits = is_waiting(c);
 
 	if (c->place.in && waits == c->waits) {
 		if (waits)
 			return;
-		unchain(t, &t->c->idle, f, where);
+		chain_del(&t->c->idle, room, f);
 	} else if (c->place.in) {
-		unchain(t, c->waits ? &t->c->waiting : &t->c->idle, f, where);
+		chain_del(c->waits ? &t->c->waiting : &t->c->idle, room, f);
 	}
 	c->waits = waits;
 	if (!waits)
 		c->last = t->now;
-	enchain(t, waits ? &t->c->waiting : &t->c->idle, f, where);
+	chain_add(waits ? &t->c->waiting : &t->c->idle, room, f);
 	if (t->c->waiting.first == FLOW_NONE)
 		t->c->next_scan = SUT_NEVER;
 	else if (t->c->next_scan == SUT_NEVER)
@@ -220,8 +182,8 @@ enum reason compare_open(struct compare_turn *t, const struct flow_key *near,
 void compare_end(struct compare_turn *t, uint32_t f, enum event as, const char *why)
 {
 	compare_tell(t, f, "OPEN", "NONE", why);
-	unchain(t, compare_cold(t, f)->waits ? &t->c->waiting : &t->c->idle, f,
-		offsetof(struct compare_flow, place));
+	chain_del(compare_cold(t, f)->waits ? &t->c->waiting : &t->c->idle,
+		  CHAIN_ROOM(t->c->cold, struct compare_flow, place), f);
 	flows_remove(t->c->flows, f);
 	count_event(t->c->env, as);
 }

@@ -19,6 +19,7 @@
 #include "core/outbox.h"
 #include "core/seqmap.h"
 #include "role/replica/agreed.h"
+#include "role/replica/chain.h"
 #include "role/replica/compare_role.h"
 #include "role/replica/held.h"
 
@@ -75,11 +76,6 @@ struct output {
 };
 
 /* A place in a chain of flows. */
-struct place {
-	uint32_t prev, next;
-	bool in;
-};
-
 struct compare_flow {
 	uint8_t kind; /* enum compare_kind */
 	uint8_t epoch; /* the connection that is being compared */
@@ -101,12 +97,8 @@ struct compare_flow {
 		event_since; /* the secondary's SYN or RST that the primary has not matched; SUT_NEVER */
 	uint64_t asked; /* the scan cycle in which a checkpoint was asked for, plus 1 */
 	sut_time last; /* since when it is idle */
-	struct place place; /* in idle or waiting */
-	struct place ready;
-};
-
-struct flow_chain {
-	uint32_t first, last; /* flows; FLOW_NONE where empty */
+	struct chain_links place; /* in idle or waiting */
+	struct chain_links ready;
 };
 
 struct compare {
@@ -115,9 +107,9 @@ struct compare {
 	struct flows *flows;
 	struct compare_flow *cold; /* by flow */
 	struct held *held;
-	struct flow_chain idle; /* nothing waits: the longest idle one first */
-	struct flow_chain waiting; /* something waits */
-	struct flow_chain ready; /* what waits may go out: once there is room */
+	struct chain idle; /* nothing waits: the longest idle one first */
+	struct chain waiting; /* something waits */
+	struct chain ready; /* what waits may go out: once there is room */
 	uint32_t cells; /* of frames that wait */
 	uint64_t serial;
 	uint64_t asked; /* as compare_flow.asked, for what has no flow */

@@ -178,7 +178,7 @@ static int restore_flow(struct compare *r, struct record_reader *rd, sut_time no
 	struct compare_turn t = { .c = r, .now = now };
 	struct saved s = { 0 };
 	struct compare_flow *c;
-	struct place place;
+	struct chain_links place;
 	uint32_t f;
 	int err = read_saved(rd, &s);
 

@@ -28,65 +28,19 @@
 
 #define GIVE_UP_TIME SUT_MS(1000)
 
-/* The links of flow f that lie at this offset in its pair. */
-static struct links *links_at(const struct turn *t, uint32_t f, size_t where)
-{
-	return (struct links *)(void *)((uint8_t *)pair_of(t, f) + where);
-}
-
-static void enchain(struct turn *t, struct chain *ch, uint32_t f, size_t where)
-{
-	struct links *l = links_at(t, f, where);
-
-	if (l->in)
-		return;
-	*l = (struct links){ .prev = ch->last, .next = FLOW_NONE, .in = true };
-	if (ch->last == FLOW_NONE)
-		ch->first = f;
-	else
-		links_at(t, ch->last, where)->next = f;
-	ch->last = f;
-}
-
-static void unchain(struct turn *t, struct chain *ch, uint32_t f, size_t where)
-{
-	struct links *l = links_at(t, f, where);
-
-	if (!l->in)
-		return;
-	if (l->prev == FLOW_NONE)
-		ch->first = l->next;
-	else
-		links_at(t, l->prev, where)->next = l->next;
-	if (l->next == FLOW_NONE)
-		ch->last = l->prev;
-	else
-		links_at(t, l->next, where)->prev = l->prev;
-	l->in = false;
-}
-
 void pair_set_ready(struct turn *t, uint32_t f, bool on)
 {
-	if (on)
-		enchain(t, &t->r->ready, f, offsetof(struct pair, ready));
-	else
-		unchain(t, &t->r->ready, f, offsetof(struct pair, ready));
+	chain_set(&t->r->ready, CHAIN_ROOM(t->r->pairs, struct pair, ready), f, on);
 }
 
 static void set_evictable(struct turn *t, uint32_t f, bool on)
 {
-	if (on)
-		enchain(t, &t->r->evictable, f, offsetof(struct pair, evict));
-	else
-		unchain(t, &t->r->evictable, f, offsetof(struct pair, evict));
+	chain_set(&t->r->evictable, CHAIN_ROOM(t->r->pairs, struct pair, evict), f, on);
 }
 
 void pair_set_waiting(struct turn *t, uint32_t f, bool on)
 {
-	if (on)
-		enchain(t, &t->r->waiting, f, offsetof(struct pair, waiting));
-	else
-		unchain(t, &t->r->waiting, f, offsetof(struct pair, waiting));
+	chain_set(&t->r->waiting, CHAIN_ROOM(t->r->pairs, struct pair, waiting), f, on);
 }
 
 unsigned pair_route(const struct rewrite *r, unsigned port)

@@ -22,6 +22,7 @@
 #include "core/seam.h"
 #include "core/track.h"
 #include "role/replica/ahead.h"
+#include "role/replica/chain.h"
 #include "role/replica/held.h"
 #include "role/replica/rewrite_role.h"
 
@@ -60,11 +61,6 @@ struct offer {
 };
 
 /* A place in a chain of flows. */
-struct links {
-	uint32_t prev, next;
-	bool in;
-};
-
 struct pair {
 	struct track track;
 	struct seam seam;
@@ -100,14 +96,10 @@ struct pair {
 		lift_at; /* see stamp.h; lift_by 0: nothing older than lift_at is echoed */
 	struct offer client, primary, secondary;
 	sut_time since; /* when the flow was opened, or its shift learnt */
-	struct links evict, ready, waiting;
+	struct chain_links evict, ready, waiting;
 	struct held_queue held;
 	struct withheld withheld;
 	struct lane lane; /* of the client's packets; valid in KNOWN if eth_len is not 0 */
-};
-
-struct chain {
-	uint32_t first, last; /* flows; FLOW_NONE where empty */
 };
 
 struct rewrite {
