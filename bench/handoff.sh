@@ -3,20 +3,20 @@
 # handoff.sh [SUTURE [SIDE_FETCH]] - "suture handoff" beside HAProxy and nothing at all, in one run.
 #
 #     client ---- switch ---- front end: suture handoff front, or HAProxy
-#                   |  +----- b1: stock nginx, suture handoff back
-#                   +-------- b2: the same
+#                   +-------- b1: stock nginx, suture handoff back
 #
 #     direct      the client asks nginx itself                    adopt   the back end's kernel takes the connection over
 #     http        HAProxy 2.6, mode http                          shift   its agent translates numbers
 #     http-splice the same with option splice-response, forced    splice  the front end translates both directions
 #     tcp         HAProxy 2.6, mode tcp, splicing where it can
+#     routed      nginx itself, and the front end's kernel forwards what the client sends: nobody in its place can be faster
 #
 # Everybody has one thread; all share this machine's processors.  What is compared takes turns, ROUNDS times; a figure is the median of its turns.
 # Prints Markdown:   bench/handoff.sh >bench/results/handoff.md   (root; some five minutes; progress on standard error)
 # QUICK=yes: one round of short turns.  WAYS="direct adopt" compares less.
 set -u
 QUICK=${QUICK:-no}
-WAYS=${WAYS:-direct http http-splice tcp adopt shift splice}
+WAYS=${WAYS:-direct routed http http-splice tcp adopt shift splice}
 if [ "$QUICK" = yes ]; then
 	ROUNDS=${ROUNDS:-1} SECONDS_=${SECONDS_:-1} FETCHES=200
 else
@@ -98,11 +98,26 @@ write_haproxy() {
 			bind $VIP4:80
 			default_backend all
 		backend all
-			balance roundrobin
 			server b1 192.0.2.3:80
-			server b2 192.0.2.4:80
 	CONF
 	hand_start fe front haproxy -db -f "$LAB/haproxy.cfg"
+}
+
+# The client's packets to the origin go through the front end's kernel; answers come straight.
+routed() {
+	lab_in front ip addr del "$VIP4/24" dev eth0
+	lab_in front ip route add "$VIP4/32" via 192.0.2.3
+	lab_sysctl front net.ipv4.conf.all.send_redirects=0
+	lab_sysctl front net.ipv4.conf.eth0.send_redirects=0
+	lab_sysctl front net.ipv4.ip_forward=1
+	lab_in client ip route add "$VIP4/32" via 192.0.2.2
+}
+
+unrouted() {
+	lab_in client ip route del "$VIP4/32"
+	lab_sysctl front net.ipv4.ip_forward=0
+	lab_in front ip route del "$VIP4/32"
+	lab_in front ip addr add "$VIP4/24" dev eth0
 }
 
 # Puts a way in place; the address that clients ask is $target.
@@ -110,6 +125,7 @@ begin_way() {
 	target=$VIP4
 	case $way in
 	direct) target=192.0.2.3 ;;
+	routed) routed ;;
 	http) write_haproxy "$way" 'mode http' ;;
 	http-splice) write_haproxy "$way" 'mode http
 			option splice-response' ;;
@@ -117,9 +133,9 @@ begin_way() {
 			option splice-auto' ;;
 	*)
 		HAND_RUNG=$way
+		HAND_BACKENDS=b1
 		hand_back 1
-		hand_back 2
-		hand_front --route 'default b1,b2'
+		hand_front --route 'default b1'
 		cp "$LAB/front.pid" "$LAB/fe.pid"
 		;;
 	esac
@@ -129,12 +145,12 @@ begin_way() {
 end_way() {
 	case $way in
 	direct) ;;
+	routed) unrouted ;;
 	http | http-splice | tcp) lab_end fe ;;
 	*)
 		rm -f "$LAB/fe.pid"
 		lab_end front
 		lab_end back-b1
-		lab_end back-b2
 		;;
 	esac
 }
@@ -188,7 +204,6 @@ run() {
 	fi
 	files
 	hand_nginx 1
-	hand_nginx 2
 	for round in $(seq "$ROUNDS"); do
 		for way in $WAYS; do
 			progress "$1, round $round: $way"
@@ -224,8 +239,8 @@ cat <<EOF2
 Made by \`$COMMAND >bench/results/handoff.md\`; to be made again, never edited.
 
 * Machine: $(nproc) x $(awk -F': ' '/model name/ { print $2; exit }' /proc/cpuinfo), Linux $(uname -r). HAProxy $(haproxy -v | awk '{ print $3; exit }'), nginx $(nginx -v 2>&1 | sed 's,.*/,,').
-* Client, front end and two back ends are network namespaces of this machine on one bridge, so all of them share its processors; nginx, HAProxy and suture have one thread each.
-* direct: the client asks one nginx. http, http-splice (option splice-response), tcp (option splice-auto): HAProxy's modes. adopt, shift, splice: the rungs of suture handoff.
+* Client, front end and back end are network namespaces of this machine on one bridge, so all of them share its processors; nginx, HAProxy and suture have one thread each.
+* One nginx answers in all of them: a second one is a cost where all share the processors. direct: the client asks it. routed: the same, and the front end's kernel forwards what the client sends (no program, no look at it): what the way itself costs. http, http-splice (option splice-response), tcp (option splice-auto): HAProxy's modes. adopt, shift, splice: the rungs of suture handoff.
 * They took turns, $ROUNDS times; a figure is the median of its turns. Each load lasts $SECONDS_ s (wrk, one thread). Before the run the machine had $load_before processes waiting.
 * Processor time of the front end is said in two ways. "own": of its process (user and system), and of its BPF programs (the kernel's run_time_ns). "whole": all that the
   machine was busy with, soft interrupts included, less what "direct" took for the same work; the ends' own differences are in it too.

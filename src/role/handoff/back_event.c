@@ -156,7 +156,9 @@ static void about(struct back_turn *t, struct back_hand *h, const struct way_eve
 			break;
 		h->rst_seq = ev->a;
 		h->rst_told = true;
-		back_owe(t->b, h, DEBT_DESTROY);
+		/* The front end need not wait for its timer; once, or the two would drive each other where it cannot be ended. */
+		back_owe(t->b, h, DEBT_DESTROY | (h->hurried ? 0u : DEBT_READY));
+		h->hurried = true;
 		break;
 	case WAY_EV_REFUSED:
 		refused(t, h, ev->a);

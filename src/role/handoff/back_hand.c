@@ -163,7 +163,7 @@ void back_hand_renew(struct back_turn *t, struct back_hand *h)
 	h->owes = 0;
 	h->laid = h->known = true;
 	h->looked = h->muted = h->refused = h->learnt = false;
-	h->news = false;
+	h->news = h->hurried = false;
 	h->any_way = h->in_band = h->stale = false;
 	h->way_id = back_way_id(t->b);
 	h->acked = h->fin_in = h->fin_out = h->rst = 0;

@@ -63,6 +63,7 @@ struct back_hand {
 	bool in_band; /* its ways may have no id yet: a SYN with a header made them */
 	bool stale; /* the ways that lie there are another one's; the SYN that makes its own is still to come */
 	bool news; /* its state is to be told, together with what else happens soon */
+	bool hurried; /* its front end was told to send again at once */
 	uint8_t kind; /* enum back_kind */
 	uint8_t state; /* enum hand_state: back_hand_enter() alone */
 	uint8_t told; /* of what was looked for: 1: the client's direction, 2: the host's */

@@ -495,6 +495,8 @@ static void is_ready(struct front *f, struct hand *h)
 	h->flags |= HF_KNOWN;
 	if (h->state == FR_ASKED)
 		over_ready(f, h);
+	else if (h->state == FR_REPLAY) /* what was in the way of the first copy is gone */
+		hand_arm(f, h, f->now);
 }
 
 /*
