@@ -231,6 +231,8 @@ nothing_left() {
 }
 
 PUT='location /put/ { dav_methods PUT; create_full_put_path on; }'
+# A server that says it slowly: of a client that reads slowly much lies in buffers, and a busy one reads fast all the same.
+PUT="$PUT location /slow/ { rewrite ^/slow/(.*) /\$1 break; limit_rate 2m; }"
 
 servers() {
 	mkdir -p "$LAB/www/put"

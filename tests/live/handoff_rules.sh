@@ -119,7 +119,7 @@ losing_messages() {
 blind() {
 	file_of 5
 	port=$((41000 + FAMILY))
-	get --limit-rate 4M --local-port $port -o "$LAB/got" "$(url /big5)" 2>"$LAB/curl.err" &
+	get --local-port $port -o "$LAB/got" "$(url /slow/big5)" 2>"$LAB/curl.err" &
 	curl=$!
 	sleep 0.5
 	from=$([ $FAMILY = 4 ] && echo $CLIENT4 || echo $CLIENT6)
