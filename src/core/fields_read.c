@@ -65,7 +65,7 @@ bool words_next(struct words *w, struct word *ret_w)
 
 bool word_is(const struct word *w, const char *s)
 {
-	return strlen(s) == w->n && memcmp(w->s, s, w->n) == 0;
+	return strncmp(s, w->s, w->n) == 0 && s[w->n] == '\0';
 }
 
 int word_among(const struct word *w, const char *const *names, unsigned n)
@@ -421,13 +421,16 @@ static bool read_value(const struct field *f, const struct word *w, uint8_t *bas
 	return false;
 }
 
-/* Index of the field with this name among those in which; n: none. */
-static unsigned field_named(const struct field *table, unsigned n, uint64_t which,
+/* Index of the field with this name among those in which, looked for from `first` on, since lines are written in the order of the table; n: none. */
+static unsigned field_named(const struct field *table, unsigned n, uint64_t which, unsigned first,
 			    const struct word *name)
 {
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned j = 0, i = first; j < n; j++, i++) {
+		if (i == n)
+			i = 0;
 		if (which >> i & 1 && word_is(name, table[i].name))
 			return i;
+	}
 	return n;
 }
 
@@ -435,16 +438,18 @@ bool fields_read(struct words *w, const struct field *table, unsigned n, void *t
 {
 	uint64_t may = *which, was = 0;
 	struct word word, name;
+	unsigned next = 0;
 
 	while (words_next(w, &word)) {
 		unsigned i;
 
 		if (!cut(&word, '=', &name))
 			return false;
-		i = field_named(table, n, may, &name);
+		i = field_named(table, n, may, next, &name);
 		if (i == n || was >> i & 1 || !read_value(&table[i], &word, to))
 			return false;
 		was |= UINT64_C(1) << i;
+		next = i + 1;
 	}
 	if (w->bad)
 		return false;
