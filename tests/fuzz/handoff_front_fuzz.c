@@ -326,10 +326,15 @@ static void step_plane(struct run *r)
 		/* clang-format off */
 		"seen 192.0.2.10:4000%u > 198.51.100.1:80 idle=5 packets=1 bytes=60 seen=any,fin fin=3",
 		"none 192.0.2.10:4000%u > 198.51.100.1:80",
-		"event fin-in 192.0.2.10:4000%u > 198.51.100.1:80 id=1 a=1 b=0",
-		"event rst-in 192.0.2.10:4000%u > 198.51.100.1:80 id=1 a=1 b=1",
-		"event syn-in 192.0.2.10:4000%u > 198.51.100.1:80 id=1 a=1 b=0",
-		"event rst-out 192.0.2.10:4000%u > 198.51.100.1:80 id=1 a=1 b=0",
+		"event fin-in 192.0.2.10:4000%u > 198.51.100.1:80 id=%u a=1 b=0",
+		"event rst-in 192.0.2.10:4000%u > 198.51.100.1:80 id=%u a=1 b=1",
+		"event syn-in 192.0.2.10:4000%u > 198.51.100.1:80 id=%u a=1 b=0",
+		"event rst-out 192.0.2.10:4000%u > 198.51.100.1:80 id=%u a=1 b=0",
+		"have 192.0.2.10:4000%u > 198.51.100.1:80 act=send id=%u if=3 expect=7",
+		"have 192.0.2.10:4000%u > 198.51.100.1:80 act=send flags=src,dst,shift id=%u if=3 mate=203.0.113.11:8080>203.0.113.1:20000",
+		"have 203.0.113.11:8080 > 203.0.113.1:2000%u act=send flags=src,dst,shift id=%u if=3 mate=192.0.2.10:40000>198.51.100.1:80",
+		"have 203.0.113.11:8080 > 203.0.113.1:2000%u act=user id=%u",
+		"end",
 		/* clang-format on */
 	};
 	char text[256];
@@ -337,7 +342,7 @@ static void step_plane(struct run *r)
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-	snprintf(text, sizeof text, lines[which % 6], (unsigned)(which >> 6));
+	snprintf(text, sizeof text, lines[which % 11], (unsigned)(which >> 6), r->id);
 #pragma GCC diagnostic pop
 	say(r, FRONT_PLANE, text);
 }

@@ -194,6 +194,7 @@ static void front_expire(void *role, sut_time now, struct outbox *out)
 	uint32_t i;
 
 	begin_call(f, out, now);
+	found_ask(f);
 	stack_expire(f->stack, now);
 	stack_turn(f);
 	while (front_room(f, ROOM) && (i = wheel_pop(f->wheel, now)) != WHEEL_NONE)

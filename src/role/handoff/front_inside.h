@@ -11,6 +11,7 @@
  *     front_ladder.c  back ends: health, rungs, probes               front_control.c operators
  *     front_icmp.c    errors about a back end's packets              front_near.c    ARP and neighbour discovery
  *     front_save.c    records, listings                             front_renew.c    other back ends, while it runs
+ *     front_found.c   what a process before us has laid
  */
 #include "base/hash.h"
 #include "base/wheel.h"
@@ -26,6 +27,7 @@
 #define NONE UINT32_MAX
 #define MTU_MADE 2200u /* a packet of our own fits in a slot of the outbox */
 #define NO_SCALE 0xff
+#define LOOK_AFTER SUT_MS(15000) /* how often quiet ones are looked after */
 #define ID_BITS 20u /* of a hand-off's id are its slot; above them its generation */
 
 /* clang-format off */
@@ -61,11 +63,14 @@ enum hand_flag {
 	HF_ANSWERED = 64, /* the back end has sent the client something: it can go nowhere else */
 	HF_LAID = 128, /* ways are laid in our own plane */
 	HF_BPF = 256, /* and at the port plane */
-	HF_RESTORED = 1024, /* from a record: its ways are not laid yet */
+	HF_FOUND = 512, /* a process before us laid its ways: nothing else is known of it */
+	HF_RESTORED =
+		1024, /* its ways are to be laid: it is from a record, or its back end has moved */
 	HF_CLAIMED = 2048, /* the plane knows that what comes from the back end is ours */
 	HF_KNOWN = 4096, /* its agent has spoken of this id: it need not be told of it again */
 	HF_COUNTED = 8192, /* among its back end's connections */
 	HF_JOURNALLED = 16384, /* a record of it was kept */
+	HF_LISTED = 32768, /* of a record: its way lay in the data plane at the beginning */
 };
 
 /* One connection, from the handshake to the last ACK. */
@@ -172,6 +177,7 @@ struct front {
 	uint32_t rcvbuf;
 	uint32_t client_ifindex; /* of a BPF plane; 0: not told */
 	bool draining;
+	bool listed; /* the data plane was asked what lies there */
 	bool held_up; /* the outbox was full: there is more to do at once */
 	uint8_t own_mac[6];
 	bool has_own_mac;
@@ -293,6 +299,24 @@ void way_look(struct front *f, struct hand *h);
 void way_claim(struct front *f, struct hand *h);
 void way_message(struct front *f, const struct packet *p);
 void way_report(void *ctx, const struct way_event *ev);
+
+/* It is reached in another way: its ways are laid anew, in the data plane as soon as there is room. */
+void way_moved(struct front *f, struct hand *h);
+/* What lies in the data plane under this key is nobody's. */
+void way_remove(struct front *f, const struct way_key *k);
+
+/* --- front_found.c */
+
+/* Asks, once, what a process before us has left in the data plane. */
+void found_ask(struct front *f);
+/* Is it a line of the answer?  Then it was dealt with. */
+bool found_line(struct front *f, const struct way_line *l);
+/* Is it restored, and not in the data plane?  A packet of it brings it back there. */
+bool found_lost(const struct front *f, const struct hand *h);
+/* Instead of what is done for others from time to time, as long as no agent has named it. */
+void found_look(struct front *f, struct hand *h);
+/* An agent speaks: true if that is of one that was found, and says nothing of it. */
+bool found_told(struct front *f, uint32_t b, const struct hand_msg *m);
 
 /* --- front_pass.c */
 

@@ -525,7 +525,7 @@ static void lay_anew(struct front *f, struct meant at)
 
 		if (h->id != 0 && h->backend == at.backend && (h->flags & HF_LAID) &&
 		    hand_family(f, h) == at.family)
-			way_again(f, h);
+			way_moved(f, h);
 	}
 }
 

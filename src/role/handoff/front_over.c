@@ -43,7 +43,7 @@
 #define AGAIN SUT_MS(200)
 #define REPLAY_FIRST SUT_MS(20) /* then twice as long each time */
 #define REPLAY_DOUBLINGS 5
-#define LOOK SUT_MS(15000)
+
 #define SETTLE_LAST SUT_MS(1000) /* who lives for that long gets a way in the kernel */
 #define PROBE_LINGER SUT_MS(1000)
 
@@ -332,6 +332,7 @@ static void retract_expired(struct front *f, struct hand *h)
 static void look_after(struct front *f, struct hand *h)
 {
 	sut_time quiet = f->now - h->heard;
+	bool lost = found_lost(f, h);
 
 	if (quiet >= f->cfg.idle_timeout) {
 		count_event(&f->env, EV_FLOWS_IDLE);
@@ -339,17 +340,22 @@ static void look_after(struct front *f, struct hand *h)
 		return;
 	}
 	/* Nobody speaks of the back end's FIN any more. */
-	if (!(h->flags & HF_TOLD) && h->rung != RUNG_SPLICE && (h->flags & HF_FIN_CLIENT) &&
-	    quiet >= f->cfg.linger) {
+	if (!(h->flags & HF_TOLD) && h->rung != RUNG_SPLICE && quiet >= f->cfg.linger &&
+	    ((h->flags & HF_FIN_CLIENT) || lost)) {
 		over_end(f, h, "closed");
 		return;
 	}
-	hand_arm(f, h, f->now + LOOK);
-	if (h->flags & HF_RESTORED)
+	if (h->flags & HF_FOUND) {
+		found_look(f, h);
+		return;
+	}
+	hand_arm(f, h, f->now + LOOK_AFTER);
+	if (!lost && (h->flags & HF_RESTORED))
 		way_again(f, h);
-	way_outside(f, h);
+	if (!(h->flags & HF_RESTORED))
+		way_outside(f, h);
 	way_look(f, h);
-	if (quiet >= LOOK)
+	if (quiet >= LOOK_AFTER || lost)
 		ask_state(f, h);
 }
 
@@ -552,6 +558,8 @@ void over_message(struct front *f, uint32_t b, const struct hand_msg *m)
 		count_event(&f->env, EV_LATE_LINES);
 		return;
 	}
+	if (found_told(f, b, m))
+		return;
 	h = hand_by_id(f, m->id);
 	if (h == NULL || !is_its_agent(f, h, b)) {
 		count_drop(&f->env, R_MSG_UNKNOWN);

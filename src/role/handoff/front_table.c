@@ -231,9 +231,10 @@ static sut_time wait_of(const struct front *f, const struct hand *h)
 		return SUT_MS(200); /* then it is told again */
 	case FR_READY:
 		return 0;
+	case FR_CLOSING: /* without an agent nobody says when it is over */
+		return f->cfg.linger < LOOK_AFTER ? f->cfg.linger : LOOK_AFTER;
 	case FR_THERE:
-	case FR_CLOSING:
-		return SUT_MS(15000);
+		return LOOK_AFTER;
 	case FR_LINGER:
 		return f->cfg.linger;
 	case FR_FREE:

@@ -183,6 +183,21 @@ void way_again(struct front *f, struct hand *h)
 	lay(f, h, h->state < FR_THERE, lives && outside(f, h));
 }
 
+void way_moved(struct front *f, struct hand *h)
+{
+	if (!(h->flags & HF_BPF)) {
+		way_again(f, h);
+		return;
+	}
+	h->flags |= HF_RESTORED;
+	hand_arm(f, h, f->now);
+}
+
+void way_remove(struct front *f, const struct way_key *k)
+{
+	say(f, WAY_LINE_DEL, k, NULL);
+}
+
 static void lift(struct front *f, struct hand *h, enum side side, bool told)
 {
 	if (!(h->in_table >> side & 1))
@@ -279,6 +294,12 @@ static void event(struct front *f, struct hand *h, enum side side, const struct 
 		over_gone(f, h, "the back end has reset it");
 }
 
+/* One that was found may have another id than it was laid with. */
+static bool is_of(const struct hand *h, const struct way_event *ev)
+{
+	return ev->id == h->id || (h->flags & HF_FOUND);
+}
+
 void way_message(struct front *f, const struct packet *p)
 {
 	struct way_line l;
@@ -290,9 +311,11 @@ void way_message(struct front *f, const struct packet *p)
 		count_drop(&f->env, R_MSG_UNKNOWN);
 		return;
 	}
+	if (found_line(f, &l))
+		return;
 	is_event = l.kind == WAY_LINE_EVENT;
 	h = hand_find(f, is_event ? &l.event.key : &l.key, &side);
-	if (h == NULL || (is_event && l.event.id != h->id)) { /* of what is over */
+	if (h == NULL || (is_event && !is_of(h, &l.event))) { /* of what is over */
 		count_event(&f->env, EV_LATE_LINES);
 		return;
 	}
@@ -302,6 +325,8 @@ void way_message(struct front *f, const struct packet *p)
 		seen(f, h, side, &l);
 	else if (l.kind == WAY_LINE_EVENT)
 		event(f, h, side, &l.event);
+	else if (l.kind == WAY_LINE_NONE && (h->flags & HF_FOUND))
+		over_end(f, h, "its ways are gone");
 	else if (l.kind == WAY_LINE_NONE && (h->flags & HF_BPF)) /* it has lost its ways */
 		way_again(f, h);
 }
