@@ -220,8 +220,8 @@ static bool allowed(const struct hand_world *w, unsigned i, enum hand_fate f)
 		return f == (w->p->bad_close ? FATE_CLOSED : FATE_ANSWERED) ||
 		       (!calm && f == FATE_CLOSED);
 	case SAYS_HALF:
-	case SAYS_TOO_MUCH:
-		return f == FATE_ANSWERED;
+	case SAYS_TOO_MUCH: /* nothing of it came in time: whoever says nothing is closed */
+		return f == FATE_ANSWERED || (!calm && f == FATE_CLOSED);
 	case SAYS_NOTHING:
 		return f == FATE_CLOSED;
 	}

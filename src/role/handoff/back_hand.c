@@ -164,7 +164,7 @@ void back_hand_renew(struct back_turn *t, struct back_hand *h)
 	h->laid = h->known = true;
 	h->looked = h->muted = h->refused = h->learnt = false;
 	h->news = h->hurried = false;
-	h->any_way = h->in_band = h->stale = false;
+	h->any_way = h->in_band = h->stale = h->had = false;
 	h->way_id = back_way_id(t->b);
 	h->acked = h->fin_in = h->fin_out = h->rst = 0;
 	h->ack = 0;
@@ -196,6 +196,11 @@ bool back_hand_over(const struct back_hand *h)
 	return h->state == HAND_GONE || (h->fin_in && h->fin_out);
 }
 
+bool back_hand_in_doubt(const struct back_hand *h)
+{
+	return h->had && !h->acked;
+}
+
 bool back_hand_speaks(const struct back_hand *h)
 {
 	return h->laid && !back_hand_over(h) && (h->kind != BACK_ADOPT || h->muted);
@@ -225,6 +230,7 @@ void back_hand_enter(struct back_turn *t, struct back_hand *h, enum hand_state s
 	ev.to = state_name((uint8_t)state);
 	if (t->b->env->trace)
 		t->b->env->trace(t->b->env->trace_ctx, &ev);
+	h->had |= state == HAND_THERE || state == HAND_CLOSING;
 	h->state = (uint8_t)state;
 	h->since = t->now;
 	back_arm(t, h);

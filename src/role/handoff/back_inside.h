@@ -59,6 +59,7 @@ struct back_hand {
 	bool known; /* ... as far as it has told: since a restart */
 	bool found; /* among its ways after a restart, and nobody has named it yet */
 	bool looked, muted, refused, learnt, has_lane, rst_told;
+	bool had; /* its host had the connection: the client may have heard of it */
 	bool any_way; /* restored: what id its ways have is not told yet */
 	bool in_band; /* its ways may have no id yet: a SYN with a header made them */
 	bool stale; /* the ways that lie there are another one's; the SYN that makes its own is still to come */
@@ -156,6 +157,8 @@ void back_hand_free(struct back *b, struct back_hand *h);
 void back_hand_enter(struct back_turn *t, struct back_hand *h, enum hand_state state,
 		     const char *why);
 bool back_hand_over(const struct back_hand *h);
+/* Its host had it, and what was to be caught up was not seen to be acknowledged: may be it was. */
+bool back_hand_in_doubt(const struct back_hand *h);
 /* Would the client hear what it must not, were the ways just taken away: numbers of the host's own, or a second responder? */
 bool back_hand_speaks(const struct back_hand *h);
 

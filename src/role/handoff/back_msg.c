@@ -61,6 +61,8 @@ bool back_tell_hand(struct back_turn *t, const struct back_hand *h, enum back_de
 
 	if (h->front == 0)
 		return true;
+	if (h->state == HAND_GONE && back_hand_in_doubt(h))
+		m.rst = 1; /* nobody else may answer its client */
 	if (what == DEBT_READY)
 		m.kind = HAND_READY;
 	if (what == DEBT_REFUSED) {
@@ -336,7 +338,8 @@ static void forget(struct back_turn *t, struct back_hand *h)
 			back_owe(t->b, h, DEBT_HUSH | DEBT_DESTROY);
 		if (h->laid)
 			back_owe(t->b, h, DEBT_DEL);
-		back_owe(t->b, h, DEBT_FREE);
+		if (!back_hand_in_doubt(h)) /* or that must be said as often as it is asked for */
+			back_owe(t->b, h, DEBT_FREE);
 	}
 }
 

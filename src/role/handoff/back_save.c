@@ -98,7 +98,7 @@ static void put_hand(struct record *r, const struct back_hand *h, sut_time now)
 	record_put8(r, h->state);
 	record_put8(r, h->origin);
 	record_put8(r, (uint8_t)(h->acked | h->fin_in << 1 | h->fin_out << 2 | h->rst << 3 |
-				 h->muted << 4 | h->refused << 5 | h->learnt << 6));
+				 h->muted << 4 | h->refused << 5 | h->learnt << 6 | h->had << 7));
 	record_put32(r, h->seq);
 	record_put32(r, h->front_seq);
 	record_put32(r, h->end);
@@ -129,6 +129,7 @@ static void take_hand(struct record_reader *rd, struct back_hand *h, sut_time no
 	h->muted = bits >> 4 & 1;
 	h->refused = bits >> 5 & 1;
 	h->learnt = bits >> 6 & 1;
+	h->had = bits >> 7 & 1;
 	h->seq = record_take32(rd);
 	h->front_seq = record_take32(rd);
 	h->end = record_take32(rd);

@@ -23,7 +23,8 @@
  *     refused id=N why=WORD                      no-room, no-origin, options, ...: take another rung
  *     state id=N ack=N is=pending|there|closing|gone|unknown acked=0|1 fin=none|in|out|both rst=0|1
  *                                                at each change, and when asked
- *                                                (rst: a reset has ended it, or ends what was there when it was to be forgotten)
+ *                                                (rst: a reset has ended it, or ends what was there when it was to be forgotten; or its host
+ *                                                had it, and whether it has answered is not known: nobody else may)
  *
  * Each line has all of its words, and no other; they may stand in any order.  opts and origins are "none" where there is none; why is in single
  * quotes where it is empty or has blanks.  In adopt, ws is the client's/the front end's, ts the client's last TSval/the front end's at the
