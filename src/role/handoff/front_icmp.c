@@ -8,7 +8,7 @@
 /*
  * Rule 9: errors about what a back end sends come here, since it sends in the origin's name.  They belong to the hand-off whose client is where the
  * quoted packet went.  Where the back end sends the packets as they were quoted (adopt; shift, whose agent knows the shift) the error goes there as
- * it is; of a splice the quoted packet is turned into what the back end had sent, and the error into one to it.  The other way round, what was sent
+ * it is, or, where that is behind a router, to its own address, quoted as sent from there.  Of a splice the quoted packet is turned into what the back end had sent, and the error into one to it.  The other way round, what was sent
  * from our own address to a splice's back end was the client's.
  *
  * Errors about connections in the stack are the stack's.
@@ -62,9 +62,15 @@ static void to_backend(struct front *f, const struct hand *h, struct packet *p, 
 	struct quoted q = { .seq = e->seq };
 
 	if (h->rung == RUNG_SPLICE) {
-		key_reverse(&h->key[BACK], &q.key);
-		key_reverse(&q.key, &q.key);
+		q.key = h->key[BACK];
 		q.seq += h->far_isn + 1 - h->d.snd_nxt;
+		rewrite(p, v, e, &q);
+	} else if (backend_cfg(f, h->backend)->far_host) {
+		const struct stack_addr *at = hand_at(f, h);
+
+		key_reverse(&h->key[CLIENT], &q.key);
+		memcpy(q.key.src, at->ip, 16);
+		q.key.sport = net16(at->port);
 		rewrite(p, v, e, &q);
 	}
 	send(f, p, back_port(f), b->mac, b->via);

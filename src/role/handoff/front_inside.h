@@ -170,6 +170,7 @@ struct front {
 	uint32_t table_mask;
 	struct hash_key table_key;
 	uint32_t free, fresh, used;
+	uint32_t evict_at; /* where the next one is looked for that may go */
 	uint32_t generation;
 	uint32_t next_port;
 	struct backend backend[ROUTE_BACKENDS];
@@ -197,6 +198,7 @@ struct front {
 
 /* A hand-off without a key, in READING; NULL: full. */
 struct hand *hand_new(struct front *f);
+bool hand_is_full(const struct front *f);
 /* Another id: what is still said of the old one is not meant. */
 void hand_renew(struct front *f, struct hand *h);
 /* The bytes that were kept are not needed any more. */

@@ -196,9 +196,11 @@ void over_there(struct front *f, struct hand *h)
 static void next_rung(struct front *f, struct hand *h, enum front_rung failed)
 {
 	uint32_t b = h->backend;
-	enum front_rung r = ladder_rung(f, b, h->key[CLIENT].src, failed + 1);
+	enum front_rung r = RUNG_NONE;
 
 	assert(b < ROUTE_BACKENDS);
+	if (hand_face(f, h)->up)
+		r = ladder_rung(f, b, h->key[CLIENT].src, failed + 1);
 	leave(f, h);
 	if (h->flags & HF_CLIENT_RST) {
 		over_end(f, h, "the client is gone");

@@ -13,6 +13,7 @@
 #define RETRY SUT_MS(5)
 #define ATTACHED_RCVBUF 4096u
 #define TLS_HANDSHAKE 0x16
+#define EVICT_LOOKS 256u
 
 #define ANSWER(status) "HTTP/1.1 " status "\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
@@ -36,12 +37,27 @@ static void learn_lane(struct front *f, struct hand *h)
 		lane_learn(&h->lane, f->cur, f->cur_view);
 }
 
+/* What is over stays for last ACKs alone: where there is no room, one of them goes.  Not many are looked at, since there may be none. */
+static void make_room(struct front *f)
+{
+	for (unsigned i = 0; hand_is_full(f) && i < EVICT_LOOKS; i++) {
+		struct hand *h = &f->hand[f->evict_at];
+
+		f->evict_at = (f->evict_at + 1) % f->cfg.max_conns;
+		if (h->id == 0 || h->state != FR_LINGER)
+			continue;
+		count_event(&f->env, EV_FLOWS_EVICTED);
+		over_end(f, h, "room for another");
+	}
+}
+
 void read_accept(struct front *f, conn_id listener, unsigned origin)
 {
 	const struct stack_addr *local = &f->cfg.origin[origin];
 	struct stack_addr peer;
 	enum side side;
 
+	make_room(f);
 	for (;;) {
 		struct hand *h = hand_new(f);
 		struct way_key k = { 0 };
@@ -316,7 +332,6 @@ static void read_head(struct front *f, struct hand *h)
 			read_choose(f, h);
 		else
 			read_refuse(f, h, what == REQUEST_BAD ? bad : REFUSE_431);
-		return;
 		return;
 	}
 }

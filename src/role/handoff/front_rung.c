@@ -15,6 +15,8 @@
 #define SYN_WINDOW_MAX 65535u
 #define TS_BYTES 12u
 #define PORT_TRIES 64u
+#define LONG_COPIES 3u
+#define MTU_LEAST 1280u
 
 static uint8_t agreed_options(const struct stack_detached *d)
 {
@@ -363,6 +365,8 @@ static uint32_t segment_max(const struct front *f, const struct hand *h)
 {
 	uint32_t mtu = f->cfg.mtu < MTU_MADE ? f->cfg.mtu : MTU_MADE;
 
+	if (h->sends > LONG_COPIES) /* it may be too long for a link on the way */
+		mtu = MTU_LEAST;
 	return mtu - (h->lane.ip == 4 ? 40 : 60) - (h->d.timestamps ? TS_BYTES : 0);
 }
 

@@ -129,6 +129,11 @@ void hand_renew(struct front *f, struct hand *h)
 	h->begun = f->now;
 }
 
+bool hand_is_full(const struct front *f)
+{
+	return f->free == 0 && f->fresh == f->cfg.max_conns;
+}
+
 struct hand *hand_new(struct front *f)
 {
 	uint32_t i;
