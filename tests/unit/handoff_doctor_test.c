@@ -146,6 +146,60 @@ static void tells_of_addresses(void **state)
 	assert_int_equal(not_well(&(struct doctor_finding){ 0 }), 0);
 }
 
+static void tells_of_the_back_ends_addresses(void **state)
+{
+	(void)state;
+	well(true);
+	facts.origin[0].device[0] = 0;
+	expect(DOCTOR_WRONG, "vip", "nobody to go to", "ip addr add 192.0.2.10/32 dev lo");
+	well(true);
+	snprintf(facts.origin[0].device, DOCTOR_NAME, "eth0");
+	expect(DOCTOR_WRONG, "vip", "both answer", "ip addr del 192.0.2.10/32 dev eth0");
+}
+
+static void tells_of_options(void **state)
+{
+	(void)state;
+	well(true);
+	facts.syncookies = 0;
+	expect(DOCTOR_WRONG, "syncookies", "adopts nothing", "net.ipv4.tcp_syncookies=1");
+	well(true);
+	facts.timestamps = 0;
+	expect(DOCTOR_WRONG, "options", "timestamps", "net.ipv4.tcp_timestamps=1");
+	well(true);
+	facts.sack = 0;
+	expect(DOCTOR_WRONG, "options", "SACK", "net.ipv4.tcp_sack=1");
+	well(true);
+	facts.window_scaling = 0;
+	expect(DOCTOR_WRONG, "options", "window scaling", "net.ipv4.tcp_window_scaling=1");
+}
+
+/* What takes packets away, and what takes them twice. */
+static void tells_of_the_kernels_ways(void **state)
+{
+	(void)state;
+	well(true);
+	facts.port[0].rp_filter = 1;
+	expect(DOCTOR_WRONG, "rp_filter", "strict", "eth0/rp_filter=2");
+	facts.port[0].rp_filter = 2; /* the larger one counts */
+	facts.rp_filter_all = 1;
+	assert_int_equal(not_well(&(struct doctor_finding){ 0 }), 0);
+	well(true);
+	facts.conntrack = 1;
+	assert_int_equal(not_well(&(struct doctor_finding){ 0 }), 0);
+	facts.loose = 0;
+	expect(DOCTOR_WRONG, "conntrack", "invalid", "nf_conntrack_tcp_loose=1");
+	well(false);
+	facts.port[0].forwarding4 = 1;
+	assert_int_equal(not_well(&(struct doctor_finding){ 0 }), 0); /* programs come before it */
+	patient.bpf = false;
+	facts.origin[0].device[0] = 0;
+	expect(DOCTOR_WRONG, "forwarding", "twice", "forwarding=0");
+	well(false);
+	facts.local_ports[1] = 61000;
+	expect(DOCTOR_WRONG, "ports", "61000 to 65534", "ip_local_reserved_ports=61000-65534");
+}
+
 static void tells_of_listeners(void **state)
 {
 	(void)state;
@@ -153,6 +207,10 @@ static void tells_of_listeners(void **state)
 	facts.origin[0].listener = LISTENER_TCP;
 	expect(DOCTOR_NOTE, "listener", "gets nothing", "");
 	well(true);
+	facts.origin[0].listener = LISTENER_NONE;
+	expect(DOCTOR_WRONG, "listener", "nobody listens", "");
+	facts.origin[0].listener = LISTENER_MD5;
+	expect(DOCTOR_WRONG, "listener", "signed", "");
 	facts.origin[0].listener = LISTENER_UNKNOWN;
 	expect(DOCTOR_NOTE, "listener", "does not tell", "");
 	facts.origin[0].listener = LISTENER_MPTCP;
@@ -196,6 +254,9 @@ int main(void)
 		cmocka_unit_test(tells_of_capabilities),
 		cmocka_unit_test(tells_of_devices),
 		cmocka_unit_test(tells_of_addresses),
+		cmocka_unit_test(tells_of_the_back_ends_addresses),
+		cmocka_unit_test(tells_of_options),
+		cmocka_unit_test(tells_of_the_kernels_ways),
 		cmocka_unit_test(tells_of_listeners),
 		cmocka_unit_test(tells_of_keys),
 		cmocka_unit_test(has_room_for_all),
