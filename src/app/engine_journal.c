@@ -21,6 +21,10 @@ int engine_open_journal(struct engine *e, struct role_env *env)
 	char why[600];
 	int err;
 
+	if (!o->journal && o->journal_salvage) {
+		log_line(&e->log, LOG_ERROR, "--journal-salvage: there is no --journal");
+		return -EINVAL;
+	}
 	if (!o->journal)
 		return 0;
 	if (o->state || !e->cfg->ops->journals) {

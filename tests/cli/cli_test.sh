@@ -92,6 +92,8 @@ expect 2 err "--secondary PORT is missing" "$suture" replica rewrite --primary i
 expect 2 err "same port" "$suture" replica rewrite --primary if:a --secondary if:a
 expect 0 err "ready: replica-rewrite primary=pcap:.* secondary=pcap:" "$suture" replica rewrite --primary "pcap:$dir/two.pcap" --secondary "pcap:$dir/empty.pcap"
 expect 0 err 'ready: wire a=pcap:' $wire
+expect 1 err "wire keeps none" $wire --journal "$dir/journal"
+expect 1 err "there is no --journal" $wire --journal-salvage
 expect 2 err "'x:y' is not a port" "$suture" wire x:y lo
 expect 2 err "'if:' is not a port" "$suture" wire '' lo
 expect 2 err 'same port: if:lo' "$suture" wire lo if:lo
