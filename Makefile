@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Thin: every target is one command.  Meson builds, tools/ checks, lab/ shows.
 #
-#   make            build                        make demo       what it does, in two minutes (root)
+#   make            build                        make demo       what it does, in a minute (root)
 #   make test       everything that CI checks    make test-all   the whole matrix of live tests (root)
 #   make test-stock inside the kernel that Debian ships, emulated: VLAN devices, netem as the oracle
 #   make bench      figures                      make mutants    one-line breakages, each must be noticed
