@@ -16,6 +16,7 @@
 #   doctor      each finding of "suture accel doctor", provoked and mended
 #   handoff_doctor  each finding of "suture handoff doctor", provoked and mended
 #   handoff_keys  who may speak to an agent; keys changed, programs killed while all runs
+#   handoff_reload  back ends taken in and out while connections go on, an address of each family
 #   flood       hold, 4 s                                     hold, merge, 10 s
 #   cookie      merge gso wrap                                + strict
 #   operate     flows, stats, metrics, top, reload, drain
@@ -41,7 +42,7 @@
 set -u
 tests="basic options refused drops loss capture sackbreak doctor handoff_doctor handoff_keys flood cookie operate journal programs paths traps restarts tags serve example stack stack_flood bigtcp ordinary handoff_inline"
 # Whole hand-offs are in the long matrix alone: they have to be seen on busy machines for longer before they judge what is committed.
-[ "${LIVE:-core}" != all ] || tests="$tests handoff handoff_rules handoff_faults"
+[ "${LIVE:-core}" != all ] || tests="$tests handoff handoff_rules handoff_faults handoff_reload"
 
 build=$1
 shift

@@ -23,6 +23,7 @@
  */
 #include "app/channel.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -98,6 +99,11 @@ struct channel {
 static void count(struct channel *c, enum channel_counter what)
 {
 	c->count[what]++;
+}
+
+static bool is_used(const struct channel *c, unsigned i)
+{
+	return c->cfg.peer[i].name[0] != 0;
 }
 
 /* Sealing. */
@@ -394,7 +400,8 @@ static struct peer *peer_at(struct channel *c, const struct endpoint *from)
 	for (unsigned i = 0; i < c->cfg.peers; i++) {
 		const struct endpoint *e = &c->cfg.peer[i].at;
 
-		if (memcmp(e->ip, from->ip, 16) == 0 && (e->port == 0 || e->port == from->port))
+		if (is_used(c, i) && memcmp(e->ip, from->ip, 16) == 0 &&
+		    (e->port == 0 || e->port == from->port))
 			return &c->peer[i];
 	}
 	return NULL;
@@ -507,6 +514,8 @@ void channel_expire(struct channel *c, sut_time now)
 	for (unsigned i = 0; i < c->cfg.peers && c->cfg.begins; i++) {
 		struct peer *p = &c->peer[i];
 
+		if (!is_used(c, i))
+			continue;
 		if (!p->beginning && !p->session.up)
 			begin(c, p, now);
 		else if (p->beginning && p->next <= now)
@@ -521,6 +530,8 @@ sut_time channel_deadline(const struct channel *c)
 	for (unsigned i = 0; i < c->cfg.peers && c->cfg.begins; i++) {
 		const struct peer *p = &c->peer[i];
 
+		if (!is_used(c, i))
+			continue;
 		if (!p->beginning && !p->session.up)
 			return 0;
 		if (p->beginning && p->next < t)
@@ -566,15 +577,58 @@ void channel_rekey(struct channel *c, const struct channel_keys *k, sut_time now
 		else if (p->session.up)
 			p->session.slot = (uint8_t)slot;
 		p->beginning = false;
-		if (c->cfg.begins && (!p->session.up || p->session.slot != k->first))
+		if (is_used(c, i) && c->cfg.begins &&
+		    (!p->session.up || p->session.slot != k->first))
 			begin(c, p, now);
 	}
+}
+
+static void set_peer(struct channel *c, unsigned i, const struct channel_peer *p)
+{
+	uint64_t sessions = c->peer[i].sessions +
+			    1; /* challenges of the last peer are not this one's */
+
+	sodium_memzero(&c->peer[i], sizeof c->peer[i]);
+	c->peer[i].sessions = sessions;
+	c->peer[i].is = *p;
+	c->cfg.peer[i] = *p;
+}
+
+int channel_add(struct channel *c, const struct channel_peer *p)
+{
+	int at = channel_peer_index(c, p->name, strlen(p->name));
+	unsigned i = 0;
+
+	if (at >= 0) {
+		const struct endpoint *is = &c->cfg.peer[at].at;
+
+		if (memcmp(is->ip, p->at.ip, 16) != 0 || is->port != p->at.port)
+			set_peer(c, (unsigned)at, p);
+		return 0;
+	}
+	while (i < c->cfg.peers && is_used(c, i))
+		i++;
+	if (i == CHANNEL_PEERS)
+		return -ENOSPC;
+	if (i == c->cfg.peers)
+		c->cfg.peers++;
+	set_peer(c, i, p);
+	return 0;
+}
+
+void channel_drop(struct channel *c, const char *name)
+{
+	static const struct channel_peer none;
+	int i = channel_peer_index(c, name, strlen(name));
+
+	if (i >= 0)
+		set_peer(c, (unsigned)i, &none);
 }
 
 int channel_peer_index(const struct channel *c, const char *name, size_t len)
 {
 	for (unsigned i = 0; i < c->cfg.peers; i++)
-		if (strlen(c->cfg.peer[i].name) == len &&
+		if (len && strlen(c->cfg.peer[i].name) == len &&
 		    memcmp(c->cfg.peer[i].name, name, len) == 0)
 			return (int)i;
 	return -1;

@@ -48,7 +48,7 @@ enum channel_counter {
 };
 
 struct channel_peer {
-	char name[CHANNEL_NAME];
+	char name[CHANNEL_NAME]; /* "": no peer at this index */
 	struct endpoint at; /* port 0 where the peer begins: learnt with each session */
 };
 
@@ -86,6 +86,12 @@ sut_time channel_deadline(const struct channel *c);
 
 /* Other keys, while it runs: sessions under a key that is not valid any more end; a front end begins anew where another key is first. */
 void channel_rekey(struct channel *c, const struct channel_keys *k, sut_time now);
+
+/*
+ * A peer of this name and address, from now on: as it was if it is there already; 0, or -ENOSPC.  And: no peer of this name any more.
+ */
+int channel_add(struct channel *c, const struct channel_peer *p);
+void channel_drop(struct channel *c, const char *name);
 
 /* The peer of this name; -1. */
 int channel_peer_index(const struct channel *c, const char *name, size_t len);

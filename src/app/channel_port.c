@@ -30,6 +30,9 @@ struct channel_port {
 	sut_time armed;
 	struct port_stats stats;
 	struct port_row rows[CHANNEL_COUNTER_COUNT];
+	bool bound; /* to one address, so of its family only */
+	uint16_t port_number;
+	uint8_t source[SOCKETS][16];
 	struct log log;
 };
 
@@ -263,27 +266,35 @@ static struct endpoint any(bool four, uint16_t port)
 	return e;
 }
 
+/* The socket of one family, at any address or the one that is told for it. */
+static int open_family(struct channel_port *c, unsigned i)
+{
+	struct endpoint e = any(i == 0, c->port_number);
+
+	if (c->fd[i] >= 0)
+		return 0;
+	if (!ip_is_zero(c->source[i]))
+		memcpy(e.ip, c->source[i], 16);
+	return open_socket(c, &e);
+}
+
+static int open_for(struct channel_port *c, const struct channel_peer *peer, unsigned n)
+{
+	int err = 0;
+
+	for (unsigned i = 0; i < n && err == 0 && !c->bound; i++)
+		err = open_family(c, ip_is_mapped(peer[i].at.ip) ? 0 : 1);
+	return err;
+}
+
 /* The sockets: where a local address is told only its family. */
 static int open_sockets(struct channel_port *c, const struct channel_port_config *cfg)
 {
-	bool need[SOCKETS] = { false };
-
-	if (!ip_is_zero(cfg->local.ip))
-		return open_socket(c, &cfg->local);
-	for (unsigned i = 0; i < cfg->channel.peers; i++)
-		need[ip_is_mapped(cfg->channel.peer[i].at.ip) ? 0 : 1] = true;
-	for (unsigned i = 0; i < SOCKETS; i++) {
-		struct endpoint e = any(i == 0, cfg->local.port);
-		int err = 0;
-
-		if (!ip_is_zero(cfg->source[i]))
-			memcpy(e.ip, cfg->source[i], 16);
-		if (need[i])
-			err = open_socket(c, &e);
-		if (err)
-			return err;
-	}
-	return 0;
+	c->bound = !ip_is_zero(cfg->local.ip);
+	c->port_number = cfg->local.port;
+	memcpy(c->source, cfg->source, sizeof c->source);
+	return c->bound ? open_socket(c, &cfg->local)
+			: open_for(c, cfg->channel.peer, cfg->channel.peers);
 }
 
 static int open_all(struct channel_port *c, const struct channel_port_config *cfg)
@@ -335,5 +346,25 @@ int channel_port_open(const struct channel_port_config *cfg, struct port **ret_p
 void channel_port_rekey(struct port *p, const struct channel_keys *k)
 {
 	channel_rekey(of(p)->channel, k, clock_now());
+	arm(of(p));
+}
+
+int channel_port_add(struct port *p, const struct channel_peer *peer, unsigned n, char *ret_err,
+		     size_t err_size)
+{
+	struct channel_port *c = of(p);
+	int err = open_for(c, peer, n);
+
+	for (unsigned i = 0; i < n && err == 0; i++)
+		err = channel_add(c->channel, &peer[i]);
+	if (err)
+		snprintf(ret_err, err_size, "%s: %s", c->port.name, strerror(-err));
+	arm(c);
+	return err;
+}
+
+void channel_port_drop(struct port *p, const char *name)
+{
+	channel_drop(of(p)->channel, name);
 	arm(of(p));
 }

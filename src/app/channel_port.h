@@ -23,6 +23,12 @@ struct channel_port_config {
 int channel_port_open(const struct channel_port_config *c, struct port **ret_p, char *ret_err,
 		      size_t err_size);
 
+/* These peers too from now on, as channel_add(): 0, or -errno with a sentence where one of them cannot be spoken to. */
+int channel_port_add(struct port *p, const struct channel_peer *peer, unsigned n, char *ret_err,
+		     size_t err_size);
+/* No peer of this name any more: may be called from within a port's send. */
+void channel_port_drop(struct port *p, const char *name);
+
 /* Other keys from now on. */
 void channel_port_rekey(struct port *p, const struct channel_keys *k);
 #endif

@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "app/clock.h"
+#include "app/config.h"
 #include "app/control.h"
 #include "app/engine_inside.h"
 #include "app/metrics.h"
@@ -478,6 +479,7 @@ out_control:
 	if (looped)
 		loop_close(&e->loop);
 out:
+	config_close(e->reloaded);
 	free(e);
 	return code;
 }

@@ -13,6 +13,7 @@
 #include "app/ports.h"
 #include "app/runner.h"
 
+struct config_file;
 struct control;
 struct metrics_server;
 struct report;
@@ -43,6 +44,8 @@ struct engine {
 	sut_time
 		next_look; /* at ports and traces; SUT_NEVER: there was no traffic since the last time */
 
+	struct config_file *
+		reloaded; /* holds texts of the settings as they are; NULL: they were not reloaded */
 	struct journal *journal; /* NULL: none */
 	bool journal_more; /* it wants to go on soon */
 	struct metrics_server *metrics; /* NULL: none */

@@ -11,6 +11,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,6 +30,8 @@ struct reload {
 	struct engine *e;
 	struct control_reply *reply;
 	void *next; /* the second block */
+	struct config_file *file; /* that next was read from; NULL: none */
+	bool taken; /* next is in force */
 	unsigned changed;
 	bool role_changed; /* more than the engine's own options */
 	char fixed[TEXT_MAX]; /* names of those that cannot change */
@@ -160,7 +163,10 @@ static int configure(struct reload *r)
 	err = ops->configure ? ops->configure(e->runner.role, config) : -EOPNOTSUPP;
 	if (err == -EBUSY)
 		return rebuild(r, config);
-	if (err)
+	if (err == -ENOSPC)
+		reply_error(r->reply, "%s has no room for all of this now; nothing is changed",
+			    ops->name);
+	else if (err)
 		reply_error(r->reply,
 			    ops->configure ? "%s cannot change this while it runs: restart it"
 					   : "%s takes no new settings while it runs: restart it",
@@ -196,15 +202,19 @@ static void apply(struct reload *r)
 {
 	const struct settings *s = settings_of(r);
 	const char *wrong = s->finish(s->ctx, r->next);
+	char where[PATH_MAX + 32];
 
 	if (wrong) {
-		reply_error(r->reply, "%s", wrong);
+		settings_where(s, r->next, r->file, where, sizeof where);
+		reply_error(r->reply, "%s%s; nothing is changed", where, wrong);
 		return;
 	}
 	settings_compare(s, r->next, judge, r);
 	if (*r->fixed) {
-		reply_error(r->reply, "cannot change while it runs: %s; nothing is changed",
-			    r->fixed);
+		reply_error(
+			r->reply,
+			"cannot change while it runs: %s; nothing is changed (a restart takes it)",
+			r->fixed);
 		return;
 	}
 	r->role_changed |= r->e->cfg->renewed && r->e->cfg->ops->configure;
@@ -215,6 +225,7 @@ static void apply(struct reload *r)
 	settings_compare(s, r->next, tell, r);
 	take_options(r->e, options_in(r));
 	settings_take(s, r->next);
+	r->taken = true;
 	reply_ok(r->reply, "%u setting%s changed%s", r->changed, r->changed == 1 ? "" : "s",
 		 r->text);
 }
@@ -223,7 +234,6 @@ void operate_reload(struct engine *e, const char *args, struct control_reply *re
 {
 	const struct settings *s = e->cfg->settings;
 	struct reload r = { .e = e, .reply = reply };
-	struct config_file *file = NULL;
 	char why[2000];
 
 	(void)args;
@@ -237,10 +247,15 @@ void operate_reload(struct engine *e, const char *args, struct control_reply *re
 		reply_error(reply, "out of memory");
 		return;
 	}
-	if (settings_read(s, r.next, &file, why, sizeof why) != 0)
+	if (settings_read(s, r.next, &r.file, why, sizeof why) != 0)
 		reply_error(reply, "%s; nothing is changed", why);
 	else
 		apply(&r);
-	config_close(file);
+	if (r.taken) { /* texts of the last time lie in the last file */
+		config_close(e->reloaded);
+		e->reloaded = r.file;
+	} else {
+		config_close(r.file);
+	}
 	free(r.next);
 }

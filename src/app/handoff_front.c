@@ -20,15 +20,15 @@ const char *const handoff_end_names[] = { "keep", "remove", NULL };
 const struct option_desc handoff_front_table[] = {
 	{ .name = "vip", .kind = OPTION_STRINGS, F(vip), N(vips), .arg = "ADDR:PORT",
 	  .help = "an address and port that clients connect to; may be given often" },
-	{ .name = "backend", .kind = OPTION_STRINGS, F(backend), N(backends), .arg = "NAME=ADDR:PORT[,..]",
+	{ .name = "backend", .kind = OPTION_STRINGS, F(backend), N(backends), .arg = "NAME=ADDR:PORT[,..]", .live = 1,
 	  .help = "a server; with a second address of the other family, agent=ADDR:PORT, rungs=adopt+shift+splice, weight=N, far; may be given often" },
-	{ .name = "route", .kind = OPTION_STRINGS, F(route), N(routes), .arg = "RULE",
+	{ .name = "route", .kind = OPTION_STRINGS, F(route), N(routes), .arg = "RULE", .live = 1,
 	  .help = "[METHOD,..] HOST|/PATH|*|default BACKEND,.. [by source|header NAME|least|turn]; may be given often" },
 	{ .name = "own", .kind = OPTION_STRINGS, F(own), N(owns), .arg = "ADDR",
 	  .help = "the front end's own address, from which splices and probes come; one a family" },
 	{ .name = "own-ports", .kind = OPTION_PORTS, F(own_ports), N(own_ports_count), .arg = "FIRST-LAST",
 	  .def = "10000-32767", .help = "ports of its own for splices and probes" },
-	{ .name = "rungs", .kind = OPTION_STRING, F(rungs), .arg = "RUNGS", .def = "adopt+shift+splice",
+	{ .name = "rungs", .kind = OPTION_STRING, F(rungs), .arg = "RUNGS", .def = "adopt+shift+splice", .live = 1,
 	  .help = "rungs of the ladder that may be taken, of any back end" },
 	{ .name = "agents-from", .kind = OPTION_STRING, F(agents_from), .arg = "ADDR[:PORT]",
 	  .help = "from where agents are spoken to" },
@@ -38,27 +38,27 @@ const struct option_desc handoff_front_table[] = {
 	  .help = "where the programs' maps outlive this process; \"\": nowhere" },
 	{ .name = "at-end", .kind = OPTION_ENUM, F(at_end), .arg = "WHAT", .def = "keep", .names = handoff_end_names,
 	  .fixed = 1, .help = "what becomes of pinned programs and connections at the end" },
-	{ .name = "check-interval", .kind = OPTION_TIME, F(check_interval), .arg = "TIME", .def = "2s", .fixed = 1,
+	{ .name = "check-interval", .kind = OPTION_TIME, F(check_interval), .arg = "TIME", .def = "2s",
 	  .help = "how often back ends are asked whether they serve; 0 for never" },
-	{ .name = "check-timeout", .kind = OPTION_TIME, F(check_timeout), .arg = "TIME", .def = "1s", .fixed = 1,
+	{ .name = "check-timeout", .kind = OPTION_TIME, F(check_timeout), .arg = "TIME", .def = "1s",
 	  .help = "an answer must come within" },
-	{ .name = "check-rise", .kind = OPTION_SIZE, F(check_rise), .arg = "N", .def = "2", .min = 1, .fixed = 1,
+	{ .name = "check-rise", .kind = OPTION_SIZE, F(check_rise), .arg = "N", .def = "2", .min = 1,
 	  .help = "good answers in a row that a back end which is down needs" },
-	{ .name = "check-fall", .kind = OPTION_SIZE, F(check_fall), .arg = "N", .def = "3", .min = 1, .fixed = 1,
+	{ .name = "check-fall", .kind = OPTION_SIZE, F(check_fall), .arg = "N", .def = "3", .min = 1,
 	  .help = "bad answers in a row after which a back end is down" },
-	{ .name = "check-path", .kind = OPTION_STRING, F(check_path), .arg = "PATH",
+	{ .name = "check-path", .kind = OPTION_STRING, F(check_path), .arg = "PATH", .live = 1,
 	  .help = "ask by GET PATH, where 2xx and 3xx are good; without it a connection is enough" },
 	{ .name = "max-flows", .kind = OPTION_SIZE, F(max_flows), .arg = "N", .def = "65536", .min = 1, .fixed = 1,
 	  .help = "connections kept" },
 	{ .name = "head-max", .kind = OPTION_SIZE, F(head_max), .arg = "BYTES", .def = "16k", .min = 256, .max = 65535, .fixed = 1,
 	  .help = "the longest head of a request: beyond it the answer is 431" },
-	{ .name = "head-time", .kind = OPTION_TIME, F(head_timeout), .arg = "TIME", .def = "10s",
+	{ .name = "head-time", .kind = OPTION_TIME, F(head_timeout), .arg = "TIME", .def = "10s", .min = 1,
 	  .help = "a head must have come within: later the answer is 408" },
-	{ .name = "idle-time", .kind = OPTION_TIME, F(idle_time), .arg = "TIME", .def = "1h",
+	{ .name = "idle-time", .kind = OPTION_TIME, F(idle_time), .arg = "TIME", .def = "1h", .min = SUT_MS(1000),
 	  .help = "a connection without a packet is forgotten after" },
 	{ .name = "linger", .kind = OPTION_TIME, F(linger), .arg = "TIME", .def = "60s",
 	  .help = "a closed connection is forgotten after" },
-	{ .name = "confirm-time", .kind = OPTION_TIME, F(confirm_time), .arg = "TIME", .def = "1s",
+	{ .name = "confirm-time", .kind = OPTION_TIME, F(confirm_time), .arg = "TIME", .def = "1s", .min = 1,
 	  .help = "a rung that is not confirmed is given up after" },
 	{ .name = "mtu", .kind = OPTION_SIZE, F(mtu), .arg = "BYTES", .def = "1500", .min = 1280, .max = 65535, .fixed = 1,
 	  .help = "of the network that clients are on" },
@@ -77,6 +77,7 @@ static int read_vips(struct handoff_front *s)
 		const char *t = s->flags.vip[i];
 		struct endpoint e;
 
+		s->error.blamed = t;
 		if (endpoint_read(t, strlen(t), &e) != 0)
 			return handoff_wrong(
 				&s->error,
@@ -144,7 +145,11 @@ static int read_word(struct handoff_front *s, uint32_t i, const char *word, size
 		_Static_assert(sizeof p->name == sizeof b->name, "both are names of peers");
 		memcpy(p->name, b->name, sizeof p->name);
 		b->has_agent = true;
-		return endpoint_read(v, n, &p->at);
+		if (endpoint_read(v, n, &p->at) != 0)
+			return -EINVAL;
+		memcpy(b->agent.ip, p->at.ip, sizeof b->agent.ip);
+		b->agent.port = p->at.port;
+		return 0;
 	}
 	v = handoff_value(word, len, "weight", &n);
 	if (v) {
@@ -204,6 +209,7 @@ static int read_backend(struct handoff_front *s, uint32_t i)
 	struct front_backend *b = &s->role.backend[i];
 	size_t len;
 
+	s->error.blamed = t;
 	if (handoff_take_name(&t, b->name) != 0)
 		return handoff_wrong(&s->error,
 				     "backend: '%s': expected NAME=ADDR:PORT, as "
@@ -235,6 +241,7 @@ static int read_backends(struct handoff_front *s)
 
 	if (!s->flags.backends)
 		return handoff_wrong(&s->error, "backend NAME=ADDR:PORT is missing");
+	s->error.blamed = s->flags.rungs;
 	if (read_rungs(s->flags.rungs, strlen(s->flags.rungs), &all) != 0)
 		return handoff_wrong(&s->error,
 				     "rungs: '%s': expected adopt, shift and splice joined by +",
@@ -267,10 +274,13 @@ static int read_routes(struct handoff_front *s)
 		n += (size_t)snprintf(everyone + n, sizeof everyone - n, "%s%s", i ? "," : "",
 				      names[i]);
 	}
-	for (uint32_t i = 0; i < s->flags.routes; i++)
+	for (uint32_t i = 0; i < s->flags.routes; i++) {
+		s->error.blamed = s->flags.route[i];
 		if (route_rule_read(&s->role.routes, s->flags.route[i], names, s->role.backends,
 				    why) != 0)
 			return handoff_wrong(&s->error, "route '%s': %s", s->flags.route[i], why);
+	}
+	s->error.blamed = NULL;
 	/* whoever says nothing of routes wants all requests answered by all */
 	if (s->flags.routes == 0 &&
 	    route_rule_read(&s->role.routes, everyone, names, s->role.backends, why) != 0)
@@ -293,6 +303,7 @@ static int read_own(struct handoff_front *s)
 	for (uint32_t i = 0; i < s->flags.owns; i++) {
 		const char *t = s->flags.own[i];
 
+		s->error.blamed = t;
 		if (endpoint_read_ip(t, strlen(t), ip) != 0)
 			return handoff_wrong(&s->error, "own: '%s' is no address", t);
 		memcpy(ip_is_mapped(ip) ? s->role.own_ip4 : s->role.own_ip6, ip, 16);
@@ -321,17 +332,36 @@ static int read_own(struct handoff_front *s)
 	return 0;
 }
 
+/* What one address speaks to must be of its family. */
+static int same_family(struct handoff_front *s)
+{
+	const struct channel_config *ch = &s->channel.channel;
+
+	for (unsigned i = 0; i < ch->peers; i++)
+		if (ip_is_mapped(ch->peer[i].at.ip) != ip_is_mapped(s->channel.local.ip))
+			return handoff_wrong(
+				&s->error,
+				"agents-from: '%s' cannot reach the agent of %s: it is of "
+				"another address family",
+				s->flags.agents_from, ch->peer[i].name);
+	return 0;
+}
+
 static int read_channel(struct handoff_front *s)
 {
 	const char *t = s->flags.agents_from;
-	int err = handoff_keys_load(&s->key_flags, s->channel.channel.peers > 0, &s->keys,
-				    &s->error);
+	int err;
 
+	s->error.blamed = s->key_flags.key_file;
+	err = handoff_keys_load(&s->key_flags, s->channel.channel.peers > 0, &s->keys, &s->error);
 	if (err)
 		return err;
+	s->error.blamed = t;
 	if (t && endpoint_read(t, strlen(t), &s->channel.local) != 0 &&
 	    endpoint_read_ip(t, strlen(t), s->channel.local.ip) != 0)
 		return handoff_wrong(&s->error, "agents-from: '%s' is no address", t);
+	if (t && (err = same_family(s)) != 0)
+		return err;
 	s->channel.channel.begins = true;
 	s->channel.channel.keys = s->keys;
 	for (unsigned i = 0; i < CHANNEL_KEYS; i++)
@@ -348,10 +378,13 @@ static int read_rest(struct handoff_front *s)
 	const struct handoff_front_flags *f = &s->flags;
 	struct front_config *r = &s->role;
 
+	s->error.blamed = f->check_path;
 	if (f->check_path && (f->check_path[0] != '/' || strlen(f->check_path) > 500 ||
 			      strpbrk(f->check_path, " \r\n")))
 		return handoff_wrong(&s->error, "check-path: '%s' is no path", f->check_path);
-	s->world.path = f->check_path;
+	s->error.blamed = NULL;
+	if (f->check_path)
+		memcpy(s->world.path, f->check_path, strlen(f->check_path));
 	s->world.interval = f->check_interval;
 	s->world.timeout = f->check_timeout;
 	s->world.rise = f->check_rise;
@@ -379,6 +412,7 @@ const char *handoff_front_finish(struct handoff_front *s)
 	memset(&s->role, 0, sizeof s->role);
 	memset(&s->channel, 0, sizeof s->channel);
 	memset(&s->world, 0, sizeof s->world);
+	s->error.blamed = NULL;
 	err = read_rest(s);
 	if (err == 0)
 		err = read_vips(s);
@@ -390,5 +424,11 @@ const char *handoff_front_finish(struct handoff_front *s)
 		err = read_own(s);
 	if (err == 0)
 		err = read_channel(s);
+	if (err == 0 && front_role.need(&s->role) == 0) {
+		const char *why = s->role.error ? s->role.error : "impossible settings";
+
+		s->error.blamed = NULL;
+		err = handoff_wrong(&s->error, "%s%s", strstr(why, "origin") ? "vip: " : "", why);
+	}
 	return err ? s->error.text : NULL;
 }

@@ -15,6 +15,7 @@
 /* Where a sentence about what is wrong goes. */
 struct handoff_error {
 	char text[300];
+	const char *blamed; /* the setting that was being read; NULL: none in particular */
 };
 
 /* Writes the sentence, and returns -EINVAL. */

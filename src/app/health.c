@@ -204,7 +204,7 @@ void health_ready(struct health *h, unsigned i, sut_time now)
 	t->connected = true;
 	if (err)
 		judge(h, i, reason_of(err));
-	else if (h->cfg.path)
+	else if (*h->cfg.path)
 		send_request(h, i);
 	else
 		judge(h, i, NULL);
@@ -212,7 +212,7 @@ void health_ready(struct health *h, unsigned i, sut_time now)
 
 void health_expire(struct health *h, sut_time now)
 {
-	for (unsigned i = 0; i < h->cfg.targets; i++) {
+	for (unsigned i = 0; i < HEALTH_TARGETS; i++) {
 		struct target *t = &h->t[i];
 
 		if (t->next > now)
@@ -228,7 +228,7 @@ sut_time health_deadline(const struct health *h)
 {
 	sut_time at = SUT_NEVER;
 
-	for (unsigned i = 0; i < h->cfg.targets; i++)
+	for (unsigned i = 0; i < HEALTH_TARGETS; i++)
 		at = h->t[i].next < at ? h->t[i].next : at;
 	return at;
 }
@@ -240,14 +240,31 @@ struct health *health_open(const struct health_config *c, sut_time now)
 	if (!h)
 		return NULL;
 	h->cfg = *c;
-	for (unsigned i = 0; i < c->targets; i++)
-		h->t[i] = (struct target){ .fd = -1, .next = now };
+	for (unsigned i = 0; i < HEALTH_TARGETS; i++)
+		h->t[i] = (struct target){ .fd = -1, .next = c->target[i].port ? now : SUT_NEVER };
 	return h;
+}
+
+void health_target(struct health *h, unsigned i, const struct endpoint *at, sut_time now)
+{
+	if (h->t[i].fd >= 0)
+		close(h->t[i].fd);
+	h->t[i] = (struct target){ .fd = -1, .next = at ? now : SUT_NEVER };
+	h->cfg.target[i] = at ? *at : (struct endpoint){ .port = 0 };
+}
+
+void health_tune(struct health *h, const struct health_config *c)
+{
+	memcpy(h->cfg.path, c->path, sizeof h->cfg.path);
+	h->cfg.interval = c->interval;
+	h->cfg.timeout = c->timeout;
+	h->cfg.rise = c->rise;
+	h->cfg.fall = c->fall;
 }
 
 void health_close(struct health *h)
 {
-	for (unsigned i = 0; i < h->cfg.targets; i++)
+	for (unsigned i = 0; i < HEALTH_TARGETS; i++)
 		if (h->t[i].fd >= 0)
 			close(h->t[i].fd);
 	free(h);

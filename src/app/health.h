@@ -20,11 +20,10 @@
 #define HEALTH_TARGETS 128u
 
 struct health_config {
-	const char *path; /* of the GET: "/health"; NULL: a connection is enough */
+	char path[512]; /* of the GET: "/health"; "": a connection is enough */
 	sut_time interval, timeout;
 	uint32_t rise, fall; /* at least 1 */
-	unsigned targets;
-	struct endpoint target[HEALTH_TARGETS];
+	struct endpoint target[HEALTH_TARGETS]; /* port 0: none at this index */
 	uint8_t source
 		[2]
 		[16]; /* from where they are asked: IPv4, IPv6; zero: whatever the kernel takes */
@@ -43,6 +42,11 @@ struct health;
 /* NULL: out of memory. */
 struct health *health_open(const struct health_config *c, sut_time now);
 void health_close(struct health *h);
+
+/* Another target i from now on, of which nothing is known yet; NULL: none. */
+void health_target(struct health *h, unsigned i, const struct endpoint *at, sut_time now);
+/* Path, interval, timeout, rise and fall of c from now on. */
+void health_tune(struct health *h, const struct health_config *c);
 
 /* Target i's socket is ready. */
 void health_ready(struct health *h, unsigned i, sut_time now);

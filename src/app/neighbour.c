@@ -266,8 +266,8 @@ static void look_at_all(struct neighbour *n, bool refresh, sut_time now)
 
 	n->soon = SUT_NEVER;
 	if (ifindex && find_own(n, own))
-		for (unsigned i = 0; i < n->cfg.targets; i++)
-			all &= look(n, i, ifindex, own, refresh);
+		for (unsigned i = 0; i < NEIGHBOUR_TARGETS; i++)
+			all &= ip_is_zero(n->cfg.target[i]) || look(n, i, ifindex, own, refresh);
 	else
 		all = false;
 	if (refresh || n->next > now + RETRY)
@@ -280,6 +280,16 @@ void neighbour_expire(struct neighbour *n, sut_time now)
 		look_at_all(n, true, now);
 	else if (n->soon <= now)
 		look_at_all(n, false, now);
+}
+
+void neighbour_target(struct neighbour *n, unsigned i, const uint8_t ip[16], sut_time now)
+{
+	n->known[i] = (struct known){ .told = false };
+	memset(n->cfg.target[i], 0, 16);
+	if (!ip)
+		return;
+	memcpy(n->cfg.target[i], ip, 16);
+	n->next = now;
 }
 
 sut_time neighbour_deadline(const struct neighbour *n)

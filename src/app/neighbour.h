@@ -17,8 +17,7 @@
 
 struct neighbour_config {
 	char device[16];
-	unsigned targets;
-	uint8_t target[NEIGHBOUR_TARGETS][16];
+	uint8_t target[NEIGHBOUR_TARGETS][16]; /* zero: none at this index */
 	/* Packets to target i leave from mac `own` of device ifindex to mac `to`: told when it changes. */
 	void (*tell)(void *ctx, unsigned i, const uint8_t to[6], const uint8_t own[6],
 		     unsigned ifindex);
@@ -35,6 +34,9 @@ void neighbour_close(struct neighbour *n);
 /* Is readable where something has changed. */
 int neighbour_fd(const struct neighbour *n);
 void neighbour_ready(struct neighbour *n, sut_time now);
+
+/* Another target i from now on; NULL: none. */
+void neighbour_target(struct neighbour *n, unsigned i, const uint8_t ip[16], sut_time now);
 
 /* Looks again at what is not known yet, and now and then at all. */
 void neighbour_expire(struct neighbour *n, sut_time now);

@@ -51,7 +51,8 @@ struct option_desc {
 	const char *const *names; /* OPTION_ENUM: names by value, ended by NULL */
 	size_t count_offset; /* lists: offset of a uint32_t that takes the number of entries; */
 	unsigned char counted; /* ... 1 if there is one: else the list ends with a zero entry */
-	unsigned char fixed; /* 1: cannot change while a command runs; texts never can */
+	unsigned char fixed; /* 1: cannot change while a command runs */
+	unsigned char live; /* texts: 1: may change while it runs; others never may */
 	unsigned char or_zero; /* numbers: 1: 0 is well, though below min */
 	/* OPTION_STRING, OPTION_STRINGS: is text well-formed?  0, or -EINVAL with a sentence in ret_err.  NULL: any is. */
 	int (*check)(const char *text, char *ret_err, size_t err_size);

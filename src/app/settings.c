@@ -2,6 +2,7 @@
 #include "app/settings.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -88,23 +89,31 @@ void settings_compare(const struct settings *s, void *next, setting_fn *fn, void
 
 bool setting_may_change(const struct option_desc *d)
 {
-	return !d->fixed && !is_text(d);
+	return !d->fixed && (d->live || !is_text(d));
 }
 
 void settings_take(const struct settings *s, void *next)
 {
 	for (const struct option_group *g = s->usage->groups; g->table; g++)
 		for (const struct option_desc *d = g->table; d->name; d++)
-			if (is_text(d))
+			if (is_text(d) && !d->live)
 				memcpy((char *)settings_in(s, g->config, next) + d->offset,
 				       (const char *)g->config + d->offset, d->size);
 	memcpy(s->block, next, s->size);
+}
+
+size_t settings_where(const struct settings *s, const void *block, const struct config_file *file,
+		      char *ret_s, size_t size)
+{
+	*ret_s = 0;
+	return s->blamed ? config_where(file, s->blamed(s->ctx, block), ret_s, size) : 0;
 }
 
 int settings_run(const struct settings *s, const struct settings_use *use)
 {
 	struct option_args args;
 	const char *wrong;
+	char where[PATH_MAX + 32] = "--";
 	int code;
 
 	s->defaults(s->ctx, s->block);
@@ -113,8 +122,10 @@ int settings_run(const struct settings *s, const struct settings_use *use)
 		return code;
 	code = use->check(use->ctx, s, &args);
 	wrong = code < 0 && s->finish ? s->finish(s->ctx, s->block) : NULL;
+	if (wrong && settings_where(s, s->block, args.file, where, sizeof where) == 0)
+		snprintf(where, sizeof where, "--");
 	if (wrong)
-		code = options_complain(s->usage, "--%s", wrong);
+		code = options_complain(s->usage, "%s%s", where, wrong);
 	if (code < 0)
 		code = use->run(use->ctx, s);
 	config_close(args.file);

@@ -5,7 +5,8 @@
  * settings - all that a command was told, in one block, so that it can be read a second time and compared.
  *
  * Owns:     nothing: blocks are the caller's.
- * Does not: know what a setting means, or which may change while the command runs, but for texts (of ports, of files), which never may.
+ * Does not: know what a setting means, or which may change while the command runs, but for texts (of ports, of files), which may only where their
+ *           option says so.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,6 +23,8 @@ struct settings {
 	void (*defaults)(const void *ctx, void *block); /* block is zeroed */
 	/* Makes of the settings what follows from them: NULL, or which of them is impossible.  NULL: nothing does. */
 	const char *(*finish)(const void *ctx, void *block);
+	/* The text in block that finish() has said is wrong, so that its place in the file can be told; NULL: none.  May be NULL. */
+	const char *(*blamed)(const void *ctx, const void *block);
 };
 
 /* What a command does with its settings. */
@@ -55,9 +58,16 @@ typedef void setting_fn(void *ctx, const struct option_group *g, const struct op
 /* Tells of each setting that is another one in the block next. */
 void settings_compare(const struct settings *s, void *next, setting_fn *fn, void *ctx);
 
+/* Behind finish(): where what is wrong stood, "FILE:LINE: ", and its length; 0: on the command line, or nobody knows. */
+size_t settings_where(const struct settings *s, const void *block, const struct config_file *file,
+		      char *ret_s, size_t size);
+
 /* May it change while the command runs? */
 bool setting_may_change(const struct option_desc *d);
 
-/* Takes what next has, but for the texts, which are the same and stay where they are. */
+/*
+ * Takes what next has, but for texts that cannot change: they are the same and stay where they are.  Those that can lie where next has them from
+ * now on, so the file of next has to stay open for as long as they are in force.
+ */
 void settings_take(const struct settings *s, void *next);
 #endif

@@ -20,8 +20,13 @@ enum { TAG_TIMER = 1000, TAG_NEIGHBOUR, EVENTS = 64 };
 
 struct world_port {
 	struct port port;
-	struct world_port_config cfg;
-	struct health *health; /* NULL: no checks */
+	struct world_port_config cfg; /* targets are not looked at there */
+	/* by index of health.h and neighbour.h */
+	struct {
+		struct world_target is; /* name "": none */
+		bool asked; /* else only its link address is looked after */
+	} target[HEALTH_TARGETS];
+	struct health *health;
 	struct neighbour *neighbour; /* NULL: no device */
 	struct lines *lines;
 	int timer, epoll;
@@ -39,8 +44,8 @@ static void tell_health(void *ctx, unsigned i, bool up, const char *why)
 	struct world_port *w = ctx;
 	char at[ENDPOINT_TEXT];
 
-	endpoint_write(&w->cfg.target[i].at, at);
-	if (!lines_add(w->lines, "backend %s %s %s%s%s", w->cfg.target[i].name, at,
+	endpoint_write(&w->target[i].is.at, at);
+	if (!lines_add(w->lines, "backend %s %s %s%s%s", w->target[i].is.name, at,
 		       up ? "up" : "down", why ? " " : "", why ? why : ""))
 		w->stats.rx_dropped++;
 }
@@ -57,12 +62,12 @@ static void tell_neighbour(void *ctx, unsigned i, const uint8_t to[6], const uin
 	struct world_port *w = ctx;
 	char at[ENDPOINT_TEXT], a[18], b[18], number[20] = "";
 
-	endpoint_write(&w->cfg.target[i].at, at);
+	endpoint_write(&w->target[i].is.at, at);
 	write_mac(a, to);
 	write_mac(b, own);
 	if (w->cfg.ifindex)
 		snprintf(number, sizeof number, " if %u", ifindex);
-	if (!lines_add(w->lines, "backend %s %s mac %s via %s%s", w->cfg.target[i].name, at, a, b,
+	if (!lines_add(w->lines, "backend %s %s mac %s via %s%s", w->target[i].is.name, at, a, b,
 		       number))
 		w->stats.rx_dropped++;
 }
@@ -71,7 +76,7 @@ static void tell_neighbour(void *ctx, unsigned i, const uint8_t to[6], const uin
 
 static sut_time deadline(const struct world_port *w)
 {
-	sut_time h = w->health ? health_deadline(w->health) : SUT_NEVER,
+	sut_time h = health_deadline(w->health),
 		 n = w->neighbour ? neighbour_deadline(w->neighbour) : SUT_NEVER;
 
 	return h < n ? h : n;
@@ -120,8 +125,7 @@ static int world_recv(struct port *p, struct packet **ret_pkts, unsigned max)
 	n = epoll_wait(w->epoll, ev, EVENTS, 0);
 	for (int i = 0; i < n; i++)
 		serve(w, ev[i].data.u32, now);
-	if (w->health)
-		health_expire(w->health, now);
+	health_expire(w->health, now);
 	if (w->neighbour)
 		neighbour_expire(w->neighbour, now);
 	arm(w);
@@ -131,11 +135,60 @@ static int world_recv(struct port *p, struct packet **ret_pkts, unsigned max)
 	return n;
 }
 
-/* Nobody listens here. */
+/* The target that a line of the role is about, "NAME ADDR:PORT gone": nothing need be known of it any more. */
+static void forget(struct world_port *w, const char *name, const char *at)
+{
+	for (unsigned i = 0; i < HEALTH_TARGETS; i++) {
+		char text[ENDPOINT_TEXT];
+
+		endpoint_write(&w->target[i].is.at, text);
+		if (w->target[i].asked || strcmp(w->target[i].is.name, name) != 0 ||
+		    strcmp(text, at) != 0)
+			continue;
+		memset(&w->target[i], 0, sizeof w->target[i]);
+		if (w->neighbour)
+			neighbour_target(w->neighbour, i, NULL, clock_now());
+	}
+}
+
+static bool is_known(const struct world_port *w, const char *name)
+{
+	for (unsigned i = 0; i < HEALTH_TARGETS; i++)
+		if (strcmp(w->target[i].is.name, name) == 0)
+			return true;
+	return false;
+}
+
+static bool take_line(struct world_port *w, const char *line)
+{
+	char name[32], at[ENDPOINT_TEXT], word[8];
+
+	if (sscanf(line, "backend %31s %55s %7s", name, at, word) == 3 && strcmp(word, "gone") == 0)
+		forget(w, name, at);
+	else if (sscanf(line, "backend %31s %7s", name, word) != 2 || strcmp(word, "gone") != 0)
+		return false;
+	else if (w->cfg.gone && !is_known(w, name))
+		w->cfg.gone(w->cfg.ctx, name);
+	return true;
+}
+
 static int world_send(struct port *p, struct packet *const *pkts, unsigned n)
 {
-	(void)pkts;
-	of(p)->stats.tx_dropped += n;
+	struct world_port *w = of(p);
+
+	for (unsigned i = 0; i < n; i++) {
+		char line[128];
+
+		if (pkts[i]->head_len < sizeof line) {
+			memcpy(line, pkts[i]->head, pkts[i]->head_len);
+			line[pkts[i]->head_len] = 0;
+		}
+		if (pkts[i]->head_len < sizeof line && take_line(w, line))
+			w->stats.tx++;
+		else
+			w->stats.tx_dropped++;
+	}
+	arm(w);
 	return (int)n;
 }
 
@@ -190,37 +243,108 @@ static int watch(struct world_port *w, int fd, uint32_t tag)
 	return epoll_ctl(w->epoll, EPOLL_CTL_ADD, fd, &e) != 0 ? -errno : 0;
 }
 
-static int open_health(struct world_port *w)
+static struct health_config health_of(const struct world_port *w)
 {
 	struct health_config h = {
-		.path = w->cfg.path,
 		.interval = w->cfg.interval,
 		.timeout = w->cfg.timeout,
 		.rise = w->cfg.rise,
 		.fall = w->cfg.fall,
-		.targets = w->cfg.targets,
 		.epoll = w->epoll,
 		.tell = tell_health,
-		.ctx = w,
+		.ctx = (void *)(uintptr_t)w,
 	};
 
+	memcpy(h.path, w->cfg.path, sizeof h.path);
 	memcpy(h.from, w->cfg.own, sizeof h.from);
-	if (w->cfg.interval == 0) {
-		for (unsigned i = 0; i < w->cfg.targets; i++)
-			tell_health(w, i, true, NULL);
-		return 0;
-	}
-	for (unsigned i = 0; i < w->cfg.targets; i++)
-		h.target[i] = w->cfg.target[i].at;
 	memcpy(h.source, w->cfg.source, sizeof h.source);
+	return h;
+}
+
+static int open_health(struct world_port *w)
+{
+	struct health_config h = health_of(w);
+
 	w->health = health_open(&h, clock_now());
 	return w->health ? 0 : -ENOMEM;
+}
+
+/* Whether it serves: is asked of it, or taken for granted. */
+static void ask(struct world_port *w, unsigned i)
+{
+	w->target[i].asked = true;
+	health_target(w->health, i, w->cfg.interval ? &w->target[i].is.at : NULL, clock_now());
+	if (w->cfg.interval == 0)
+		tell_health(w, i, true, NULL);
+}
+
+/* The index of a target; else of a free one, which it takes then; -1. */
+static int index_of(struct world_port *w, const struct world_target *t)
+{
+	int free_one = -1;
+
+	for (int i = (int)HEALTH_TARGETS - 1; i >= 0; i--) {
+		const struct world_target *is = &w->target[i].is;
+
+		if (!*is->name)
+			free_one = i;
+		else if (strcmp(is->name, t->name) == 0 && is->at.port == t->at.port &&
+			 memcmp(is->at.ip, t->at.ip, 16) == 0)
+			return i;
+	}
+	if (free_one < 0)
+		return -1;
+	w->target[free_one].is = *t;
+	if (w->neighbour)
+		neighbour_target(w->neighbour, (unsigned)free_one, t->at.ip, clock_now());
+	return free_one;
+}
+
+/* These are asked from now on, and no others. */
+static void set_targets(struct world_port *w, const struct world_target *t, unsigned n, bool anew)
+{
+	bool wanted[HEALTH_TARGETS] = { false };
+
+	for (unsigned k = 0; k < n; k++) {
+		int i = index_of(w, &t[k]);
+
+		if (i < 0) {
+			w->stats.rx_dropped++;
+			continue;
+		}
+		wanted[i] = true;
+		if (anew || !w->target[i].asked)
+			ask(w, (unsigned)i);
+	}
+	for (unsigned i = 0; i < HEALTH_TARGETS; i++) {
+		if (wanted[i] || !w->target[i].asked)
+			continue;
+		w->target[i].asked = false;
+		health_target(w->health, i, NULL, clock_now());
+	}
+}
+
+void world_port_renew(struct port *p, const struct world_port_config *c)
+{
+	struct world_port *w = of(p);
+	bool anew = !w->cfg.interval != !c->interval || strcmp(w->cfg.path, c->path) != 0;
+	struct health_config h;
+
+	memcpy(w->cfg.path, c->path, sizeof w->cfg.path);
+	w->cfg.interval = c->interval;
+	w->cfg.timeout = c->timeout;
+	w->cfg.rise = c->rise;
+	w->cfg.fall = c->fall;
+	h = health_of(w);
+	health_tune(w->health, &h);
+	set_targets(w, c->target, c->targets, anew);
+	p->more = !lines_are_empty(w->lines);
+	arm(w);
 }
 
 static int open_neighbour(struct world_port *w, char *ret_err, size_t err_size)
 {
 	struct neighbour_config n = {
-		.targets = w->cfg.targets,
 		.tell = tell_neighbour,
 		.ctx = w,
 	};
@@ -229,8 +353,6 @@ static int open_neighbour(struct world_port *w, char *ret_err, size_t err_size)
 	if (!w->cfg.device)
 		return 0;
 	snprintf(n.device, sizeof n.device, "%s", w->cfg.device);
-	for (unsigned i = 0; i < w->cfg.targets; i++)
-		memcpy(n.target[i], w->cfg.target[i].at.ip, 16);
 	err = neighbour_open(&n, &w->neighbour, ret_err, err_size);
 	return err ? err : watch(w, neighbour_fd(w->neighbour), TAG_NEIGHBOUR);
 }
@@ -254,7 +376,11 @@ static int open_all(struct world_port *w, char *ret_err, size_t err_size)
 	err = watch(w, w->timer, TAG_TIMER);
 	if (err == 0)
 		err = open_health(w);
-	return err ? err : open_neighbour(w, ret_err, err_size);
+	if (err == 0)
+		err = open_neighbour(w, ret_err, err_size);
+	if (err == 0)
+		set_targets(w, w->cfg.target, w->cfg.targets, false);
+	return err;
 }
 
 int world_port_open(const struct world_port_config *cfg, struct port **ret_p, char *ret_err,

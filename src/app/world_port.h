@@ -9,6 +9,8 @@
  *	backend NAME ADDR:PORT mac AA:BB:CC:DD:EE:FF via AA:BB:CC:DD:EE:FF [if N]
  *	client if N
  *
+ * And hears "backend NAME ADDR:PORT gone" and "backend NAME gone".
+ *
  * Owns:     health checks (health.h) and neighbours (neighbour.h) in one epoll set with a timer.
  */
 #include <stdbool.h>
@@ -33,13 +35,22 @@ struct world_port_config {
 	const char *
 		client; /* the clients' device, where that is another one and its number is told; NULL otherwise */
 	/* health checks; interval 0: none, all back ends are up */
-	const char *path;
+	char path[512]; /* "": a connection is enough */
 	sut_time interval, timeout;
 	uint32_t rise, fall;
 	uint8_t own[2][16]; /* as health_config.from */
+	/* Nothing is left of this name: told from within a send.  May be NULL. */
+	void (*gone)(void *ctx, const char *name);
+	void *ctx;
 };
 
 /* 0, or -errno with a sentence in ret_err. */
 int world_port_open(const struct world_port_config *c, struct port **ret_p, char *ret_err,
 		    size_t err_size);
+
+/*
+ * Other targets, and other ways of asking, from now on; what is asked from, devices and callbacks stay.  A target that is not among them is asked
+ * no more, but its link address is looked after until the role says that it is gone.
+ */
+void world_port_renew(struct port *p, const struct world_port_config *c);
 #endif

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <arpa/inet.h>
+
 #include "app/engine.h"
 #include "app/handoff_doctor.h"
 #include "app/handoff_front.h"
@@ -80,8 +82,7 @@ static struct plane_config plane_of(const struct handoff_front *f)
 	for (unsigned i = 0; i < f->role.origins && i < WAY_ORIGINS; i++) {
 		memcpy(c.origin[i].ip, f->role.origin[i].ip, 16);
 		memcpy(c.origin[i].host_ip, f->role.origin[i].ip, 16);
-		c.origin[i].port = (uint16_t)(f->role.origin[i].port >> 8 | f->role.origin[i].port
-										    << 8);
+		c.origin[i].port = htons(f->role.origin[i].port);
 		c.origin[i].host_port = c.origin[i].port;
 	}
 	return c;
@@ -96,14 +97,26 @@ static int open_kernel(struct front_run *r, char *ret_err, size_t err_size)
 	return handoff_kernel_open(&w, &r->kernel, ret_err, err_size);
 }
 
+/* Nothing is left that its agent would have to be spoken to for. */
+static void drop_agent(void *ctx, const char *name)
+{
+	const struct front_run *r = ctx;
+
+	if (r->agents)
+		channel_port_drop(r->agents, name);
+}
+
 static int open_all(struct front_run *r, char *ret_err, size_t err_size)
 {
 	struct handoff_front *f = &r->set->front;
 	int err;
 
 	f->channel.log_time = r->set->engine.log_time;
+	f->world.gone = drop_agent;
+	f->world.ctx = r;
 	err = world_port_open(&f->world, &r->world, ret_err, err_size);
-	if (err == 0 && f->channel.channel.peers)
+	/* with a key also where there is no agent yet: a reload may name one */
+	if (err == 0 && (f->channel.channel.peers || f->keys.valid))
 		err = channel_port_open(&f->channel, &r->agents, ret_err, err_size);
 	if (err == 0 && f->flags.plane == HANDOFF_PLANE_BPF)
 		err = open_kernel(r, ret_err, err_size);
@@ -142,8 +155,15 @@ static void renewed(void *ctx, void *next)
 	const struct front_settings *s = next;
 	struct front_run *r = ctx;
 
-	if (r->agents)
+	const struct channel_config *ch = &s->front.channel.channel;
+	char why[300];
+
+	if (r->agents) {
 		channel_port_rekey(r->agents, &s->front.keys);
+		if (channel_port_add(r->agents, ch->peer, ch->peers, why, sizeof why) != 0)
+			fprintf(stderr, "suture: %s\n", why);
+	}
+	world_port_renew(r->world, &s->front.world);
 }
 
 static void warn(const struct handoff_front *f, bool quiet)
@@ -188,6 +208,14 @@ static int run_opened(struct front_run *r, struct engine_config *e)
 	}
 	close_all(r);
 	return code;
+}
+
+static const char *blamed(const void *ctx, const void *block)
+{
+	const struct front_settings *s = block;
+
+	(void)ctx;
+	return s->front.error.blamed;
 }
 
 static int check(void *ctx, const struct settings *s, const struct option_args *args)
@@ -242,6 +270,7 @@ int cmd_handoff_front(int argc, char **argv)
 		.size = sizeof set,
 		.defaults = set_defaults,
 		.finish = finish,
+		.blamed = blamed,
 	};
 	const struct settings_use use = { .check = check, .run = run };
 	int code = settings_run(&settings, &use);

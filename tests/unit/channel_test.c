@@ -319,6 +319,51 @@ static void goes_on_after_a_restart_of_the_agent(void **state)
 	assert_int_equal(agent.lines, 1); /* the first one was the price */
 }
 
+/* Peers come and go; one that stays keeps its session, one that has moved begins anew. */
+static void takes_other_peers(void **state)
+{
+	struct channel_peer p = { .name = "web1" };
+
+	(void)state;
+	assert_true(channel_is_up(front.ch, 0));
+	assert_int_equal(endpoint_read("[2001:db8::2]:4001", 18, &p.at), 0);
+	assert_int_equal(channel_add(front.ch, &p), 0);
+	assert_true(channel_is_up(front.ch, 0));
+	/* another one takes a place of its own, which is free again when it goes */
+	memcpy(p.name, "web2", 5);
+	p.at.port = 4002;
+	assert_int_equal(channel_add(front.ch, &p), 0);
+	assert_int_equal(channel_peer_index(front.ch, "web2", 4), 1);
+	channel_drop(front.ch, "web2");
+	channel_drop(front.ch, "web2");
+	assert_int_equal(channel_peer_index(front.ch, "web2", 4), -1);
+	assert_int_equal(channel_peer_index(front.ch, "", 0), -1);
+	assert_int_equal(channel_deadline(front.ch), SUT_NEVER);
+	memcpy(p.name, "web3", 5);
+	assert_int_equal(channel_add(front.ch, &p), 0);
+	assert_int_equal(channel_peer_index(front.ch, "web3", 4), 1);
+	assert_int_equal(channel_deadline(front.ch), 0);
+	channel_drop(front.ch, "web3");
+	/* it has moved, and back again */
+	memcpy(p.name, "web1", 5);
+	assert_int_equal(channel_add(front.ch, &p), 0);
+	assert_false(channel_is_up(front.ch, 0));
+	p.at.port = 4001;
+	assert_int_equal(channel_add(front.ch, &p), 0);
+	channel_expire(front.ch, now);
+	settle();
+	assert_true(channel_is_up(front.ch, 0));
+	say(&front, "hello");
+	settle();
+	/* and 64 are the most */
+	for (unsigned i = 1; i < CHANNEL_PEERS; i++) {
+		snprintf(p.name, sizeof p.name, "n%u", i);
+		assert_int_equal(channel_add(front.ch, &p), 0);
+	}
+	memcpy(p.name, "more", 5);
+	assert_int_equal(channel_add(front.ch, &p), -ENOSPC);
+}
+
 static void begins_again_until_answered(void **state)
 {
 	unsigned first;
@@ -588,6 +633,7 @@ int main(void)
 		CASE(takes_reordered),
 		CASE(refuses_earlier_sessions),
 		CASE(goes_on_after_a_restart_of_the_agent),
+		CASE(takes_other_peers),
 		CASE(begins_again_until_answered),
 		CASE(tells_of_a_wrong_key),
 		CASE(knows_its_keys),

@@ -58,7 +58,6 @@ static int setup(void **state)
 		.timeout = TIMEOUT,
 		.rise = 2,
 		.fall = 3,
-		.targets = 1,
 		.epoll = epoll_create1(EPOLL_CLOEXEC),
 		.tell = hear,
 	};
@@ -160,7 +159,7 @@ static void asks_by_http(void **state)
 	};
 
 	(void)state;
-	cfg.path = "/up";
+	snprintf(cfg.path, sizeof cfg.path, "%s", "/up");
 	cfg.rise = cfg.fall = 1;
 	health = health_open(&cfg, now);
 	for (unsigned i = 0; i < sizeof answers / sizeof answers[0]; i++) {
@@ -179,7 +178,7 @@ static void asks_by_http(void **state)
 static void gives_up(void **state)
 {
 	(void)state;
-	cfg.path = "/up";
+	snprintf(cfg.path, sizeof cfg.path, "%s", "/up");
 	cfg.fall = 1;
 	health = health_open(&cfg, now);
 	ask(); /* connected, but nobody answers */
@@ -224,6 +223,31 @@ static void asks_from_an_address(void **state)
 	}
 }
 
+/* One that is taken out is not asked, and nothing is known of it when it comes back. */
+static void takes_others(void **state)
+{
+	struct endpoint at = cfg.target[0];
+
+	(void)state;
+	health = health_open(&cfg, now);
+	ask();
+	assert_true(told == 1 && last_up);
+	health_target(health, 0, NULL, now);
+	assert_int_equal(health_deadline(health), SUT_NEVER);
+	health_target(health, 0, &at, now);
+	assert_int_equal(health_deadline(health), now);
+	ask();
+	assert_true(told == 2 && last_up);
+	cfg.interval = SUT_MS(7000);
+	cfg.fall = 1;
+	health_tune(health, &cfg);
+	close(listener);
+	listener = -1;
+	ask();
+	assert_true(told == 3 && !last_up);
+	assert_int_equal(health_deadline(health), now + SUT_MS(7000));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -232,6 +256,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(asks_by_http, setup, teardown),
 		cmocka_unit_test_setup_teardown(gives_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(asks_from_an_address, setup, teardown),
+		cmocka_unit_test_setup_teardown(takes_others, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
