@@ -77,9 +77,13 @@ void back_host(const struct back *b, struct hand_msg *ret_m)
 	*ret_m = b->cfg.host;
 	ret_m->kind = HAND_HOST;
 	ret_m->origins = 0;
-	for (unsigned i = 0; i < WAY_ORIGINS; i++)
-		if (b->cfg.origin[i].port)
-			ret_m->origins |= UINT64_C(1) << i;
+	ret_m->guard = 1;
+	for (unsigned i = 0; i < WAY_ORIGINS; i++) {
+		if (!b->cfg.origin[i].port)
+			continue;
+		ret_m->origins |= UINT64_C(1) << i;
+		ret_m->guard &= !!(b->cfg.origin[i].flags & WAY_ORIGIN_GUARD);
+	}
 	if (back_inline(b)) {
 		ret_m->adopt = 0;
 		ret_m->shift = back_joined(b, BACK_FRONT) && back_joined(b, BACK_HOST);

@@ -94,6 +94,9 @@ static const char *agent_against(const struct front *f, uint32_t b, enum front_r
 		return "it has no agent";
 	if (!x->has_host)
 		return "its agent has not been heard";
+	/* What overtakes its SYN would be reset by the host. */
+	if (r == RUNG_SHIFT && f->cfg.header && !x->host.guard)
+		return "its agent guards no origins: --header needs its --guard";
 	if (r == RUNG_ADOPT ? x->host.adopt : x->host.shift)
 		return NULL;
 	return x->host.why[0] ? x->host.why : "its agent says that its host cannot";

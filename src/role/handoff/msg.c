@@ -43,6 +43,7 @@ enum {
 	F_WSCALE,
 	F_ORIGINS,
 	F_BEGUN,
+	F_GUARD,
 };
 
 /* clang-format off */
@@ -72,6 +73,7 @@ static const struct field fields[] = {
 	[F_WSCALE]  = { "wscale",  FIELD_U8,   AT(wscale), 0, NULL, 0, WSCALE_MAX },
 	[F_ORIGINS] = { "origins", FIELD_LIST64, AT(origins), 0, NULL, 0, 0 },
 	[F_BEGUN]   = { "begun",   FIELD_U32,  AT(begun), 0, NULL, 0, 0 },
+	[F_GUARD]   = { "guard",   FIELD_ENUM8, AT(guard), 0, yes_names, ARRAY_LEN(yes_names), 0 },
 };
 /* clang-format on */
 
@@ -87,13 +89,16 @@ static bool announces(enum hand_msg_kind kind)
 static uint64_t may_say(enum hand_msg_kind kind)
 {
 	return (announces(kind) ? B(F_BEGUN) : 0) |
-	       (kind == HAND_ADOPT || kind == HAND_SHIFT ? B(F_FAR) : 0);
+	       (kind == HAND_ADOPT || kind == HAND_SHIFT ? B(F_FAR) : 0) |
+	       (kind == HAND_HOST ? B(F_GUARD) : 0);
 }
 
 /* What of it m says. */
 static uint64_t does_say(const struct hand_msg *m)
 {
-	return ((m->begun ? B(F_BEGUN) : 0) | (m->far_host ? B(F_FAR) : 0)) & may_say(m->kind);
+	return ((m->begun ? B(F_BEGUN) : 0) | (m->far_host ? B(F_FAR) : 0) |
+		(m->guard ? B(F_GUARD) : 0)) &
+	       may_say(m->kind);
 }
 
 /* What each kind of line says, all of it and nothing else. */
