@@ -114,7 +114,7 @@ static int open_one(struct ports *s, unsigned i, const char *const *spec, struct
 		}
 	}
 	return (p->kind != PORT_FRAMES ? port_open_msgs : port_open)(spec[i], &s->arena, &p->port,
-								   ret_err, err_size);
+								     ret_err, err_size);
 }
 
 int ports_open(struct ports *s, const struct role_ops *ops, const char *const *spec,
