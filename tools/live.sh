@@ -36,11 +36,12 @@
 #   handoff     each rung, both families, 100 connections   + 1000 connections, 100 MB, a busy machine, checksums; wrk, wget, redis, haproxy
 #   handoff_rules   obstacles of hand-offs, adopt                all rungs; hosts without options, routers, a lossy wire
 #   handoff_faults  what dies and comes back, adopt             splice, shift, adopt
+#   handoff_first   servers that speak first, connections that are silent for a while; each rung, both families
 #   handoff_inline  shift by an agent in front of a host that knows nothing of it: its address, or one of its own; without offloads
 #
 # Each test prints "ok NAME", "not ok NAME # why", "skip NAME # why".  These go to the file that $RESULTS names; failures are shown.
 set -u
-tests="basic options refused drops loss capture sackbreak doctor handoff_doctor handoff_keys flood cookie operate journal programs paths traps restarts tags serve example stack stack_flood bigtcp ordinary handoff_inline"
+tests="basic options refused drops loss capture sackbreak doctor handoff_doctor handoff_keys flood cookie operate journal programs paths traps restarts tags serve example stack stack_flood bigtcp ordinary handoff_inline handoff_first"
 # Whole hand-offs are in the long matrix alone: they have to be seen on busy machines for longer before they judge what is committed.
 [ "${LIVE:-core}" != all ] || tests="$tests handoff handoff_rules handoff_faults handoff_reload"
 

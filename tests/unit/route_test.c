@@ -67,6 +67,22 @@ static void first_match_wins(void **state)
 	assert_int_equal(route_choose(&table, NULL, source, 7, 0), 1);
 }
 
+/* Whoever comes goes there, whatever he says: only where that is the first rule, and nothing in the request is hashed. */
+static void asks_nothing(void **state)
+{
+	(void)state;
+	assert_false(route_asks_nothing(&table));
+	rule("default c");
+	assert_false(route_asks_nothing(&table));
+	rule("* a,b by source");
+	assert_true(route_asks_nothing(&table));
+	table.rule[0].pick = PICK_HASH_HEADER;
+	assert_false(route_asks_nothing(&table));
+	table.rule[0].pick = PICK_TURN;
+	table.rule[0].methods = 1;
+	assert_false(route_asks_nothing(&table));
+}
+
 static void alive_and_tried(void **state)
 {
 	(void)state;
@@ -204,6 +220,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(first_match_wins, fresh),
+		cmocka_unit_test_setup(asks_nothing, fresh),
 		cmocka_unit_test_setup(alive_and_tried, fresh),
 		cmocka_unit_test_setup(by_turn, fresh),
 		cmocka_unit_test_setup(by_least, fresh),

@@ -288,6 +288,12 @@ static void replay_expired(struct front *f, struct hand *h)
 	sut_time most = h->flags & HF_ANSWERED ? REPLAY_LAST : f->cfg.confirm_timeout;
 	sut_time wait = patience(h);
 
+	/* Nothing had to be brought, nobody has refused it, and our ACK went out time and again: there is nothing to wait for. */
+	if (h->end == h->base && h->rung != RUNG_ADOPT && !is_probe(h) &&
+	    f->now - h->since >= f->cfg.confirm_timeout) {
+		over_there(f, h);
+		return;
+	}
 	if (f->now - h->since >= most && !(h->flags & HF_ANSWERED)) {
 		ladder_failed(f, h, "the connection did not appear");
 		over_failed(f, h, "the connection did not appear");
@@ -466,7 +472,7 @@ static void state_gone(struct front *f, struct hand *h, const struct hand_msg *m
 
 static void state_there(struct front *f, struct hand *h, const struct hand_msg *m)
 {
-	bool all = is_probe(h) || (m->acked && !num_before(m->ack, h->end));
+	bool all = is_probe(h) || h->end == h->base || (m->acked && !num_before(m->ack, h->end));
 
 	/* It is muted by now; nothing was sent yet: another life of the id. */
 	if (h->state == FR_RETRACT || h->state < FR_REPLAY)

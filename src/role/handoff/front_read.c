@@ -84,6 +84,9 @@ void read_accept(struct front *f, conn_id listener, unsigned origin)
 		h->origin = (uint8_t)origin;
 		learn_lane(f, h);
 		hand_set_state(f, h, FR_READING, "accepted");
+		if (route_asks_nothing(
+			    &f->cfg.routes)) /* its server may be the one that speaks first */
+			read_choose(f, h);
 	}
 }
 

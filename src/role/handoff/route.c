@@ -245,6 +245,11 @@ bool route_takes_all(const struct route_table *t)
 	return false;
 }
 
+bool route_asks_nothing(const struct route_table *t)
+{
+	return t->rules > 0 && matches(&t->rule[0], NULL) && t->rule[0].pick != PICK_HASH_HEADER;
+}
+
 int route_choose(struct route_table *t, const struct request *r, const uint8_t source[16],
 		 uint64_t alive, uint64_t tried)
 {

@@ -74,6 +74,8 @@ void route_renew(struct route_table *t, const struct route_table *next, const ui
 
 /* Does a rule take whatever comes, HTTP or not?  The default is none. */
 bool route_takes_all(const struct route_table *t);
+/* Does the first rule, so that nothing a client says makes a difference? */
+bool route_asks_nothing(const struct route_table *t);
 
 /*
  * The back end for a request from this source, out of those in `alive` (bit per back end) and not in `tried`; -1 if none.
