@@ -142,7 +142,7 @@ bool found_told(struct front *f, uint32_t b, const struct hand_msg *m)
 		return true;
 	h->backend = b;
 	h->flags &= (uint16_t)~HF_FOUND;
-	h->flags |= HF_TOLD | HF_KNOWN | HF_RESTORED;
+	h->flags |= HF_TOLD | HF_KNOWN | HF_RESTORED | HF_LISTED;
 	over_count(f, h, true);
 	return false;
 }
