@@ -19,11 +19,7 @@ int plane_bpf_set(struct plane_bpf *pl, const struct way_key *key, const struct 
 	int r;
 
 	if (!(w->flags & WAY_BEGINS) && bpf_map_lookup_elem(pl->ways, key, &old) == 0) {
-		new.seen = old.seen;
-		new.fin_end = old.fin_end;
-		new.last_ns = old.last_ns;
-		new.packets = old.packets;
-		new.bytes = old.bytes;
+		way_keep(&new, &old);
 	} else {
 		new.seen = new.fin_end = 0;
 		new.packets = new.bytes = 0;

@@ -37,16 +37,16 @@ static __always_inline bool in_pending(struct met *m)
 	return !(w->flags & WAY_EXPECT) || expected(m);
 }
 
-/* Moves `expect` behind a segment that it lies in, or is the beginning of. */
-static __always_inline void follow(struct met *m)
+/* Moves `expect` behind a segment that goes on from there, or from a little further on. */
+static __always_inline void follow(struct met *m, __u32 end)
 {
 	struct way *w = m->w;
-	__u32 end = m->p.seq + pkt_seg_len(&m->p);
 
-	if ((m->p.flags & (F_SYN | F_RST)) || (w->flags & PENDING))
+	if ((m->p.flags & (F_SYN | F_RST)) || (w->flags & PENDING) || !is_near(w, end))
 		return;
-	if (!after(m->p.seq, w->expect) && after(end, w->expect))
-		w->expect = end;
+	w->expect = end;
+	if (w->flags & WAY_JOIN)
+		lower(w, WAY_JOIN);
 }
 
 /* Both sides have ended, or the host has by a reset: whatever it answers a SYN now, the front end would not know of. */
@@ -72,6 +72,7 @@ static __always_inline enum fate met_in(struct met *m)
 	struct way *w = m->w;
 	__u8 flags = m->p.flags;
 	bool syn = (flags & (F_SYN | F_ACK)) == F_SYN;
+	__u32 end = m->p.seq + pkt_seg_len(&m->p);
 
 	if (!in_pending(m)) {
 		count(WAY_N_NOT_EXPECTED);
@@ -86,16 +87,16 @@ static __always_inline enum fate met_in(struct met *m)
 		return DROPPED;
 	}
 	if (flags & F_RST) {
-		bool exact = m->p.seq == w->expect;
+		bool exact = m->p.seq == w->expect && !(w->flags & WAY_JOIN);
 
 		/* A forged one must not use up the report of the client's own. */
 		if (see(w, WAY_SAW_RST) || (exact && again(w)))
 			tell(m, WAY_EV_RST_IN, m->seq, exact);
-	} else if ((flags & F_FIN) && !syn && see(w, WAY_SAW_FIN)) {
+	} else if ((flags & F_FIN) && !syn && is_near(w, end) && see(w, WAY_SAW_FIN)) {
 		w->fin_end = m->seq + pkt_seg_len(&m->p);
 		tell(m, WAY_EV_FIN_IN, w->fin_end, 0);
 	}
-	follow(m);
+	follow(m, end);
 	return GOES;
 }
 #endif

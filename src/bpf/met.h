@@ -16,8 +16,7 @@ enum hook { FRONT, BACK_IN, BACK_OUT };
 
 enum fate { GOES, SWALLOWED, DROPPED };
 
-/* Ways of the client's whose host has no connection yet. */
-#define PENDING ((__u32)(WAY_EXPECT | WAY_UNLEARNT | WAY_CLAMP))
+#define PENDING WAY_PENDING
 /* What a host has of the connection that such a way waits for cannot be further on than this. */
 #define FIRST_BYTES (1u << 20)
 
@@ -33,6 +32,12 @@ struct met {
 static __always_inline bool after(__u32 a, __u32 b)
 {
 	return (__s32)(a - b) > 0;
+}
+
+/* Does a segment that ends here go on from what came by of w's direction, or a little further on? */
+static __always_inline bool is_near(const struct way *w, __u32 end)
+{
+	return (w->flags & WAY_JOIN) || end - w->expect <= WAY_NEAR;
 }
 
 /* The 32 bits at `at` of the header, wherever that is. */

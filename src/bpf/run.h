@@ -37,7 +37,7 @@ static __always_inline void acknowledge(struct met *m)
 
 	if ((m->p.flags & (F_ACK | F_RST | F_SYN)) != F_ACK)
 		return;
-	if (mate && !(mate->flags & PENDING) && after(m->ack, mate->expect))
+	if (mate && !(mate->flags & (PENDING | WAY_JOIN)) && is_near(mate, m->ack))
 		mate->expect = m->ack;
 	if (!(w->flags & WAY_WATCH) || after(w->end, m->ack))
 		return;

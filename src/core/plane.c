@@ -7,7 +7,7 @@
  * ways, and four things of a way change by what passes:
  *
  *   - what was seen of a direction (each bit is reported once);
- *   - `expect`, the next number that the other end waits for, by which an exact reset is known.  It follows the segments in order, and
+ *   - `expect`, behind what came by, where a reset is exact and a FIN possible.  It follows the segments, over what was lost of them, and
  *     what the other direction acknowledges; while the host has no connection yet it stands still, since anybody can send anything;
  *   - what LEARN writes into its own way and into its mate;
  *   - the flags of waiting (EXPECT, UNLEARNT, CLAMP), which go when the host shows that it has the connection.
@@ -71,26 +71,34 @@ void plane_configure(struct plane *pl, const struct plane_config *c)
 
 /* Ways */
 
+void way_keep(struct way *w, const struct way *old)
+{
+	w->seen = old->seen;
+	w->fin_end = old->fin_end;
+	w->last_ns = old->last_ns;
+	w->packets = old->packets;
+	w->bytes = old->bytes;
+	if (w->id != old->id || w->act != old->act || ((w->flags | old->flags) & WAY_PENDING))
+		return;
+	w->expect = old->expect;
+	w->flags = (w->flags & ~(uint32_t)WAY_JOIN) | (old->flags & WAY_JOIN);
+}
+
 int plane_set(struct plane *pl, const struct way_key *key, const struct way *w, sut_time now)
 {
 	struct way_slot *s = way_table_find(plane_table(pl), key);
-	struct way old;
+	struct way new = *w;
 
-	if (!s) {
+	new.seen = new.fin_end = 0;
+	new.packets = new.bytes = 0;
+	new.last_ns = now;
+	if (s && !(w->flags & WAY_BEGINS))
+		way_keep(&new, &s->w);
+	if (!s)
 		s = way_table_add(plane_table(pl), key);
-		if (!s)
-			return -ENOSPC;
-		s->w.last_ns = now;
-	}
-	if (w->flags & WAY_BEGINS)
-		s->w = (struct way){ .last_ns = now };
-	old = s->w;
-	s->w = *w;
-	s->w.seen = old.seen;
-	s->w.fin_end = old.fin_end;
-	s->w.last_ns = old.last_ns;
-	s->w.packets = old.packets;
-	s->w.bytes = old.bytes;
+	if (!s)
+		return -ENOSPC;
+	s->w = new;
 	return 0;
 }
 
@@ -233,15 +241,13 @@ static void saw(struct pass *x, uint32_t bit, enum way_event_kind kind, uint32_t
 	plane_tell(x, kind, a, b);
 }
 
-/* Moves `expect` behind a segment that it lies in, or is the beginning of. */
-static void follow(struct way *w, const struct view *v)
+/* Moves `expect` behind a segment that goes on from there, or from a little further on. */
+static void follow(struct way *w, const struct view *v, uint32_t end)
 {
-	uint32_t end = v->seq + view_seg_len(v);
-
-	if (v->flags & (TCP_SYN | TCP_RST) || w->flags & WAY_PENDING)
+	if (v->flags & (TCP_SYN | TCP_RST) || w->flags & WAY_PENDING || !way_is_near(w, end))
 		return;
-	if (!after(v->seq, w->expect) && after(end, w->expect))
-		w->expect = end;
+	w->expect = end;
+	w->flags &= ~(uint32_t)WAY_JOIN;
 }
 
 /* What was told is told once more. */
@@ -265,7 +271,7 @@ static void saw_syn(struct pass *x)
 static void saw_reset(struct pass *x)
 {
 	struct way *w = &x->s->w;
-	bool exact = x->v->seq == w->expect;
+	bool exact = x->v->seq == w->expect && !(w->flags & WAY_JOIN);
 
 	if (exact)
 		again(w, WAY_SAW_RST);
@@ -286,6 +292,7 @@ static enum pass_fate pass_in(struct pass *x)
 	struct way *w = &x->s->w;
 	uint8_t flags = x->v->flags;
 	bool syn = (flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+	uint32_t end = x->v->seq + view_seg_len(x->v);
 
 	if (in_pending(x) == PASS_DROPPED)
 		return PASS_DROPPED;
@@ -295,9 +302,9 @@ static enum pass_fate pass_in(struct pass *x)
 		return dropped(x, WAY_N_NOT_EXPECTED);
 	if (flags & TCP_RST)
 		saw_reset(x);
-	else if ((flags & TCP_FIN) && !syn)
+	else if ((flags & TCP_FIN) && !syn && way_is_near(w, end))
 		saw(x, WAY_SAW_FIN, WAY_EV_FIN_IN, pass_seq(x) + view_seg_len(x->v), 0);
-	follow(w, x->v);
+	follow(w, x->v, end);
 	return PASS_GOES;
 }
 
@@ -309,7 +316,7 @@ static void acknowledge(struct pass *x)
 
 	if ((x->v->flags & (TCP_ACK | TCP_RST | TCP_SYN)) != TCP_ACK)
 		return;
-	if (m && !(m->flags & WAY_PENDING) && after(ack, m->expect))
+	if (m && !(m->flags & (WAY_PENDING | WAY_JOIN)) && way_is_near(m, ack))
 		m->expect = ack;
 	if (!(w->flags & WAY_WATCH) || after(w->end, ack))
 		return;

@@ -17,10 +17,12 @@
  *      - OPEN, a SYN with a good header, with another seq than its SYN's, and the pair over (MUTE, UNLEARNT, a RST seen, or FINs both ways): a new pair in its place.
  *      - EXPECT: SYN, RST, no ACK, or seq is not `expect`: dropped, NOT_EXPECTED.  With ADOPT the rest is given to the listener, ADOPTED.
  *      - UNLEARNT: all but SYN alone (no ACK, RST, FIN) with seq `expect` is dropped, NOT_EXPECTED, that too where its mate is MUTE; what that SYN offers is noted in attrs.options.
- *      - SYN without ACK: SYN_IN, once, and each time once a FIN or RST was seen.  RST: RST_IN, once, and each time where seq is `expect` (b: 1).  FIN: FIN_IN, once.
+ *      - SYN without ACK: SYN_IN, once, and each time once a FIN or RST was seen.  RST: RST_IN, once, and each time where seq is `expect` (b: 1).
+ *        FIN: FIN_IN, once, where it ends no further than WAY_NEAR behind `expect`, and not in front of it, or with JOIN.
  *        WAY_REPEATS such repeats at most.
  *        A SYN where mate saw RST, or both saw a FIN, is dropped then, NOT_EXPECTED: the front end opens the quad anew.
- *      - not pending: `expect` is the next seq: a segment that begins at or before it and ends behind it moves it on (SYN and RST do not).
+ *      - not pending: `expect` is behind all that came by: a segment that ends up to WAY_NEAR further on moves it there; with JOIN each one does, and
+ *        JOIN goes (SYN and RST do neither).
  *   3. BACK_OUT, with the client's way as mate:
  *      - LEARN and SYN and ACK: swallowed.  Learns where mate is UNLEARNT or has CLAMP and ack is behind the SYN: new ISN: all is learnt (LEARNT),
  *        tsecr_lo = tsecr_hi = TSval, mate loses UNLEARNT, has SHIFT and CLAMP; the same ISN: a later TSval raises tsecr_hi.  Lacks an option of
@@ -32,8 +34,8 @@
  *        mate loses EXPECT, ADOPT, CLAMP: ESTABLISHED.
  *      - FIN: FIN_OUT, once.  RST: RST_OUT, once.
  *      - MUTE: swallowed, once all this and 4 is done.
- *   4. anywhere: the ack after its change moves mate's `expect` on where it is ahead and mate is not pending; WATCH: at or past `end`: ACKED, and
- *      the way loses WATCH.
+ *   4. anywhere: the ack after its change moves mate's `expect` on where it is ahead by WAY_NEAR at most and mate is not pending; WATCH: at or past `end`:
+ *      ACKED, and the way loses WATCH.
  *   5. the changes: numbers, clamp, window, addresses; TRANSLATED.  What is swallowed or dropped counts as SWALLOWED or by its own name.
  *   6. act; FORWARDED where it is SEND.  What was not dropped in 1 or 2 counts in packets, bytes and last_ns.
  *   7. BACK_IN, an ICMP error that quotes a segment to the client of a way with SHIFT: the quoted seq has the way's ack added, as the host counts; with
@@ -73,7 +75,7 @@ struct plane *plane_init(void *block, const struct plane_config *c, plane_report
 
 /*
  * 0; -ENOSPC.  A way that is there is replaced; its seen, fin_end, counts and last_ns stay, unless w has a flag of WAY_BEGINS; a new
- * one has been met now.
+ * one has been met now.  With the same id, and neither of them pending, `expect` stays too (and w's JOIN is not needed).
  */
 int plane_set(struct plane *pl, const struct way_key *key, const struct way *w, sut_time now);
 /* Adds w->flags to the way's; id and end replace its own where they are not 0.  What it has learnt stays.  0; -ENOENT. */
@@ -114,6 +116,13 @@ struct plane_verdict plane_run(struct plane *pl, enum plane_hook hook, struct pa
 bool plane_fragment(struct plane *pl, enum plane_hook hook, const struct packet *p,
 		    const struct view *v);
 
+/* What w keeps of old, in whose place it comes (plane_set). */
+void way_keep(struct way *w, const struct way *old);
+/* Does a segment that ends here go on from what came by of w's direction, or a little further on? */
+static inline bool way_is_near(const struct way *w, uint32_t end)
+{
+	return (w->flags & WAY_JOIN) || end - w->expect <= WAY_NEAR;
+}
 /* The key of v's packet as a way has it. */
 void way_key_of(const struct packet *p, const struct view *v, struct way_key *ret_key);
 /* The MAC of a header (way.h). */

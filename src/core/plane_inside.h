@@ -33,9 +33,6 @@ struct pass {
 
 enum pass_fate { PASS_GOES, PASS_SWALLOWED, PASS_DROPPED };
 
-/* Ways of the client's whose host has no connection yet. */
-#define WAY_PENDING ((uint32_t)(WAY_EXPECT | WAY_UNLEARNT | WAY_CLAMP))
-
 struct way_table *plane_table(const struct plane *pl);
 void plane_count_event(struct plane *pl, enum way_counter c);
 /* Reports about the way of x, under its id. */

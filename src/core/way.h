@@ -53,10 +53,20 @@ enum way_flag {
 	WAY_WATCH	= 1u << 9,	/* BACK_OUT: an ack (as the client will read it: seq space of the client) at or past `end` is reported, once */
 	WAY_OPEN	= 1u << 10,	/* in-band: the pair was made by the SYN that carried a header */
 	WAY_MUTE	= 1u << 11,	/* BACK_OUT: the host's answers are swallowed: the connection has another responder now */
+	WAY_JOIN	= 1u << 12,	/* `expect` is not known, since the connection went on elsewhere: the next segment tells it */
 };
 
 /* Only what is just being laid has one of these: it is of another connection than what lay there, and nothing was seen of it yet. */
 #define WAY_BEGINS ((way_u32)(WAY_EXPECT | WAY_UNLEARNT | WAY_LEARN | WAY_WATCH))
+
+/*
+ * How far the stream of a direction may go on between two segments that come by: what lies between was lost, or is late.  A segment that ends further
+ * ahead, or behind what came by, is not what the other end waits for; who does not see the connection has one chance in 1024 to send one that is.
+ */
+#define WAY_NEAR (1u << 22)
+
+/* Ways of the client's whose host has no connection yet. */
+#define WAY_PENDING ((way_u32)(WAY_EXPECT | WAY_UNLEARNT | WAY_CLAMP))
 
 /* What was seen of a direction; bits are reported once. */
 enum way_seen {
@@ -95,7 +105,7 @@ struct way {
 	way_u8 from_scale, to_scale; /* WAY_WINDOW: as seam_window() */
 	way_u8 origin; /* index of the origin, for reports */
 	way_u8 repeats; /* kept by the data plane: reports that were told once more; WAY_REPEATS at most */
-	way_u32 expect; /* WAY_EXPECT; with UNLEARNT: the seq of the SYN; else the next seq, kept by the data plane (plane.h) */
+	way_u32 expect; /* WAY_EXPECT; with UNLEARNT: the seq of the SYN; else behind what came by, kept by the data plane (plane.h) */
 	way_u32 end; /* WAY_WATCH */
 	way_u32 tsecr_lo,
 		tsecr_hi; /* WAY_CLAMP; lo is set by the first SYN-ACK, hi by each (WAY_LEARN) */

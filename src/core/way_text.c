@@ -12,8 +12,9 @@
 #define AT(member) offsetof(struct way, member)
 
 static const char *const act_names[] = { "drop", "user", "host", "send" };
-static const char *const flag_names[] = { "src",   "dst",   "shift",	"window", "clamp", "expect",
-					  "adopt", "learn", "unlearnt", "watch",  "open",  "mute" };
+static const char *const flag_names[] = { "src",    "dst",   "shift", "window",	  "clamp",
+					  "expect", "adopt", "learn", "unlearnt", "watch",
+					  "open",   "mute",  "join" };
 static const char *const opt_names[] = { "ts", "sack", "ws", "ecn" };
 static const char *const seen_names[] = { "any", "fin", "rst", "acked", "syn" };
 

@@ -19,7 +19,7 @@
  *     event NAME SRC > DST id=N a=N b=N                                              a report (way.h)
  *
  * SRC and DST are ADDRESS:PORT, IPv6 in brackets.  In set and have, words that are not said are 0, and only act is always said (in amend nothing):
- *     act=drop|user|host|send   flags=src,dst,shift,window,clamp,expect,adopt,learn,unlearnt,watch,open,mute (in this order)
+ *     act=drop|user|host|send   flags=src,dst,shift,window,clamp,expect,adopt,learn,unlearnt,watch,open,mute,join (in this order)
  *     if=  mac= (dmac)  from= (smac)  src=A:P  dst=A:P (new ones)  seq= ack= tsval= tsecr= (additions, modulo 2^32)  scale=FROM/TO
  *     origin=  expect=  end=  clamp=LO/HI  front=SEQ/TSVAL  fws= (front_wscale)  mate=SRC>DST
  *     attrs: ts=RCV_TSVAL/RCV_TSECR  mss=  ws=SND/RCV  opts=ts,sack,ws,ecn

@@ -194,12 +194,13 @@ static struct way random_way(unsigned quad, bool out, const struct pair *p)
 		WAY_SRC | WAY_DST | WAY_SHIFT | WAY_WINDOW,
 		WAY_MUTE,
 		WAY_LEARN | WAY_SRC,
+		WAY_SHIFT | WAY_JOIN,
 	};
 	int version = quad & 1 ? 6 : 4;
 	struct way w = { .id = 1 + rnd(1000), .ifindex = 1 };
 
 	w.act = one_in(12) ? WAY_DROP : one_in(8) ? WAY_USER : one_in(2) ? WAY_SEND : WAY_HOST;
-	w.flags = one_in(3) ? frame_random(&rng) & 0xfff : usual[rnd(13)];
+	w.flags = one_in(3) ? frame_random(&rng) & 0x1fff : usual[rnd(14)];
 	if (w.flags & WAY_ADOPT)
 		w.act = WAY_HOST;
 	memcpy(w.dmac, "\x02\0\0\0\0\x77", 6);
@@ -247,6 +248,26 @@ static void random_ways(struct pair *p, struct plane_bpf *b)
 			assert_int_equal(plane_bpf_set(b, k, &w), plane_set(p->c, k, &w, 1));
 		}
 	}
+}
+
+/* Some are said anew. */
+static void random_ways_again(struct pair *p, struct plane_bpf *b)
+{
+	unsigned i = rnd(QUADS);
+	bool out = one_in(2);
+	const struct way_key *k = out ? &p->out[i] : &p->in[i];
+	const struct way *old = plane_get(p->c, k);
+	struct way w = random_way(i, out, p);
+
+	if (!old)
+		return;
+	if (!one_in(3)) {
+		w = *old;
+		w.expect = number();
+		w.id += one_in(3);
+		w.flags |= one_in(3) ? WAY_JOIN : 0;
+	}
+	assert_int_equal(plane_bpf_set(b, k, &w), plane_set(p->c, k, &w, 1));
 }
 
 /* Packets */
@@ -660,6 +681,8 @@ static void many(enum plane_hook hook)
 	for (uint32_t i = 0; i < n; i++) {
 		if (i % 40 == 0)
 			random_ways(&p, b);
+		else if (i % 7 == 0)
+			random_ways_again(&p, b);
 		random_packet(&f, &p, hook == PLANE_BACK_OUT ? !one_in(10) : one_in(10));
 		if (!same(&p, b, hook, &f)) {
 			dump(&f);

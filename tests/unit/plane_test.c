@@ -440,9 +440,10 @@ static void ends_are_told_of_once(void **state)
 	set(&in, &w);
 	w.mate = in;
 	set(&out, &w);
-	/* in order, then out of order: the next number is behind what follows without a gap */
+	/* in order, then over a gap, which is filled later: the next number is behind all that came */
 	IN(.flags = TCP_ACK, .seq = 90, .len = 20);
 	IN(.flags = TCP_ACK, .seq = 200, .len = 20);
+	IN(.flags = TCP_ACK, .seq = 110, .len = 90);
 	IN(.flags = TCP_SYN, .seq = 50);
 	IN(.flags = TCP_SYN, .seq = 51);
 	expect_event(WAY_EV_SYN_IN, 50, 0);
@@ -450,15 +451,15 @@ static void ends_are_told_of_once(void **state)
 	expect_event(WAY_EV_RST_IN, 111, 0);
 	IN(.flags = TCP_RST, .seq = 112);
 	assert_int_equal(n_events, 0);
-	IN(.flags = TCP_RST, .seq = 110);
-	expect_event(WAY_EV_RST_IN, 110, 1);
-	assert_int_equal(way_in()->expect, 110);
-	OUT(.flags = TCP_ACK, .seq = 1, .ack = 220);
+	IN(.flags = TCP_RST, .seq = 220);
+	expect_event(WAY_EV_RST_IN, 220, 1);
 	assert_int_equal(way_in()->expect, 220);
-	IN(.flags = TCP_ACK | TCP_FIN, .seq = 220, .len = 3);
-	IN(.flags = TCP_ACK | TCP_FIN, .seq = 220, .len = 3);
-	expect_event(WAY_EV_FIN_IN, 224, 0);
-	assert_int_equal(way_in()->fin_end, 224);
+	OUT(.flags = TCP_ACK, .seq = 1, .ack = 320);
+	assert_int_equal(way_in()->expect, 320);
+	IN(.flags = TCP_ACK | TCP_FIN, .seq = 320, .len = 3);
+	IN(.flags = TCP_ACK | TCP_FIN, .seq = 320, .len = 3);
+	expect_event(WAY_EV_FIN_IN, 324, 0);
+	assert_int_equal(way_in()->fin_end, 324);
 	for (unsigned i = 0; i < 2; i++) {
 		IN(.flags = TCP_SYN, .seq = 60 + i);
 		expect_event(WAY_EV_SYN_IN, 60 + i, 0);
@@ -473,6 +474,77 @@ static void ends_are_told_of_once(void **state)
 	set(&in, &w);
 	IN(.flags = TCP_RST, .seq = 100);
 	expect_event(WAY_EV_RST_IN, 100, 1);
+	end();
+}
+
+/* Who does not see the connection guesses: neither a FIN of his counts, nor do his segments make the client's own reset a wrong one. */
+static void what_is_far_off_ends_nothing(void **state)
+{
+	struct way_key in, out;
+	struct way w = { .act = WAY_HOST, .expect = 0xfffffff0u };
+
+	(void)state;
+	begin(4);
+	keys(&in, &out);
+	w.mate = out;
+	set(&in, &w);
+	w.mate = in;
+	set(&out, &w);
+	IN(.flags = TCP_ACK | TCP_FIN, .seq = 0xffffffee, .len = 0); /* behind what came by */
+	IN(.flags = TCP_ACK | TCP_FIN, .seq = 0xfffffff0u + WAY_NEAR, .len = 0); /* one too far */
+	IN(.flags = TCP_ACK | TCP_FIN, .seq = 0x80000000, .len = 10);
+	IN(.flags = TCP_ACK, .seq = 0x70000000, .len = 10);
+	IN(.flags = TCP_ACK, .seq = 0xfffffff0u + WAY_NEAR, .len = 1);
+	OUT(.flags = TCP_ACK, .seq = 1, .ack = 0xfffffff1u + WAY_NEAR);
+	assert_int_equal(way_in()->expect, 0xfffffff0u);
+	assert_int_equal(n_events, 0);
+	IN(.flags = TCP_ACK, .seq = 0xffffffefu + WAY_NEAR, .len = 1);
+	assert_int_equal(way_in()->expect, 0xfffffff0u + WAY_NEAR);
+	IN(.flags = TCP_ACK | TCP_FIN, .seq = 0xfffffff0u + WAY_NEAR, .len = 0);
+	expect_event(WAY_EV_FIN_IN, 0xfffffff1u + WAY_NEAR, 0);
+	/* The client's own comes again: `expect` is behind it. */
+	IN(.flags = TCP_RST, .seq = 0xfffffff1u + WAY_NEAR);
+	expect_event(WAY_EV_RST_IN, 0xfffffff1u + WAY_NEAR, 1);
+	end();
+}
+
+/* The connection went on while nobody had its ways. */
+static void a_way_joins_in_the_midst(void **state)
+{
+	struct way_key in, out;
+	struct way w = { .act = WAY_HOST, .id = 3, .flags = WAY_JOIN, .expect = 100 };
+
+	(void)state;
+	begin(4);
+	keys(&in, &out);
+	w.mate = out;
+	set(&in, &w);
+	IN(.flags = TCP_RST, .seq = 100);
+	expect_event(WAY_EV_RST_IN, 100, 0);
+	IN(.flags = TCP_ACK, .seq = 0x70000000, .len = 10);
+	assert_int_equal(way_in()->expect, 0x7000000a);
+	assert_int_equal(way_in()->flags, 0);
+	/* Said once more, it goes on where it is; another one does not. */
+	set(&in, &w);
+	assert_int_equal(way_in()->expect, 0x7000000a);
+	assert_int_equal(way_in()->flags, 0);
+	assert_int_equal(way_in()->seen, WAY_SAW_ANY | WAY_SAW_RST);
+	w.id = 4;
+	set(&in, &w);
+	assert_int_equal(way_in()->expect, 100);
+	w.act = WAY_SEND;
+	w.flags = 0;
+	w.expect = 200;
+	set(&in, &w);
+	assert_int_equal(way_in()->expect, 200);
+	w.flags = WAY_SHIFT | WAY_CLAMP;
+	w.expect = 300;
+	set(&in, &w);
+	assert_int_equal(way_in()->expect, 300);
+	w.flags = WAY_SHIFT;
+	w.expect = 400;
+	set(&in, &w);
+	assert_int_equal(way_in()->expect, 400);
 	end();
 }
 
@@ -808,6 +880,8 @@ int main(void)
 		cmocka_unit_test(an_older_connection_answers_nobody),
 		cmocka_unit_test(a_reset_after_that_is_the_clients),
 		cmocka_unit_test(what_is_not_expected_waits),
+		cmocka_unit_test(what_is_far_off_ends_nothing),
+		cmocka_unit_test(a_way_joins_in_the_midst),
 		cmocka_unit_test(ends_are_told_of_once),
 		cmocka_unit_test(a_muted_host_is_heard_by_nobody),
 		cmocka_unit_test(forwarding_sets_link_addresses_only),

@@ -46,6 +46,15 @@ static bool is_exact(const struct front *f, const struct hand *h, const struct v
 	return w != NULL && v->seq == w->expect;
 }
 
+/* Nobody who does not see the connection ends it by a FIN. */
+static bool is_its_end(const struct front *f, const struct hand *h, enum side side,
+		       const struct view *v)
+{
+	const struct way *w = plane_get(f->plane, &h->key[side]);
+
+	return (v->flags & TCP_FIN) && w != NULL && way_is_near(w, v->seq + view_seg_len(v));
+}
+
 /* What is sent again must not be older than what went by since (PAWS); and nobody far off may make it newer than anything to come. */
 static void note_clock(struct hand *h, const struct packet *p, const struct view *v)
 {
@@ -73,7 +82,7 @@ static void note_client(struct front *f, struct hand *h, const struct packet *p,
 	}
 	if ((v->flags & TCP_ACK) && !(v->flags & TCP_RST) && num_before(h->d.snd_nxt, v->ack))
 		h->flags |= HF_ANSWERED;
-	if (v->flags & TCP_FIN)
+	if (is_its_end(f, h, CLIENT, v))
 		over_fin(f, h, HF_FIN_CLIENT);
 	if ((v->flags & TCP_RST) && h->state >= FR_THERE && is_exact(f, h, v))
 		over_gone(f, h, "the client has reset it");
@@ -104,7 +113,7 @@ static bool note_backend(struct front *f, struct hand *h, const struct packet *p
 		h->end = v->ack; /* what it expects next */
 	if (h->state == FR_REPLAY && (reset || h->acked == h->end))
 		over_there(f, h);
-	if (v->flags & TCP_FIN)
+	if (is_its_end(f, h, BACK, v))
 		over_fin(f, h, HF_FIN_BACK);
 	if (reset)
 		over_gone(f, h, "the back end has reset it");

@@ -111,15 +111,24 @@ static uint32_t client_device(const struct front *f, const struct hand *h)
 	return hand_face_const(f, h)->ifindex;
 }
 
-static void lay(struct front *f, struct hand *h, bool clamp, bool outside)
+enum lay {
+	LAY_CLAMP = 1, /* its back end may be in SYN-RECEIVED */
+	LAY_OUTSIDE = 2, /* in the data plane that is joined, too */
+	LAY_JOIN = 4, /* where no way of it lies: it went on without us */
+};
+
+static void lay(struct front *f, struct hand *h, unsigned how)
 {
+	const uint32_t join = how & LAY_JOIN ? WAY_JOIN : 0;
+	const bool outside = how & LAY_OUTSIDE;
 	const uint32_t ifindex = hand_face_const(f, h)->ifindex;
 	struct way w;
 
 	to_backend(f, h, &w);
 	w.ifindex = back_port(f);
+	w.flags |= join;
 	if (h->rung == RUNG_SPLICE)
-		splice_there(h, clamp, &w);
+		splice_there(h, how & LAY_CLAMP, &w);
 	if (plane_set(f->plane, &h->key[CLIENT], &w, f->now) < 0)
 		count_drop(&f->env, R_FLOWS_FULL);
 	if (outside) {
@@ -131,6 +140,7 @@ static void lay(struct front *f, struct hand *h, bool clamp, bool outside)
 	if (h->rung != RUNG_SPLICE)
 		return;
 	splice_back(f, h, &w);
+	w.flags |= join;
 	w.ifindex = FRONT_CLIENT;
 	if (plane_set(f->plane, &h->key[BACK], &w, f->now) < 0)
 		count_drop(&f->env, R_FLOWS_FULL);
@@ -150,19 +160,19 @@ static bool outside(const struct front *f, const struct hand *h)
 
 void way_lay(struct front *f, struct hand *h)
 {
-	lay(f, h, true, false);
+	lay(f, h, LAY_CLAMP);
 }
 
 void way_settle(struct front *f, struct hand *h)
 {
 	h->passed = 0;
-	lay(f, h, false, f->cfg.settle_after == 0 && outside(f, h));
+	lay(f, h, f->cfg.settle_after == 0 && outside(f, h) ? LAY_OUTSIDE : 0);
 }
 
 void way_outside(struct front *f, struct hand *h)
 {
 	if (!(h->flags & HF_BPF) && outside(f, h))
-		lay(f, h, false, true);
+		lay(f, h, LAY_OUTSIDE);
 }
 
 void way_passed(struct front *f, struct hand *h)
@@ -180,7 +190,10 @@ void way_again(struct front *f, struct hand *h)
 	if (!hand_face_const(f, h)->has_mac)
 		return;
 	h->flags &= (uint16_t)~HF_RESTORED;
-	lay(f, h, h->state < FR_THERE, lives && outside(f, h));
+	if (h->state < FR_THERE)
+		lay(f, h, LAY_CLAMP);
+	else
+		lay(f, h, lives && outside(f, h) ? LAY_JOIN | LAY_OUTSIDE : LAY_JOIN);
 }
 
 void way_moved(struct front *f, struct hand *h)
