@@ -189,6 +189,10 @@ void over_there(struct front *f, struct hand *h)
 	if (f->cfg.settle_after != 0)
 		hand_arm(f, h, f->now + SETTLE_LAST);
 	over_fin(f, h, h->d.fin_in ? HF_FIN_CLIENT : 0);
+	if (h->flags & HF_CLIENT_RST) { /* that was before there was anything to reset */
+		rung_reset(f, h);
+		over_gone(f, h, "the client has reset it");
+	}
 }
 
 /* --- and back */

@@ -16,12 +16,21 @@ static bool client_left(const struct hand *h, const struct view *v)
 	return (v->flags & TCP_RST) && v->seq == h->d.rcv_nxt;
 }
 
+/* Its window as its newest segments tell: one that was closed may have opened. */
+static void note_window(struct hand *h, const struct view *v)
+{
+	if ((v->flags & (TCP_ACK | TCP_SYN | TCP_RST)) == TCP_ACK && v->ack == h->d.snd_nxt &&
+	    v->seq - h->d.rcv_nxt <= h->d.rcv_adv - h->d.rcv_nxt)
+		h->d.snd_wnd = (uint32_t)v->window << h->d.snd_wscale;
+}
+
 static void held(struct front *f, struct hand *h, const struct packet *p, const struct view *v)
 {
 	if (!csum_tcp_ok(p, v)) {
 		count_drop(&f->env, R_TCP_CSUM);
 		return;
 	}
+	note_window(h, v);
 	if ((h->state == FR_ASKED || h->state == FR_READY) && read_hold(f, h, p, v))
 		return;
 	count_drop(&f->env, R_HAND_HELD);

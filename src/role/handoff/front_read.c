@@ -369,7 +369,10 @@ void read_expired(struct front *f, struct hand *h)
 	}
 	if (f->now - h->born < f->cfg.head_timeout) { /* there was no room to take it out */
 		hand_arm(f, h, h->born + f->cfg.head_timeout);
-		read_head(f, h);
+		if (route_asks_nothing(&f->cfg.routes))
+			read_choose(f, h);
+		else
+			read_head(f, h);
 		return;
 	}
 	read_refuse(f, h,
