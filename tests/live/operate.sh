@@ -10,7 +10,7 @@ ctl() {
 
 # A connection that stays open for the time of the test.
 chatting() {
-	lab_start chat client "$PEER" chat $SERVER4 9001 100000
+	lab_start chat client "$PEER" chat $SERVER4 9001 100000000
 	sleep 0.5
 	lab_alive chat
 }
