@@ -126,7 +126,7 @@ hand_up() {
 		done
 	fi
 	(umask 077; "$SUTURE" handoff key >"$LAB/key")
-	[ -z "${EVIDENCE:-}" ] || hand_start tap sw tcpdump -Z root -q -n -U -s 160 -B 16384 -i any -w "$LAB/tap.pcap" tcp or udp port 7000 or icmp or icmp6
+	[ -z "${EVIDENCE:-}" ] || hand_start tap sw tcpdump -Z root -q -n -U --immediate-mode -s 160 -B 16384 -i any -w "$LAB/tap.pcap" tcp or udp port 7000 or icmp or icmp6
 	mkdir -p "$LAB/www"
 }
 

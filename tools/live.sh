@@ -35,15 +35,15 @@
 #   ordinary    suture-replica(8), TWO ORDINARY HOSTS, as it stands there
 #   handoff     each rung, both families, 100 connections   + 1000 connections, 100 MB, a busy machine, checksums; wrk, wget, redis, haproxy
 #   handoff_rules   obstacles of hand-offs, adopt                all rungs; hosts without options, routers, a lossy wire
-#   handoff_faults  what dies and comes back, adopt             splice, shift, adopt
+#   handoff_faults  (all alone) what dies, leaves or falls silent, and comes back; each rung
 #   handoff_first   servers that speak first, connections that are silent for a while; each rung, both families
 #   handoff_inline  shift by an agent in front of a host that knows nothing of it: its address, or one of its own; without offloads
 #
 # Each test prints "ok NAME", "not ok NAME # why", "skip NAME # why".  These go to the file that $RESULTS names; failures are shown.
 set -u
-tests="basic options refused drops loss capture sackbreak doctor handoff_doctor handoff_keys flood cookie operate journal programs paths traps restarts tags serve example stack stack_flood bigtcp ordinary handoff_inline handoff_first"
-# Whole hand-offs are in the long matrix alone: they have to be seen on busy machines for longer before they judge what is committed.
-[ "${LIVE:-core}" != all ] || tests="$tests handoff handoff_rules handoff_faults handoff_reload"
+tests="basic options refused drops loss capture sackbreak doctor handoff_doctor handoff_keys flood cookie operate journal programs paths traps restarts tags serve example stack stack_flood bigtcp ordinary handoff handoff_rules handoff_inline handoff_first"
+# What dies and comes back has to be seen on busy machines for longer before it judges what is committed.
+[ "${LIVE:-core}" != all ] || tests="$tests handoff_faults handoff_reload"
 
 build=$1
 shift

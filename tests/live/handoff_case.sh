@@ -35,6 +35,7 @@ evidence() {
 	evidence_n=$((${evidence_n:-0} + 1))
 	evidence_d=$EVIDENCE/$$-$evidence_n
 	mkdir -p "$evidence_d"
+	sleep 1 # for what is still to be written
 	echo "$WHERE$check_name" >"$evidence_d/case"
 	cp "$LAB"/*.out "$LAB"/*.state "$LAB"/*.err "$LAB"/*.pcap "$LAB/status" "$LAB/many" "$evidence_d/" 2>/dev/null
 	for evidence_p in front back-b1 back-b2; do
