@@ -334,7 +334,8 @@ int channel_port_open(const struct channel_port_config *cfg, struct port **ret_p
 	snprintf(c->port.name, sizeof c->port.name, "channel%s%s", *at ? ":" : "", at);
 	err = open_all(c, cfg);
 	if (err) {
-		snprintf(ret_err, err_size, "%s: %s", c->port.name, strerror(-err));
+		snprintf(ret_err, err_size, "%s: %s", c->port.name,
+			 err == -EADDRNOTAVAIL ? "no address of this host" : strerror(-err));
 		channel_close_port(&c->port);
 		return err;
 	}

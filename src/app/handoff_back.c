@@ -6,8 +6,10 @@
 #include <string.h>
 
 #include <arpa/inet.h>
+#include <linux/magic.h>
 #include <sys/socket.h>
 #include <sys/utsname.h>
+#include <sys/vfs.h>
 
 #include "app/option_value.h"
 #include "proto/ip.h"
@@ -74,14 +76,29 @@ static int host_address(struct handoff_back *s, const uint8_t like[16], uint8_t 
 			     *device ? device : "the device", four ? 4 : 6);
 }
 
+static const char *endpoint_text(const struct endpoint *e, char text[ENDPOINT_TEXT])
+{
+	endpoint_write(e, text);
+	return text;
+}
+
 /* One origin: served at host_port of the host, or as itself (0). */
 static int add_origin(struct handoff_back *s, const struct endpoint *e, uint16_t host_port)
 {
 	struct way_origin *o = &s->role.origin[s->role.origins];
+	char text[ENDPOINT_TEXT];
 	int err = 0;
 
 	if (s->role.origins == WAY_ORIGINS)
 		return handoff_wrong(&s->error, "origin: there may be %u of them", WAY_ORIGINS);
+	if (!handoff_is_host(e->ip))
+		return handoff_wrong(&s->error, "origin: no host can have the address %s",
+				     endpoint_text(e, text));
+	for (unsigned i = 0; i < s->role.origins; i++)
+		if (memcmp(s->role.origin[i].ip, e->ip, 16) == 0 &&
+		    s->role.origin[i].port == htons(e->port))
+			return handoff_wrong(&s->error, "origin: %s is given twice",
+					     endpoint_text(e, text));
 	memcpy(o->ip, e->ip, 16);
 	o->port = htons(e->port);
 	o->flags = s->flags.guard ? WAY_ORIGIN_GUARD : 0;
@@ -162,6 +179,32 @@ static int read_base(struct handoff_back *s)
 	return err;
 }
 
+/* Each has a name, and an address that nobody else is known by. */
+static int one_front(struct handoff_back *s, uint32_t i)
+{
+	const struct channel_peer *peer = s->channel.channel.peer, *p = &peer[i];
+
+	for (uint32_t j = 0; j < i; j++) {
+		bool same_port = !p->at.port || !peer[j].at.port || p->at.port == peer[j].at.port;
+
+		if (strcmp(peer[j].name, p->name) == 0)
+			return handoff_wrong(&s->error, "front: '%s' is given twice", p->name);
+		if (same_port && memcmp(peer[j].at.ip, p->at.ip, 16) == 0)
+			return handoff_wrong(
+				&s->error,
+				"front: %s and %s speak from the same address: two on one "
+				"host need ports, as fe1=192.0.2.2:4511",
+				peer[j].name, p->name);
+	}
+	if (ip_is_mapped(p->at.ip) != ip_is_mapped(s->channel.local.ip))
+		return handoff_wrong(
+			&s->error,
+			"front: %s cannot reach '%s' (listen): it is of another address "
+			"family",
+			p->name, s->flags.listen);
+	return 0;
+}
+
 static int read_fronts(struct handoff_back *s)
 {
 	struct channel_config *ch = &s->channel.channel;
@@ -174,12 +217,11 @@ static int read_fronts(struct handoff_back *s)
 		    (endpoint_read(t, strlen(t), &p->at) != 0 &&
 		     endpoint_read_ip(t, strlen(t), p->at.ip) != 0))
 			return handoff_wrong(&s->error,
-					     "front: '%s': expected NAME=ADDR or NAME=ADDR:PORT",
+					     "front: '%s': expected NAME=ADDR or NAME=ADDR:PORT, "
+					     "as fe1=192.0.2.2",
 					     s->flags.front[i]);
-		for (uint32_t j = 0; j < i; j++)
-			if (strcmp(ch->peer[j].name, p->name) == 0)
-				return handoff_wrong(&s->error, "front: '%s' is given twice",
-						     p->name);
+		if (one_front(s, i) != 0)
+			return -EINVAL;
 		ch->peers++;
 	}
 	return ch->peers ? 0 : handoff_wrong(&s->error, "front NAME=ADDR is missing");
@@ -193,7 +235,8 @@ static int read_channel(struct handoff_back *s)
 	if (!t)
 		return handoff_wrong(&s->error, "listen ADDR:PORT is missing");
 	if (endpoint_read(t, strlen(t), &s->channel.local) != 0)
-		return handoff_wrong(&s->error, "listen: '%s' is no address with a port", t);
+		return handoff_wrong(
+			&s->error, "listen: '%s' is no address with a port, as 192.0.2.21:4510", t);
 	err = handoff_keys_load(&s->key_flags, true, &s->keys, &s->error);
 	if (err)
 		return err;
@@ -261,6 +304,13 @@ void handoff_look_host(struct hand_msg *m)
 	m->wscale = window_scale();
 }
 
+static bool is_cgroup(const char *path)
+{
+	struct statfs fs;
+
+	return statfs(path, &fs) == 0 && (unsigned long)fs.f_type == CGROUP2_SUPER_MAGIC;
+}
+
 const char *handoff_back_origins(struct handoff_back *s)
 {
 	int err;
@@ -291,5 +341,12 @@ const char *handoff_back_finish(struct handoff_back *s)
 		err = read_base(s);
 	if (err == 0 && s->role.origins == 0)
 		err = handoff_wrong(&s->error, "origin ADDR:PORT is missing");
+	if (err == 0 && back_config_error(&s->role))
+		err = handoff_wrong(&s->error, "%s", back_config_error(&s->role));
+	if (err == 0 && s->flags.cgroup && !is_cgroup(s->flags.cgroup))
+		err = handoff_wrong(
+			&s->error,
+			"cgroup: '%s' is no control group (version 2), as /sys/fs/cgroup/web",
+			s->flags.cgroup);
 	return err ? s->error.text : NULL;
 }

@@ -40,7 +40,7 @@ const struct option_desc handoff_front_table[] = {
 	  .fixed = 1, .help = "what becomes of pinned programs and connections at the end" },
 	{ .name = "check-interval", .kind = OPTION_TIME, F(check_interval), .arg = "TIME", .def = "2s",
 	  .help = "how often back ends are asked whether they serve; 0 for never" },
-	{ .name = "check-timeout", .kind = OPTION_TIME, F(check_timeout), .arg = "TIME", .def = "1s",
+	{ .name = "check-timeout", .kind = OPTION_TIME, F(check_timeout), .arg = "TIME", .def = "1s", .min = 1,
 	  .help = "an answer must come within" },
 	{ .name = "check-rise", .kind = OPTION_SIZE, F(check_rise), .arg = "N", .def = "2", .min = 1,
 	  .help = "good answers in a row that a back end which is down needs" },
@@ -48,7 +48,7 @@ const struct option_desc handoff_front_table[] = {
 	  .help = "bad answers in a row after which a back end is down" },
 	{ .name = "check-path", .kind = OPTION_STRING, F(check_path), .arg = "PATH", .live = 1,
 	  .help = "ask by GET PATH, where 2xx and 3xx are good; without it a connection is enough" },
-	{ .name = "max-flows", .kind = OPTION_SIZE, F(max_flows), .arg = "N", .def = "65536", .min = 1, .fixed = 1,
+	{ .name = "max-flows", .kind = OPTION_SIZE, F(max_flows), .arg = "N", .def = "65536", .min = 1, .max = 1048575, .fixed = 1,
 	  .help = "connections kept" },
 	{ .name = "head-max", .kind = OPTION_SIZE, F(head_max), .arg = "BYTES", .def = "16k", .min = 256, .max = 65535, .fixed = 1,
 	  .help = "the longest head of a request: beyond it the answer is 431" },
@@ -89,6 +89,9 @@ static int read_vips(struct handoff_front *s)
 		for (uint32_t j = 0; j < i; j++)
 			if (memcmp(&r->origin[j], &r->origin[i], sizeof r->origin[i]) == 0)
 				return handoff_wrong(&s->error, "vip: '%s' is given twice", t);
+		if (!handoff_is_host(e.ip))
+			return handoff_wrong(&s->error, "vip: '%s': no host can have this address",
+					     t);
 		r->origins++;
 	}
 	return r->origins ? 0 : handoff_wrong(&s->error, "vip ADDR:PORT is missing");
@@ -164,12 +167,29 @@ static int read_word(struct handoff_front *s, uint32_t i, const char *word, size
 	return v ? read_rungs(v, n, &b->rungs) : -EINVAL;
 }
 
-/* What the words of a back end have said so far. */
+static bool is_vip(const struct handoff_front *s, const uint8_t ip[16])
+{
+	for (unsigned i = 0; i < s->role.origins; i++)
+		if (memcmp(s->role.origin[i].ip, ip, 16) == 0)
+			return true;
+	return false;
+}
+
+/* What is wrong with this word of a back end. */
 static int wrong_word(struct handoff_front *s, uint32_t i, const char *word, size_t len)
 {
 	const struct front_backend *b = &s->role.backend[i];
 	struct endpoint e;
 
+	if (endpoint_read(word, len, &e) == 0 && !handoff_is_host(e.ip))
+		return handoff_wrong(&s->error, "backend %s: '%.*s': no host can have this address",
+				     b->name, (int)len, word);
+	if (endpoint_read(word, len, &e) == 0 && is_vip(s, e.ip))
+		return handoff_wrong(
+			&s->error,
+			"backend %s: '%.*s': this is an origin's address (vip); expected "
+			"the server's own",
+			b->name, (int)len, word);
 	if (endpoint_read(word, len, &e) == 0)
 		return handoff_wrong(&s->error,
 				     "backend %s: '%.*s': one address of each family is enough, "
@@ -191,7 +211,7 @@ static int read_at(struct handoff_front *s, uint32_t i, const char *word, size_t
 	struct stack_addr *at;
 	struct endpoint e;
 
-	if (endpoint_read(word, len, &e) != 0)
+	if (endpoint_read(word, len, &e) != 0 || !handoff_is_host(e.ip) || is_vip(s, e.ip))
 		return -EINVAL;
 	at = &b->at[!ip_is_mapped(e.ip)];
 	if (at->port)
@@ -200,6 +220,25 @@ static int read_at(struct handoff_front *s, uint32_t i, const char *word, size_t
 	at->port = e.port;
 	memcpy(w->target[w->targets].name, b->name, sizeof b->name);
 	w->target[w->targets++].at = e;
+	return 0;
+}
+
+/* Its agent is known by where it speaks from: nobody else's may be there. */
+static int one_agent(struct handoff_front *s, uint32_t i)
+{
+	const struct front_backend *b = &s->role.backend[i];
+
+	for (uint32_t j = 0; j < i && b->has_agent; j++) {
+		const struct front_backend *x = &s->role.backend[j];
+
+		if (x->has_agent && x->agent.port == b->agent.port &&
+		    memcmp(x->agent.ip, b->agent.ip, 16) == 0)
+			return handoff_wrong(
+				&s->error,
+				"backend %s: %s has this agent already; a server at two ports "
+				"of one host needs an agent at two ports",
+				b->name, x->name);
+	}
 	return 0;
 }
 
@@ -229,8 +268,16 @@ static int read_backend(struct handoff_front *s, uint32_t i)
 			return wrong_word(s, i, word, len);
 	}
 	if (!b->at[0].port && !b->at[1].port)
-		return handoff_wrong(&s->error, "backend %s: the address is missing", b->name);
-	return 0;
+		return handoff_wrong(&s->error,
+				     "backend %s: the address is missing: expected %s=ADDR:PORT",
+				     b->name, b->name);
+	if (!b->has_agent && !(b->rungs >> RUNG_SPLICE & 1))
+		return handoff_wrong(
+			&s->error,
+			"backend %s: without agent=ADDR:PORT it can only be spliced, which "
+			"rungs= does not let it",
+			b->name);
+	return one_agent(s, i);
 }
 
 static int read_backends(struct handoff_front *s)
@@ -305,7 +352,12 @@ static int read_own(struct handoff_front *s)
 
 		s->error.blamed = t;
 		if (endpoint_read_ip(t, strlen(t), ip) != 0)
-			return handoff_wrong(&s->error, "own: '%s' is no address", t);
+			return handoff_wrong(&s->error,
+					     "own: '%s' is no address, as 192.0.2.2 or 2001:db8::2",
+					     t);
+		if (!ip_is_zero(ip_is_mapped(ip) ? s->role.own_ip4 : s->role.own_ip6))
+			return handoff_wrong(&s->error, "own: '%s': one of each family is enough",
+					     t);
 		memcpy(ip_is_mapped(ip) ? s->role.own_ip4 : s->role.own_ip6, ip, 16);
 	}
 	if (s->flags.plane == HANDOFF_PLANE_BPF && device) {
@@ -359,7 +411,9 @@ static int read_channel(struct handoff_front *s)
 	s->error.blamed = t;
 	if (t && endpoint_read(t, strlen(t), &s->channel.local) != 0 &&
 	    endpoint_read_ip(t, strlen(t), s->channel.local.ip) != 0)
-		return handoff_wrong(&s->error, "agents-from: '%s' is no address", t);
+		return handoff_wrong(
+			&s->error,
+			"agents-from: '%s' is no address, as 192.0.2.2 or 192.0.2.2:4511", t);
 	if (t && (err = same_family(s)) != 0)
 		return err;
 	s->channel.channel.begins = true;
@@ -381,7 +435,8 @@ static int read_rest(struct handoff_front *s)
 	s->error.blamed = f->check_path;
 	if (f->check_path && (f->check_path[0] != '/' || strlen(f->check_path) > 500 ||
 			      strpbrk(f->check_path, " \r\n")))
-		return handoff_wrong(&s->error, "check-path: '%s' is no path", f->check_path);
+		return handoff_wrong(&s->error, "check-path: '%s' is no path, as /health",
+				     f->check_path);
 	s->error.blamed = NULL;
 	if (f->check_path)
 		memcpy(s->world.path, f->check_path, strlen(f->check_path));

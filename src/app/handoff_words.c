@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "proto/ip.h"
+
 /* clang-format off */
 const struct option_desc handoff_keys_table[] = {
 	{ .name = "key-file", .kind = OPTION_STRING, OPTION_FIELD(struct handoff_keys_settings, key_file),
@@ -75,6 +77,13 @@ const char *handoff_value(const char *word, size_t len, const char *key, size_t 
 		return NULL;
 	*ret_len = len - n - 1;
 	return word + n + 1;
+}
+
+bool handoff_is_host(const uint8_t ip[16])
+{
+	if (ip_is_mapped(ip))
+		return ip[12] != 0 && ip[12] < 224;
+	return !ip_is_zero(ip) && ip[0] != 0xff;
 }
 
 int handoff_keys_load(const struct handoff_keys_settings *s, bool needed,

@@ -33,6 +33,9 @@ bool handoff_next_word(const char **s, const char **ret_word, size_t *ret_len);
 /* The value of a word "key=value", with its length; NULL: the word has another key. */
 const char *handoff_value(const char *word, size_t len, const char *key, size_t *ret_len);
 
+/* May one host have this address?  Not where it is none, or that of many. */
+bool handoff_is_host(const uint8_t ip[16]);
+
 /* Where maps are pinned unless told otherwise. */
 #define HANDOFF_PINS_FRONT "/sys/fs/bpf/suture-front"
 #define HANDOFF_PINS_BACK "/sys/fs/bpf/suture-back"

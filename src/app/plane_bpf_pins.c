@@ -17,14 +17,38 @@
 
 #include "bpf/handoff.skel.h"
 
-/* Makes the directory with what leads to it, and sees that it can hold pins. */
-int plane_bpf_pins_prepare(const char *path, char *ret_err)
+/* Is what is there of path, or the nearest directory above it that is, in a BPF file system?  1, 0 or -errno. */
+static int is_in_bpffs(const char *path)
 {
 	char part[PATH_MAX / 2];
 	struct statfs fs;
 
+	snprintf(part, sizeof part, "%s", path);
+	while (statfs(part, &fs) < 0) {
+		char *slash = strrchr(part, '/');
+
+		if (errno != ENOENT || !slash || slash == part)
+			return errno == ENOENT ? 0 : -errno;
+		*slash = 0;
+	}
+	return (unsigned long)fs.f_type == BPF_FS_MAGIC;
+}
+
+/* Makes the directory with what leads to it, where that can hold pins: nothing is left anywhere else. */
+int plane_bpf_pins_prepare(const char *path, char *ret_err)
+{
+	char part[PATH_MAX / 2];
+	int there;
+
 	if (snprintf(part, sizeof part, "%s", path) >= (int)sizeof part)
 		return plane_bpf_fail(-ENAMETOOLONG, "the directory for pins", ret_err);
+	there = is_in_bpffs(path);
+	if (there < 0)
+		return plane_bpf_fail(there, path, ret_err);
+	if (!there) {
+		snprintf(ret_err, PLANE_BPF_TEXT, "%s is not on a BPF file system", path);
+		return -EINVAL;
+	}
 	for (char *at = part + 1; *at; at++) {
 		if (*at != '/')
 			continue;
@@ -35,13 +59,6 @@ int plane_bpf_pins_prepare(const char *path, char *ret_err)
 	}
 	if (mkdir(part, 0700) < 0 && errno != EEXIST)
 		return plane_bpf_fail(-errno, part, ret_err);
-	if (statfs(part, &fs) < 0)
-		return plane_bpf_fail(-errno, part, ret_err);
-	if ((unsigned long)fs.f_type != BPF_FS_MAGIC) {
-		rmdir(part);
-		snprintf(ret_err, PLANE_BPF_TEXT, "%s is not on a BPF file system", path);
-		return -EINVAL;
-	}
 	return 0;
 }
 

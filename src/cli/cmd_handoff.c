@@ -59,7 +59,12 @@ int handoff_kernel_attach(const struct handoff_kernel *k, const char *device, in
 		err = plane_bpf_tap(k->plane, tap);
 	if (err == 0)
 		err = plane_bpf_attach(k->plane, index);
-	if (err)
+	if (err == -ENODEV)
+		snprintf(
+			ret_err, err_size,
+			"if:%s: no such interface in this network namespace ('ip link' lists them)",
+			device);
+	else if (err)
 		snprintf(ret_err, err_size, "bpf: the programs cannot be attached to %s: %s",
 			 device, strerror(-err));
 	return err;
@@ -168,7 +173,8 @@ void handoff_warn_host(const struct handoff_patient *p, bool quiet)
 	static struct handoff_facts facts;
 	unsigned n;
 
-	if (quiet)
+	if (quiet ||
+	    if_nametoindex(p->device) == 0) /* what is not there is said when it is opened */
 		return;
 	handoff_look(p, &facts);
 	n = handoff_judge(p, &facts, f);

@@ -232,6 +232,10 @@ static int check(void *ctx, const struct settings *s, const struct option_args *
 
 	(void)ctx;
 	(void)args;
+	if (set->engine.journal)
+		return options_complain(s->usage,
+					"--journal: an agent keeps none: what its host has is in "
+					"the kernel; see --state");
 	return check_ports(s->usage, &set->back);
 }
 

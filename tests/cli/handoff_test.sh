@@ -64,6 +64,108 @@ tell() {
 	"$suture" handoff "$@" >"$dir/out" 2>&1 && [ ! -s "$dir/out" ] || { echo "not ok: $*"; sed "s/^/    /" "$dir/out"; bad=1; }
 }
 
+# --- wrong settings: each is named, with what is expected; nothing is opened
+
+(umask 077; "$suture" handoff key >"$dir/key"; "$suture" handoff key --slot 1 >"$dir/key1"; echo '0 abcd' >"$dir/short"; : >"$dir/empty")
+cat "$dir/key" "$dir/key" >"$dir/twice"
+chmod 600 "$dir/twice"
+cp "$dir/key" "$dir/open"
+chmod 640 "$dir/open"
+
+# front PATTERN ARG...: refused with 2, and says so; back: the same of an agent
+front() {
+	front_what=$1
+	shift
+	expect 2 err "handoff front: $front_what" "$suture" handoff front --client if:lo "$@"
+}
+
+back() {
+	back_what=$1
+	shift
+	expect 2 err "handoff back: $back_what" "$suture" handoff back --if if:lo --origin 192.0.2.10:80 "$@"
+}
+
+vip="--vip 192.0.2.10:80"
+one="$vip --backend web1=192.0.2.21:80"
+agent="$vip --backend web1=192.0.2.21:80,agent=192.0.2.21:4510"
+expect 2 err '--client PORT is missing' "$suture" handoff front $one
+expect 2 err "--client: 'eth0' is not a port: a network interface is if:eth0" "$suture" handoff front --client eth0 $one
+front '--vip ADDR:PORT is missing'
+front '--backend NAME=ADDR:PORT is missing' $vip
+front '--client and --backend-port are the same port' --backend-port if:lo $one
+for a in 192.0.2.10 192.0.2.10:0 192.0.2.10:70000 2001:db8::1:80 '[2001:db8::1]' www.example.org:80; do
+	front "--vip: '.*' is no address with a port, as 192.0.2.10:80 or \[2001:db8::10\]:80" --vip "$a"
+done
+front "--vip: '0.0.0.0:80': no host can have this address" --vip 0.0.0.0:80
+front "--vip: '192.0.2.10:80' is given twice" $vip $vip
+front "--backend: 'web1': expected NAME=ADDR:PORT, as web1=192.0.2.21:80" $vip --backend web1
+front '--backend web1: the address is missing' $vip --backend web1=
+for a in 192.0.2.21 192.0.2.21:0 2001:db8::2:80 weight=5; do
+	front "--backend web1: '$a': expected an address with a port" $vip --backend "web1=$a"
+done
+front "--backend web1: '224.0.0.1:80': no host can have this address" $vip --backend web1=224.0.0.1:80
+front "--backend web1: '192.0.2.10:80': this is an origin's address" $vip --backend web1=192.0.2.10:80
+front "--backend web1: '192.0.2.22:80': one address of each family is enough" $vip --backend web1=192.0.2.21:80,192.0.2.22:80
+front "--backend: 'web1' is given twice; its other address goes behind the first one" $one --backend 'web1=[2001:db8::21]:80'
+front "--backend web1: 'weigth=1': expected .* weight=0 to 1000" $vip --backend web1=192.0.2.21:80,weigth=1
+front "--backend web1: 'rungs=jump': expected .*rungs=adopt+shift+splice" $vip --backend web1=192.0.2.21:80,rungs=jump
+front '--backend web1: without agent=ADDR:PORT it can only be spliced' $vip --backend web1=192.0.2.21:80,rungs=adopt
+front '--backend web2: web1 has this agent already' $agent --backend web2=192.0.2.22:80,agent=192.0.2.21:4510
+front '--key-file FILE is missing: .*(insecure-no-key accepts that)' $agent
+front '--key-file .*: No such file' $agent --key-file "$dir/nowhere"
+front '--key-file .*: others may read or write it: chmod 600' $agent --key-file "$dir/open"
+front '--key-file .*: line 1: expected a key of 64 hexadecimal digits' $agent --key-file "$dir/short"
+front '--key-file .*: line 2: this slot has a key already' $agent --key-file "$dir/twice"
+front '--key-file .*: there is no key in it' $agent --key-file "$dir/empty"
+front '--key-file .*only one of them' $agent --key-file "$dir/key" --insecure-no-key
+front "--agents-from: '2001:db8::5' cannot reach the agent of web1" $agent --key-file "$dir/key" --agents-from 2001:db8::5
+front "--route '': a route needs what it matches, and back ends$" $one --route ''
+front "--route 'default': a route needs back ends behind what it matches$" $one --route default
+front '--route .*: no back end has this name: "web9"' $one --route 'default web9'
+front '--route .*: a name is missing in the list of back ends' $one --route 'default web1,'
+front '--route .*: there is a default already' $one --route 'default web1' --route 'default web1'
+front '--route .*: expected back ends; methods in front of a path are in capitals' $one --route 'get /x web1'
+front '--route .*: a path is matched without its query' $one --route '/x?y=1 web1'
+front '--route .*: a host is matched without its port' $one --route 'www.example.org:80/x web1'
+front '--route .*: "by" what? source, header NAME, least or turn; not: "hash"' $one --route '/x web1 by hash'
+front "--rungs: 'jump': expected adopt, shift and splice joined by +" $one --rungs jump
+front "--own: 'x' is no address, as 192.0.2.2" $one --own x
+front "--own: '192.0.2.3': one of each family is enough" $one --own 192.0.2.2 --own 192.0.2.3
+front "--own-ports: '9-3' is not valid" $one --own-ports 9-3
+front "--check-path: 'up' is no path, as /health" $one --check-path up
+front "--check-interval: '1' is not a time with its unit" $one --check-interval 1
+front "--max-flows: '2000000' is out of range" $one --max-flows 2000000
+front "--plane: 'dpdk' is not one of bpf, user" $one --plane dpdk
+
+listen="--listen 127.0.0.1:4510 --insecure-no-key"
+back '--listen ADDR:PORT is missing' --front fe=192.0.2.2 --insecure-no-key
+back "--listen: '127.0.0.1' is no address with a port, as 192.0.2.21:4510" --listen 127.0.0.1 --front fe=192.0.2.2
+back '--front NAME=ADDR is missing' $listen
+back "--front: 'fe': expected NAME=ADDR or NAME=ADDR:PORT" $listen --front fe
+back "--front: 'fe' is given twice" $listen --front fe=192.0.2.2 --front fe=192.0.2.3
+back '--front: fe and ff speak from the same address' $listen --front fe=192.0.2.2 --front ff=192.0.2.2
+back "--front: fe cannot reach '127.0.0.1:4510'" $listen --front fe=2001:db8::2
+back "--origin: '80': expected ADDR:PORT or PORT=ADDR:PORT" $listen --front fe=192.0.2.2 --origin 80
+back '--origin: 192.0.2.10:80 is given twice' $listen --front fe=192.0.2.2 --origin 192.0.2.10:80
+back '--origin: no host can have the address 224.0.0.1:80' $listen --front fe=192.0.2.2 --origin 224.0.0.1:80
+back "--host-addr: 'x' is no address" $listen --front fe=192.0.2.2 --origin 80=192.0.2.11:80 --host-addr x
+back '--host: only with --plane user' $listen --front fe=192.0.2.2 --host if:eth1
+back '--host PORT is missing' $listen --front fe=192.0.2.2 --plane user
+back "--cgroup: '/' is no control group" $listen --front fe=192.0.2.2 --cgroup /
+back '--journal: an agent keeps none' $listen --front fe=192.0.2.2 --journal "$dir/journal"
+back '--max-flows must be 1 to 1048576' $listen --front fe=192.0.2.2 --max-flows 9999999
+back '--key-file FILE is missing' --listen 127.0.0.1:4510 --front fe=192.0.2.2
+
+expect 2 err '--control PATH is missing' "$suture" handoff status
+expect 1 err 'there is no such socket' "$suture" handoff status --control "$dir/none"
+expect 1 err 'that is no socket' "$suture" handoff drain --control "$dir/key" web1
+expect 2 err 'too few arguments: expected --control PATH BACKEND N' "$suture" handoff weight --control "$dir/none" web1
+expect 2 err "'a b' is no name" "$suture" handoff rung --control "$dir/none" 'a b' adopt
+expect 2 err "--slot: '2' is out of range: 0 to 1" "$suture" handoff key --slot 2
+expect 2 err '--client PORT of a front end, or --if PORT of a back end' "$suture" handoff remove
+expect 2 err "--vip: 'x' is no address with a port" "$suture" handoff doctor --client if:lo --vip x
+[ ! -e "$dir/journal" ] || { echo 'not ok: a journal was made'; bad=1; }
+
 # --- settings read anew
 
 # conf TEXT: the file; nobody is asked whether it serves

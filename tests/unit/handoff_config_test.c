@@ -227,7 +227,7 @@ static void reads_an_agent(void **state)
 	origin("8514=192.0.2.138:443");
 	back.flags.host_addr[back.flags.host_addrs++] = "192.0.2.21";
 	back.flags.origin_base = "8600=192.0.2.255:80/3";
-	back.flags.front[back.flags.fronts++] = "fe2=[2001:db8::2]:99";
+	back.flags.front[back.flags.fronts++] = "fe2=192.0.2.3:99";
 	back.flags.guard = true;
 	assert_null(handoff_back_finish(&back));
 	assert_int_equal(back.role.origins, 5);

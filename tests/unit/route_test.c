@@ -195,6 +195,8 @@ static void rules_refused(void **state)
 		"* a by turn x",
 		"a.*.org a",
 		"*a a",
+		"a.org:80 a",
+		"get /x a",
 		"/a?b a",
 		"default",
 		"* a by header a-name-that-is-far-too-long-to-be-one",
@@ -216,6 +218,33 @@ static void rules_refused(void **state)
 	assert_int_equal(route_rule_read(&table, "* a", names, 3, err), -EINVAL);
 }
 
+/* Other rules for back ends that have other places here: counts stay, and who is not named gets nothing. */
+static void renewed(void **state)
+{
+	static const char *const others[] = { "d", "b" };
+	static const uint8_t place[] = { 2, 1 };
+	struct route_table next = { 0 };
+	char err[128];
+
+	(void)state;
+	rule("a.example a");
+	rule("* a,b,c");
+	table.conns[1] = 7;
+	(void)goes("GET", "b.example", "/");
+	route_backends(&next, others, 2);
+	next.weight[0] = 5;
+	assert_int_equal(route_rule_read(&next, "a.example d", others, 2, err), 0);
+	assert_int_equal(route_rule_read(&next, "default d,b by least", others, 2, err), 0);
+	route_renew(&table, &next, place);
+	assert_int_equal(goes("GET", "a.example", "/"), 2);
+	assert_int_equal(goes("GET", "b.example", "/"), 2);
+	table.conns[2] = 100;
+	assert_int_equal(goes("GET", "b.example", "/"), 1);
+	assert_int_equal(table.weight[2], 5);
+	assert_int_equal(table.conns[1], 7);
+	assert_int_equal(table.rules, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -227,6 +256,7 @@ int main(void)
 		cmocka_unit_test_setup(by_hash, fresh),
 		cmocka_unit_test_setup(by_header, fresh),
 		cmocka_unit_test_setup(rules_refused, fresh),
+		cmocka_unit_test_setup(renewed, fresh),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

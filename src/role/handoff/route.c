@@ -374,7 +374,10 @@ static uint16_t methods_of(struct word w)
 
 static int fail(char *ret_err, const char *what, struct word w)
 {
-	snprintf(ret_err, 128, "%s: \"%.*s\"", what, (int)(w.n > 60 ? 60 : w.n), w.s);
+	if (w.n)
+		snprintf(ret_err, 128, "%s: \"%.*s\"", what, (int)(w.n > 30 ? 30 : w.n), w.s);
+	else
+		snprintf(ret_err, 128, "%s", what);
 	return -EINVAL;
 }
 
@@ -393,6 +396,8 @@ static int read_host(struct route_rule *r, struct word w, char *ret_err)
 	if (w.n >= ROUTE_TEXT)
 		return fail(ret_err, "this host is too long", w);
 	for (i = 0; i < w.n; i++) {
+		if (w.s[i] == ':' && w.s[0] != '[')
+			return fail(ret_err, "a host is matched without its port", w);
 		if (w.s[i] == '*')
 			return fail(ret_err,
 				    "in a host \"*\" can only stand in front, as in *.example.org",
@@ -440,6 +445,14 @@ static int read_group(struct route_rule *r, struct word w, const char *const *na
 	while (next_of_list(&w, &e)) {
 		for (i = 0; i < n && !word_is(e, names[i]); i++)
 			;
+		if (!e.n)
+			return fail(ret_err, "a name is missing in the list of back ends", e);
+		if (i == n && memchr(e.s, '/', e.n))
+			return fail(
+				ret_err,
+				"expected back ends; methods in front of a path are in capitals, "
+				"known ones; not",
+				e);
 		if (i == n)
 			return fail(ret_err, "no back end has this name", e);
 		r->group |= 1ull << i;
