@@ -88,11 +88,14 @@ void front_tell_agent(struct front *f, uint32_t b, const struct hand_msg *m)
 {
 	const char *name = backend_cfg(f, b)->name;
 	char text[LINE_MAX];
-	size_t n = strlen(name);
+	size_t n = 0;
 
 	if (f->backend[b].deaf)
 		return;
-	memcpy(text, name, n);
+	while (name[n] != 0) {
+		text[n] = name[n];
+		n++;
+	}
 	text[n++] = ' ';
 	n += hand_msg_write(m, text + n);
 	front_say(f, FRONT_AGENTS, text, n);
