@@ -5,7 +5,7 @@
 # Each check prints what it found, and "ok"/"not ok" for itself.  CHECKS="tidy format" runs some only.
 set -u
 build=$1
-CHECKS=${CHECKS:-tidy cppcheck format man shell licence names size}
+CHECKS=${CHECKS:-tidy cppcheck format man shell licence names size anchors}
 RESULTS=${RESULTS:-/dev/null}
 failed=0
 
@@ -97,6 +97,14 @@ size() {
 	done
 }
 
+# Each mutant still changes one line of its file, or nobody sees whether its test would notice.
+anchors() {
+	grep -v '^#' tests/mutants/list | grep . | while read -r name _ file expression; do
+		n=$(sed "$expression" "$file" 2>&1 | diff "$file" - | grep -c '^[<>]')
+		[ "$n" = 2 ] || echo "tests/mutants/list: $name changes no single line of $file"
+	done
+}
+
 for check in $CHECKS; do
 	case $check in
 	tidy) verdict tidy "$(tidy)" ;;
@@ -107,6 +115,7 @@ for check in $CHECKS; do
 	licence) verdict licence "$(licence)" ;;
 	names) verdict names "$(names)" ;;
 	size) verdict size "$(size)" ;;
+	anchors) verdict anchors "$(anchors)" ;;
 	*) echo "tools/lint.sh: no such check: $check" >&2; exit 2 ;;
 	esac
 done
