@@ -113,7 +113,7 @@ static ssize_t read_file(const char *path, char ret_text[FILE_MAX], char *ret_er
 		n = -EINVAL;
 		snprintf(ret_err, err_size, "%s: not a file", path);
 	} else if (st.st_mode & (S_IRWXG | S_IRWXO)) {
-		n = -EACCES;
+		n = -EPERM;
 		snprintf(ret_err, err_size, "%s: others may read or write it: chmod 600 %s", path,
 			 path);
 	} else {

@@ -36,7 +36,7 @@ struct channel_keys {
 };
 
 /*
- * Reads the file: 0; -EACCES where others than its owner may read or write it; -EINVAL, or another -errno; with a sentence in ret_err that
+ * Reads the file: 0; -EPERM where others than its owner may read or write it; -EINVAL, or another -errno; with a sentence in ret_err that
  * names file and line, and never shows a key.  Nothing is written then.
  */
 int channel_keys_read(const char *path, struct channel_keys *ret_k, char *ret_err, size_t err_size);

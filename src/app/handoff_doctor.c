@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "app/handoff_doctor.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -73,6 +74,9 @@ static void bpffs(const struct visit *v)
 			     "nothing is pinned: connections end with the process");
 	} else if (v->f->bpffs > 0) {
 		findings_add(v->l, DOCTOR_OK, "bpffs", "%s is in a BPF file system", dir);
+	} else if (v->f->bpffs < 0) {
+		findings_add(v->l, DOCTOR_NOTE, "bpffs",
+			     "%s: this user cannot see whether that is in a BPF file system", dir);
 	} else {
 		findings_add(v->l, DOCTOR_WRONG, "bpffs", "%s is not in a BPF file system", dir);
 		findings_mend(v->l, "mount -t bpf bpf /sys/fs/bpf");
@@ -173,7 +177,7 @@ static void vip_front(const struct visit *v, unsigned i, const char *ip, unsigne
 			     "%s is this host's own address: with --plane user its kernel answers "
 			     "the clients, with resets",
 			     ip);
-		findings_mend(v->l, "ip addr del %s/%u dev %s", ip, bits, where);
+		findings_mend(v->l, "ip addr flush dev %s to %s/%u", where, ip, bits);
 	} else {
 		findings_add(v->l, DOCTOR_OK, "vip", "%s is %s", ip,
 			     *where ? "an address of this host" : "no address of this host");
@@ -191,8 +195,8 @@ static void vip_back(const struct visit *v, unsigned i, const char *ip, unsigned
 				     "%s is served at an address of this host", ip);
 		else
 			findings_add(v->l, DOCTOR_WRONG, "vip",
-				     "%s is to be served at an address that is not this host's "
-				     "(--host-addr)",
+				     "%s is to be served at an address that is not this host's: "
+				     "--host-addr has to name one that 'ip addr' lists",
 				     ip);
 	} else if (!*where) {
 		findings_add(
@@ -205,8 +209,8 @@ static void vip_back(const struct visit *v, unsigned i, const char *ip, unsigned
 			v->l, DOCTOR_WRONG, "vip",
 			"%s is on %s: this host and the front end both answer for it on the link",
 			ip, where);
-		findings_mend(v->l, "ip addr del %s/%u dev %s; ip addr add %s/%u dev lo", ip, bits,
-			      where, ip, bits);
+		findings_mend(v->l, "ip addr flush dev %s to %s/%u; ip addr add %s/%u dev lo",
+			      where, ip, bits, ip, bits);
 	} else {
 		findings_add(v->l, DOCTOR_OK, "vip", "%s is on lo", ip);
 	}
@@ -392,7 +396,12 @@ static void key(const struct visit *v)
 {
 	if (*v->f->key_error) {
 		findings_add(v->l, DOCTOR_WRONG, "key", "%.200s", v->f->key_error);
-		findings_mend(v->l, "umask 077; suture handoff key >%.100s", v->p->key_file);
+		if (v->f->key_err == -ENOENT)
+			findings_mend(v->l, "umask 077; suture handoff key >%.100s",
+				      v->p->key_file);
+		else if (v->f->key_err ==
+			 -EPERM) /* a new key would be another one than everybody else has */
+			findings_mend(v->l, "chmod 600 %.100s", v->p->key_file);
 	} else if (v->p->key_file) {
 		findings_add(v->l, DOCTOR_OK, "key", "%.150s has %u key%s", v->p->key_file,
 			     v->f->keys, v->f->keys == 1 ? "" : "s");
@@ -435,6 +444,10 @@ unsigned handoff_judge(const struct handoff_patient *p, const struct handoff_fac
 		mtu(&v);
 	syncookies(&v);
 	options(&v);
+	if (p->origins == 0)
+		findings_add(v.l, DOCTOR_NOTE, "vip",
+			     "no origin was named (%s): what origins need was not looked at",
+			     p->back ? "--origin" : "--vip");
 	vip(&v);
 	arp(&v);
 	listeners(&v);

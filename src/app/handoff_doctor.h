@@ -52,7 +52,7 @@ struct handoff_facts {
 	unsigned kernel[2];
 	int adopts; /* the kernel has the function; -1: it does not tell */
 	bool cap_net_raw, cap_net_admin, cap_bpf;
-	int bpffs; /* the directory of pins can be made in a BPF file system */
+	int bpffs; /* the directory of pins can be made in a BPF file system; -1: this user cannot see it */
 	int syncookies, timestamps, sack, window_scaling;
 	int rp_filter_all, arp_ignore, arp_announce; /* the larger of all and the device */
 	int conntrack; /* connections are tracked here */
@@ -61,6 +61,7 @@ struct handoff_facts {
 	int bpf_jit;
 	struct handoff_origin_facts origin[HANDOFF_ORIGINS];
 	char key_error[300]; /* "": the file is well, or none is given */
+	int key_err; /* why: -ENOENT, -EPERM (others may read it), or another -errno */
 	unsigned keys; /* that it holds */
 };
 

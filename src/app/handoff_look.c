@@ -105,6 +105,8 @@ static int look_bpffs(const char *dir)
 	snprintf(path, sizeof path, "%s", dir);
 	while (statfs(path, &s) != 0) {
 		slash = strrchr(path, '/');
+		if (errno == EACCES)
+			return -1;
 		if (errno != ENOENT || !slash || slash == path)
 			return 0;
 		*slash = 0;
@@ -247,8 +249,10 @@ static void look_keys(const struct handoff_patient *p, struct handoff_facts *f)
 {
 	struct channel_keys k;
 
-	if (!p->key_file ||
-	    channel_keys_read(p->key_file, &k, f->key_error, sizeof f->key_error) != 0)
+	if (!p->key_file)
+		return;
+	f->key_err = channel_keys_read(p->key_file, &k, f->key_error, sizeof f->key_error);
+	if (f->key_err)
 		return;
 	f->keys = (k.valid & 1u) + (k.valid >> 1 & 1u);
 	channel_keys_forget(&k);

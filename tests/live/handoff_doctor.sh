@@ -131,7 +131,7 @@ warned() {
 	lab_start front box "$SUTURE" handoff front --client if:$BOX_C --plane user --vip 192.0.2.10:80 --backend a=192.0.2.2:80 "$@"
 	lab_await front ready 10 || return 1
 	lab_end front
-	grep -q "^suture: warning: 192.0.2.10 is this host.s own address.*; mend: ip addr del" "$LAB/front.out"
+	grep -q "^suture: warning: 192.0.2.10 is this host.s own address.*; mend: ip addr flush" "$LAB/front.out"
 }
 
 not_warned() {

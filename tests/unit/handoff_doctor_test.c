@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "app/handoff_doctor.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -154,7 +155,7 @@ static void tells_of_the_back_ends_addresses(void **state)
 	expect(DOCTOR_WRONG, "vip", "nobody to go to", "ip addr add 192.0.2.10/32 dev lo");
 	well(true);
 	snprintf(facts.origin[0].device, DOCTOR_NAME, "eth0");
-	expect(DOCTOR_WRONG, "vip", "both answer", "ip addr del 192.0.2.10/32 dev eth0");
+	expect(DOCTOR_WRONG, "vip", "both answer", "ip addr flush dev eth0 to 192.0.2.10/32");
 }
 
 static void tells_of_options(void **state)
@@ -222,7 +223,12 @@ static void tells_of_keys(void **state)
 	(void)state;
 	well(true);
 	snprintf(facts.key_error, sizeof facts.key_error, "keys: line 3: no");
-	expect(DOCTOR_WRONG, "key", "line 3", "handoff key");
+	facts.key_err = -EINVAL; /* a new key is no cure where others have this one */
+	expect(DOCTOR_WRONG, "key", "line 3", "");
+	facts.key_err = -ENOENT;
+	expect(DOCTOR_WRONG, "key", "line 3", "handoff key >keys");
+	facts.key_err = -EPERM;
+	expect(DOCTOR_WRONG, "key", "line 3", "chmod 600 keys");
 	well(true);
 	patient.key_file = NULL;
 	expect(DOCTOR_WRONG, "key", "no file", "handoff key");
