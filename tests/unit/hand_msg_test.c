@@ -68,8 +68,9 @@ static void lines_are_written_as_they_are_read(void **state)
 	assert_string_equal(m.why, "tcp_syncookies is 0");
 	assert_int_equal(m.kernel, 6 << 16 | 18);
 	assert_true(m.origins == (UINT64_C(1) << 63 | 9));
-	m = same("host opts=none kernel=6.18 boot=1 adopt=no shift=yes why=ok rcvwnd=65535 wscale=7 "
-		 "origins=0 guard=yes");
+	m = same(
+		"host opts=none kernel=6.18 boot=1 adopt=no shift=yes why=ok rcvwnd=65535 wscale=7 "
+		"origins=0 guard=yes");
 	assert_int_equal(m.guard, 1);
 	same("host opts=ecn kernel=6.1 boot=1 adopt=no shift=yes why='' rcvwnd=0 wscale=0 "
 	     "origins=none");

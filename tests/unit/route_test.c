@@ -195,7 +195,7 @@ static void rules_refused(void **state)
 		"* a by turn x",
 		"a.*.org a",
 		"*a a",
-		"a.org:80 a",
+		"a.example.org:80 a",
 		"get /x a",
 		"/a?b a",
 		"default",
