@@ -22,6 +22,7 @@
 	X(FLOWS_EVICTED,  "flows_evicted",     "flows ended to make room") \
 	X(FLOWS_IDLE,     "flows_idle",        "flows ended for want of packets") \
 	X(FLOWS_REOPENED, "flows_reopened",    "ports used again by a new connection") \
+	X(WAYS_ORPHANED,  "ways_orphaned",     "hand-offs of whose two ways a restart has found one, or of each another's") \
 	X(TRANSLATED,     "translated",        "packets whose numbers were shifted") \
 	X(MADE,           "made",              "packets made by the engine itself") \
 	X(PROMISED,       "promised",          "SYN-ACKs promised to clients") \

@@ -16,11 +16,8 @@
 
 static struct back_hand *hand_of(struct back_turn *t, const struct way_event *ev)
 {
-	struct back_hand *h;
-	struct way_key out;
+	struct back_hand *h = back_hand_by_in(t->b, &ev->key);
 
-	(void)back_quad(t->b, &ev->key, &out);
-	h = back_hand_by_quad(t->b, &out);
 	if (!h || h->any_way || ev->id == h->way_id || (ev->id == 0 && h->in_band))
 		return h;
 	return NULL;
@@ -189,95 +186,24 @@ void back_event(struct back_turn *t, const struct way_event *ev)
 
 /* Lines of a data plane. */
 
-/* The id of a way from before a restart; later ones are others. */
-static void has_id(struct back_turn *t, struct back_hand *h, uint32_t id)
-{
-	if (id > t->b->way_ids)
-		t->b->way_ids = id;
-	if (!h->any_way)
-		return;
-	h->any_way = false;
-	h->way_id = id;
-	h->in_band = id == 0;
-}
-
-/* A way from before a restart.  Either direction of a pair makes the hand-off known. */
-static void have(struct back_turn *t, const struct way_line *l)
-{
-	struct back *b = t->b;
-	struct way_key out, again;
-	struct back_hand *h = back_hand_by_quad(b, &l->key);
-	int origin;
-
-	if (h) { /* the host's direction */
-		h->laid = true;
-		has_id(t, h, l->way.id);
-		if (!h->known && !h->found) /* what it has seen since the records were written */
-			back_owe(t->b, h, DEBT_LOOK);
-		return;
-	}
-	origin = back_quad(b, &l->key, &out);
-	if (origin < 0 || back_quad(b, &out, &again) >= 0)
-		return; /* its mate is in the list too */
-	h = back_hand_by_quad(b, &out);
-	if (!h) {
-		h = back_hand_add(t, &l->key, &out);
-		if (!h)
-			return;
-		h->kind = l->way.flags & WAY_OPEN		      ? BACK_OPEN
-			  : l->way.flags & (WAY_UNLEARNT | WAY_SHIFT) ? BACK_SHIFT
-								      : BACK_ADOPT;
-		h->learnt = l->way.flags & WAY_SHIFT;
-		h->shift = 0u - l->way.ack;
-		h->clock = 0u - l->way.tsecr;
-		h->origin = (uint8_t)origin;
-		if (!(l->way.flags & (WAY_EXPECT | WAY_UNLEARNT | WAY_CLAMP)))
-			back_hand_enter(t, h, HAND_THERE, "found");
-		h->found = true;
-		h->any_way = true;
-		h->known = false;
-		back_owe(b, h, DEBT_LOOK);
-	}
-	h->laid = true;
-	has_id(t, h, l->way.id);
-}
-
-/* All ways were told: what has none is no more. */
-static void listed(struct back_turn *t)
-{
-	struct back *b = t->b;
-
-	b->listing = false;
-	for (uint32_t i = 0; i < b->fresh; i++) {
-		struct back_hand *h = back_hand_at(b, i);
-
-		if (!h->used || h->known || h->laid)
-			continue;
-		gone(t, h, "no ways");
-		back_owe(b, h, DEBT_FREE);
-	}
-}
-
 static void about_way(struct back_turn *t, const struct way_line *l)
 {
-	struct way_key out;
 	struct back_hand *h = back_hand_by_quad(t->b, &l->key);
-	bool of_host;
+	bool of_host = h;
+	uint8_t bit = of_host ? BACK_WAY_OUT : BACK_WAY_IN;
 
-	if (!h) {
-		(void)back_quad(t->b, &l->key, &out);
-		h = back_hand_by_quad(t->b, &out);
-	}
+	if (!h)
+		h = back_hand_by_in(t->b, &l->key);
 	if (!h)
 		return;
-	of_host = memcmp(&l->key, &h->out, sizeof l->key) == 0;
-	h->told |= of_host ? 2 : 1;
+	h->told |= bit;
 	if (l->kind == WAY_LINE_NONE) {
-		/* The host's direction is laid first and goes last. */
-		if (of_host)
+		h->none |= bit;
+		if (h->none == BACK_WAY_BOTH)
 			h->laid = false;
 		return;
 	}
+	h->none &= (uint8_t)~bit;
 	back_seen(t, h, l);
 	if (!h->known && l->way.seen & WAY_SAW_RST && of_host) {
 		h->rst = 1;
@@ -300,10 +226,10 @@ void back_plane_input(struct back_turn *t, const struct packet *p)
 		back_event(t, &l.event);
 		break;
 	case WAY_LINE_HAVE:
-		have(t, &l);
+		back_have(t, &l);
 		break;
 	case WAY_LINE_END:
-		listed(t);
+		back_listed(t);
 		break;
 	case WAY_LINE_SEEN:
 	case WAY_LINE_NONE:

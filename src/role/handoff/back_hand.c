@@ -76,6 +76,23 @@ struct back_hand *back_hand_by_quad(const struct back *b, const struct way_key *
 	return NULL;
 }
 
+struct back_hand *back_hand_by_in(const struct back *b, const struct way_key *in)
+{
+	struct way_key out;
+	struct back_hand *h;
+
+	(void)back_quad(b, in, &out);
+	h = back_hand_by_quad(b, &out);
+	if (h || b->strangers == 0)
+		return h;
+	for (uint32_t i = 0; i < b->fresh; i++) {
+		h = back_hand_at(b, i);
+		if (h->used && h->stranger && memcmp(&h->in, in, sizeof *in) == 0)
+			return h;
+	}
+	return NULL;
+}
+
 struct back_hand *back_hand_by_id(const struct back *b, unsigned front, uint32_t id)
 {
 	uint32_t i = *id_bucket(b, front, id);
@@ -164,7 +181,8 @@ void back_hand_renew(struct back_turn *t, struct back_hand *h)
 	h->laid = h->known = true;
 	h->looked = h->muted = h->refused = h->learnt = false;
 	h->news = h->hurried = false;
-	h->any_way = h->in_band = h->stale = h->had = false;
+	h->any_way = h->in_band = h->stale = h->had = h->half = false;
+	h->none = 0;
 	h->way_id = back_way_id(t->b);
 	h->acked = h->fin_in = h->fin_out = h->rst = 0;
 	h->ack = 0;
@@ -184,6 +202,7 @@ void back_hand_free(struct back *b, struct back_hand *h)
 	}
 	*at = h->next_quad;
 	wheel_cancel(back_wheel(b), i - 1);
+	b->strangers -= h->stranger;
 	h->used = false;
 	h->next_quad = b->free;
 	b->free = i;

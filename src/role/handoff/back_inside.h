@@ -9,6 +9,7 @@
  *     back_way.c     ways, laid and taken away; debts              back_time.c    what happens when nothing does
  *     back_control.c operators, listings                           back_save.c    records
  *     back_icmp.c    errors about the host's segments, inline
+ *     back_found.c   what lies in the data plane after a restart
  */
 #include "base/hash.h"
 #include "base/wheel.h"
@@ -31,6 +32,11 @@
 #define BACK_REPLY SUT_MS(1000) /* the data plane has answered a look by then */
 
 enum back_kind { BACK_ADOPT, BACK_SHIFT, BACK_OPEN };
+enum back_way {
+	BACK_WAY_IN = 1,
+	BACK_WAY_OUT = 2,
+	BACK_WAY_BOTH = 3
+}; /* the client's direction, the host's */
 
 /* What is owed for a hand-off: messages and ways, in this order. */
 enum back_debt {
@@ -67,7 +73,11 @@ struct back_hand {
 	bool hurried; /* its front end was told to send again at once */
 	uint8_t kind; /* enum back_kind */
 	uint8_t state; /* enum hand_state: back_hand_enter() alone */
-	uint8_t told; /* of what was looked for: 1: the client's direction, 2: the host's */
+	bool half; /* after a restart its ways were not a pair: they are nobody's */
+	bool stranger; /* its ways are of no origin that is known */
+	uint8_t lies; /* after a restart: enum back_way bits that were in the list */
+	uint8_t told,
+		none; /* enum back_way bits of what was looked for; of what of it was not there */
 	uint8_t origin;
 	uint8_t acked, fin_in, fin_out, rst;
 	uint8_t snd_wscale, rcv_wscale, wscale, options;
@@ -94,6 +104,7 @@ struct back {
 	uint32_t max, count, free, fronts;
 	uint32_t fresh; /* slots from here on were never used, and not touched */
 	uint32_t way_ids; /* the last one that was given */
+	uint32_t strangers;
 	uint32_t debt_first, debt_last; /* slots + 1 */
 	uint32_t buckets;
 	uint32_t at_quads, at_ids, at_hands, at_wheel, at_plane; /* bytes from here */
@@ -142,6 +153,8 @@ uint32_t back_hand_slot(const struct back *b, const struct back_hand *h);
 /* The host's direction for a client's, by the list of origins; the origin's index, or -1: none (ret_out is the key turned round). */
 int back_quad(const struct back *b, const struct way_key *in, struct way_key *ret_out);
 struct back_hand *back_hand_by_quad(const struct back *b, const struct way_key *out);
+/* By the client's direction. */
+struct back_hand *back_hand_by_in(const struct back *b, const struct way_key *in);
 struct back_hand *back_hand_by_id(const struct back *b, unsigned front, uint32_t id);
 bool back_hands_full(const struct back *b);
 /* A new one, PENDING; NULL: full.  back_hand_name() gives it to a front end. */
@@ -187,6 +200,11 @@ void back_host(const struct back *b, struct hand_msg *ret_m);
 /* back_event.c */
 void back_event(struct back_turn *t, const struct way_event *ev);
 void back_plane_input(struct back_turn *t, const struct packet *p);
+
+/* back_found.c */
+/* A way that lies in the data plane since before a restart; then, that there are no more. */
+void back_have(struct back_turn *t, const struct way_line *l);
+void back_listed(struct back_turn *t);
 
 /* back_time.c */
 void back_arm(struct back_turn *t, struct back_hand *h);

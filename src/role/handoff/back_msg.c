@@ -244,7 +244,7 @@ static void announce(struct back_turn *t, unsigned front, const struct hand_msg 
 						 : DEBT_READY);
 		return;
 	}
-	if (h && h->found && lives(h)) {
+	if (h && h->found && !h->half && lives(h)) {
 		claim(t, h, front, m);
 		return;
 	}

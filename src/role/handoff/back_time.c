@@ -8,6 +8,8 @@
  *     THERE             no packet for the idle time: likewise
  *     CLOSING, GONE     the last ACKs are over: it is forgotten, ways and all
  *
+ * What was found after a restart and is no pair has the time of what is pending, from its last packet on.
+ *
  * Packets do not move timers.  When one fires, the data plane is looked at for the last packet: our own at once, another one by a line
  * that is answered by BACK_REPLY, when the timer fires again; what was not answered is asked anew, since silence says nothing.  If there was a
  * packet since, it is armed for what is left.
@@ -20,7 +22,7 @@ static sut_time patience(const struct back *b, const struct back_hand *h)
 	case HAND_PENDING:
 		return BACK_PENDING;
 	case HAND_THERE:
-		return b->cfg.idle_timeout;
+		return h->half ? BACK_PENDING : b->cfg.idle_timeout;
 	case HAND_CLOSING:
 		return h->fin_in && h->fin_out ? b->cfg.linger : b->cfg.idle_timeout;
 	case HAND_UNKNOWN:
@@ -81,7 +83,7 @@ void back_fire(struct back_turn *t, struct back_hand *h)
 		look_inside(t, h);
 	} else if (h->laid && (!h->looked || h->told != 3)) {
 		h->looked = true;
-		h->told = 0;
+		h->told = h->none = 0;
 		back_owe(t->b, h, DEBT_LOOK);
 		wheel_arm(back_wheel(t->b), back_hand_slot(t->b, h), t->now + BACK_REPLY);
 		return;
