@@ -224,7 +224,7 @@ static void drains_timers(void **state)
 static void waits_for_full_device(void **state)
 {
 	const struct crossing_config c = { 0 };
-	const struct fault_plan slow = { .refuse = 4, .take = 3 };
+	const struct fault_plan slow = { .refuse = 2, .take = 3 };
 	struct port *left = mem_open("left", &arena), *right = mem_open("right", &arena);
 	struct port *faulty = fault_wrap(right, &slow);
 
