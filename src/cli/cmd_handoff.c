@@ -37,7 +37,8 @@ int handoff_kernel_open(const struct handoff_kernel_want *w, struct handoff_kern
 	int err = plane_bpf_open(&c, &k.plane, why);
 
 	if (err) {
-		snprintf(ret_err, err_size, "bpf: %s; --plane user does without", why);
+		snprintf(ret_err, err_size, "bpf: %s%s", why,
+			 w->only ? "" : "; --plane user does without");
 		return err;
 	}
 	err = plane_port_open(k.plane, &k.port, ret_err, err_size);

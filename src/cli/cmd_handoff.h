@@ -26,6 +26,7 @@ struct handoff_kernel_want {
 	const char *pins, *cgroup;
 	bool no_adopt;
 	const struct plane_config *plane;
+	bool only; /* no other plane would do */
 };
 
 /* 0, or -errno with a sentence in ret_err. */

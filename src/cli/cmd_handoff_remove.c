@@ -53,6 +53,7 @@ static int take_away(const struct remove_flags *c, char *ret_err, size_t err_siz
 			: c->client ? HANDOFF_PINS_FRONT
 				    : HANDOFF_PINS_BACK,
 		.plane = &plane,
+		.only = true,
 	};
 	struct handoff_kernel k;
 	int err = handoff_kernel_open(&w, &k, ret_err, err_size);

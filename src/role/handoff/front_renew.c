@@ -12,7 +12,7 @@
  * Theory of operation
  *
  * A back end has a place, its index, which hand-offs, ways and timers know.  It is the same one as long as its name, its addresses and its agent
- * are: then it keeps its place, with its connections, its health and what was probed; a drain and a forced rung stay too, a weight is the new
+ * are: then it keeps its place, with its connections, its health and what was probed; a drain and a forced rung stay too, which are the name's, a weight is the new
  * one.  What is not in the new configuration, or not like that, LEAVES: it gets nothing new, but what it has goes on at its addresses, and its agent is
  * still spoken to, by its name.  When nothing of it is left its place is free, and the world and the channel are told
  * that they need not look after it any more ("backend NAME ADDR:PORT gone", "backend NAME gone").  One that comes back in the meantime is
@@ -96,12 +96,24 @@ static void look_soon(struct front *f, uint32_t b)
 	wheel_arm(f->wheel, f->cfg.max_conns + b, f->now);
 }
 
+/* Of one that had this name what operators have told is the name's. */
+static void begin_anew(struct front *f, uint32_t b, const struct front_backend *c)
+{
+	int old = backend_named(f, c->name, strlen(c->name));
+
+	ladder_new(f, b);
+	f->cfg.routes.conns[b] = 0;
+	if (old < 0)
+		return;
+	f->backend[b].draining = f->backend[old].draining;
+	if (c->has_agent || f->backend[old].forced >= RUNG_SPLICE)
+		f->backend[b].forced = f->backend[old].forced;
+}
+
 static void settle_in(struct front *f, uint32_t b, const struct front_backend *c)
 {
-	if (f->backend[b].place == PLACE_FREE) {
-		ladder_new(f, b);
-		f->cfg.routes.conns[b] = 0;
-	}
+	if (f->backend[b].place == PLACE_FREE)
+		begin_anew(f, b, c);
 	f->backend[b].place = PLACE_USED;
 	f->backend[b].deaf = false;
 	f->backend[b].weight_told = false;
