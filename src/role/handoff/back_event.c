@@ -76,12 +76,12 @@ static void refused(struct back_turn *t, struct back_hand *h, uint32_t error)
 	h->why = (int32_t)error;
 	back_hand_enter(t, h, HAND_GONE, "refused");
 	back_owe(t->b, h, DEBT_REFUSED | DEBT_STATE); /* whichever it still waits for */
+	h->muted = true;
+	/* Nothing may be adopted later, and what is still under way must not be answered: by its resets the client would know of two. */
 	if (h->kind == BACK_ADOPT) {
-		back_owe(t->b, h, DEBT_DEL);
-		h->laid = false;
+		back_owe(t->b, h, DEBT_HUSH | DEBT_CLOSE);
 		return;
 	}
-	h->muted = true;
 	back_owe(t->b, h, DEBT_HUSH | (half_open ? DEBT_DESTROY : 0u));
 }
 

@@ -42,14 +42,15 @@ enum back_way {
 enum back_debt {
 	DEBT_HUSH = 1, /* the host's answers are swallowed */
 	DEBT_DESTROY = 2, /* the host's socket of this quad ends */
-	DEBT_WAYS = 4,
-	DEBT_WATCH = 8, /* ids, and the end that is watched for */
-	DEBT_LOOK = 16,
-	DEBT_DEL = 32,
-	DEBT_READY = 64,
-	DEBT_REFUSED = 128,
-	DEBT_STATE = 256,
-	DEBT_FREE = 512, /* the slot, once all else is paid */
+	DEBT_CLOSE = 4, /* the client's way goes; what the host says is still dealt with */
+	DEBT_WAYS = 8,
+	DEBT_WATCH = 16, /* ids, and the end that is watched for */
+	DEBT_LOOK = 32,
+	DEBT_DEL = 64,
+	DEBT_READY = 128,
+	DEBT_REFUSED = 256,
+	DEBT_STATE = 512,
+	DEBT_FREE = 1024, /* the slot, once all else is paid */
 };
 
 /* A hand-off.  The client's direction may come to the origin or to the host's own address; the host's is one and names it. */

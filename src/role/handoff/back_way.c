@@ -269,6 +269,13 @@ static bool pay_destroy(struct back_turn *t, struct back_hand *h)
 	return back_way_line(t, &l);
 }
 
+static bool pay_close(struct back_turn *t, struct back_hand *h)
+{
+	struct way_line l = { .kind = WAY_LINE_DEL, .key = h->in };
+
+	return back_way_line(t, &l);
+}
+
 static bool pay_one(struct back_turn *t, struct back_hand *h, enum back_debt debt)
 {
 	switch (debt) {
@@ -276,6 +283,8 @@ static bool pay_one(struct back_turn *t, struct back_hand *h, enum back_debt deb
 		return pay_hush(t, h);
 	case DEBT_DESTROY:
 		return pay_destroy(t, h);
+	case DEBT_CLOSE:
+		return pay_close(t, h);
 	case DEBT_WAYS:
 		return pay_ways(t, h);
 	case DEBT_WATCH:
