@@ -212,7 +212,9 @@ hand_front() {
 		[ "${HAND_RUNG:-}" != splice ] || set -- --backend "${hand_n}v6=[$(hand_address6_of "$hand_n")]:$HAND_PORT,rungs=splice" "$@"
 	done
 	for hand_n in $HAND_BACKENDS; do
-		set -- --backend "$hand_n=$(hand_address_of "$hand_n"):$HAND_PORT${HAND_RUNG:+,rungs=$HAND_RUNG}$(hand_far "$hand_n"),agent=$(hand_address_of "$hand_n"):7000" "$@"
+		hand_second=
+		[ -z "$(hand_far "$hand_n")" ] || [ "${HAND_RUNG:-}" = splice ] || hand_second=",[$(hand_address6_of "$hand_n")]:$HAND_PORT"
+		set -- --backend "$hand_n=$(hand_address_of "$hand_n"):$HAND_PORT$hand_second${HAND_RUNG:+,rungs=$HAND_RUNG}$(hand_far "$hand_n"),agent=$(hand_address_of "$hand_n"):7000" "$@"
 	done
 	hand_start front front "$SUTURE" handoff front --client if:eth0 --vip "$VIP4:$HAND_PORT" --vip "[$VIP6]:$HAND_PORT" --key-file "$LAB/key" \
 		--pins "/sys/fs/bpf/sut$$-front" --own 192.0.2.2 --own 2001:db8::2 --agents-from 192.0.2.2 --at-end remove --control "$LAB/front.sock" ${EVIDENCE:+--debug --log-time} "$@"

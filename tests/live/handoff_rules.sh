@@ -395,9 +395,9 @@ beyond() {
 		hand_back 2
 		AS="$rung, behind a router" WHERE="$rung, behind a router: "
 		if check 'ready' front_of $rung; then
-			check '50 connections' many 50
-			check '5 MB' big 5
-			check '5 MB up' upload 5
+			both '50 connections' many 50
+			both '5 MB' big 5
+			both '5 MB up' upload 5
 		fi
 		lab_down
 		HAND_ROUTER=no HAND_BACKENDS='b1 b2' HAND_FAR=
