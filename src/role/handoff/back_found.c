@@ -76,7 +76,8 @@ static struct back_hand *found(struct back_turn *t, const struct way_key *in,
 	struct back_hand *h = back_hand_add(t, in, out);
 
 	if (!h) {
-		count_drop(t->b->env, R_FLOWS_FULL);
+		if (!back_inline(t->b))
+			count_drop(t->b->env, R_FLOWS_FULL);
 		return NULL;
 	}
 	h->origin = (uint8_t)(origin < 0 ? 0 : origin);
