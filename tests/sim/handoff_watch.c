@@ -125,7 +125,12 @@ void hand_watch_answer(struct hand_world *w, int responder, const struct packet 
 	}
 	if (!a->has_iss || v.seq - a->iss > SPAN)
 		return;
-	if (v.flags & TCP_RST)
+	if (v.flags & TCP_RST) {
+		a->reset |= responder == 0;
+		return;
+	}
+	/* A SYN that was under way for longer than its connection lived, and than the front end had room for it. */
+	if (responder == 0 && v.flags & TCP_SYN && a->over)
 		return;
 	watch_ack(w, responder, i, p, &v);
 	/* An acknowledgement is no answer yet: as long as all bytes are kept, another may give it. */
@@ -202,7 +207,7 @@ static bool allowed(const struct hand_world *w, unsigned i, enum hand_fate f)
 	if (f == FATE_LEFT)
 		return c->leaves != LEAVES_NEVER;
 	if (f == FATE_HUNG)
-		return w->hurt || (!calm && (w->gave_up || c->says == SAYS_NOTHING));
+		return w->hurt || (!calm && (w->gave_up || a->reset || c->says == SAYS_NOTHING));
 	if (!calm && f == FATE_RESET)
 		return true;
 	switch (c->says) {

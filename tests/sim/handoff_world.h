@@ -52,6 +52,7 @@ struct hand_client {
 	uint32_t isn, iss, front_end; /* seq: behind what has arrived at the front end */
 	int responder; /* -1: none; 0: the front end; back end + 1 */
 	bool seen, has_iss;
+	bool reset; /* by the front end, which says so once: it may be lost */
 };
 
 /* A host's end. */
