@@ -344,7 +344,7 @@ static void retract_expired(struct front *f, struct hand *h)
 static void look_after(struct front *f, struct hand *h)
 {
 	sut_time quiet = f->now - h->heard;
-	bool lost = found_lost(f, h);
+	bool lost = found_lost(f, h), closing = h->state == FR_CLOSING;
 
 	if (quiet >= f->cfg.idle_timeout) {
 		count_event(&f->env, EV_FLOWS_IDLE);
@@ -367,7 +367,7 @@ static void look_after(struct front *f, struct hand *h)
 	if (!(h->flags & HF_RESTORED))
 		way_outside(f, h);
 	way_look(f, h);
-	if (quiet >= LOOK_AFTER || lost)
+	if (quiet >= LOOK_AFTER || lost || (closing && quiet >= f->cfg.linger))
 		ask_state(f, h);
 }
 
@@ -429,6 +429,14 @@ static unsigned fins_of(const struct hand_msg *m)
 	return (m->fin_in ? HF_FIN_CLIENT : 0u) | (m->fin_out ? HF_FIN_BACK : 0u);
 }
 
+/* Its agent was started anew: the connection lives without it, and nobody tells of its other end. */
+static void unknown(struct front *f, struct hand *h)
+{
+	h->flags &= (uint16_t)~HF_TOLD;
+	if (h->state == FR_CLOSING && f->cfg.linger < LOOK_AFTER)
+		hand_arm(f, h, f->now + f->cfg.linger);
+}
+
 /* Nothing of it is there. */
 static void state_gone(struct front *f, struct hand *h, const struct hand_msg *m)
 {
@@ -457,8 +465,8 @@ static void state_gone(struct front *f, struct hand *h, const struct hand_msg *m
 	case FR_CLOSING:
 		if (m->state == HAND_GONE)
 			over_gone(f, h, "the back end's TCP has let it go");
-		else /* an agent that was started anew: the connection lives without it */
-			h->flags &= (uint16_t)~HF_TOLD;
+		else
+			unknown(f, h);
 		return;
 	case FR_LINGER:
 		if (is_probe(h))
