@@ -144,10 +144,54 @@ static void moved(void **state)
 	end();
 }
 
+static void have(unsigned client, unsigned slot)
+{
+	char text[256];
+
+	snprintf(text, sizeof text,
+		 "have 192.0.2.10:%u > 198.51.100.1:80 act=send id=%u if=3 expect=7",
+		 10000 + client, FIRST_ID + slot);
+	say(FRONT_PLANE, text);
+}
+
+static void none(unsigned client)
+{
+	char text[256];
+
+	snprintf(text, sizeof text, "none 192.0.2.10:%u > 198.51.100.1:80", 10000 + client);
+	say(FRONT_PLANE, text);
+}
+
+/* Slots are taken by their numbers, in any order, and as they come; none is used twice, none is lost. */
+static void slots(void **state)
+{
+	(void)state;
+	begin();
+	for (unsigned round = 0; round < 3; round++) {
+		for (unsigned i = HANDS; i > HANDS / 2; i--)
+			have(i - 1, 2 * (i - HANDS / 2) - 1);
+		for (unsigned i = 0; i < HANDS / 2; i++)
+			have(i, 1); /* there is one already */
+		assert_int_equal(counters.dropped[R_FLOWS_FULL], round);
+		have(HANDS, 0);
+		assert_int_equal(counters.dropped[R_FLOWS_FULL], round + 1);
+		for (unsigned i = 0; i < HANDS; i += 2)
+			none(i);
+		for (unsigned i = 0; i < HANDS; i += 2)
+			have(i, i);
+		for (unsigned i = 0; i < HANDS; i++)
+			none(i);
+	}
+	assert_int_equal(counters.event[EV_FLOWS_OPENED], 3 * (HANDS + HANDS / 2));
+	assert_int_equal(counters.event[EV_FLOWS_CLOSED], 3 * (HANDS + HANDS / 2));
+	end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(moved),
+		cmocka_unit_test(slots),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

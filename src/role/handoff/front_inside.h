@@ -77,7 +77,8 @@ enum hand_flag {
 struct hand {
 	struct way_key key[2]; /* as packets of that side come in; key[BACK]: splices and probes */
 	uint32_t next_hash[2];
-	uint32_t next; /* free slots */
+	uint32_t next; /* free slots: the next one, + 1 */
+	bool queued; /* among them */
 	uint32_t id; /* slot, and generation above it; 0: free */
 	uint16_t flags; /* enum hand_flag */
 	uint8_t in_table; /* bit per side */

@@ -391,17 +391,20 @@ bool front_describe(const void *role, const struct flow_key *client_key, char *r
 const char *front_check(const void *role)
 {
 	const struct front *f = role;
-	uint32_t cells = f->cells;
+	uint32_t cells = f->cells, used = 0;
 
 	for (uint32_t i = 0; i < f->fresh; i++) {
 		const struct hand *h = &f->hand[i];
 
+		used += h->id != 0;
 		for (uint32_t c = h->id != 0 ? h->first : STORE_NONE; c != STORE_NONE; cells--)
 			c = store_cell_const(f->store, c)->next;
 		if (h->id != 0 && (h->state == FR_READING || h->state == FR_ANSWERED) &&
 		    h->conn == 0)
 			return "a hand-off is in the stack, and is not";
 	}
+	if (used != f->used)
+		return "hand-offs are miscounted";
 	if (cells != store_free_cells(f->store))
 		return "a cell is lost, or in use twice";
 	return stack_check(f->stack, f->now);

@@ -102,6 +102,8 @@ static void begin(struct front *f, uint32_t i, uint32_t id)
 
 	*h = (struct hand){
 		.id = id,
+		.next = h->next,
+		.queued = h->queued,
 		.backend = NONE,
 		.rung = RUNG_NONE,
 		.first = STORE_NONE,
@@ -131,21 +133,38 @@ void hand_renew(struct front *f, struct hand *h)
 
 bool hand_is_full(const struct front *f)
 {
-	return f->free == 0 && f->fresh == f->cfg.max_conns;
+	return f->used == f->cfg.max_conns;
+}
+
+static void queue(struct front *f, uint32_t i)
+{
+	if (f->hand[i].queued)
+		return;
+	f->hand[i].queued = true;
+	f->hand[i].next = f->free;
+	f->free = i + 1;
+}
+
+/* The next free slot; one that was taken by its number is passed over.  NONE: there is none. */
+static uint32_t dequeue(struct front *f)
+{
+	while (f->free != 0) {
+		uint32_t i = f->free - 1;
+
+		f->free = f->hand[i].next;
+		f->hand[i].queued = false;
+		if (f->hand[i].id == 0)
+			return i;
+	}
+	return f->fresh < f->cfg.max_conns ? f->fresh++ : NONE;
 }
 
 struct hand *hand_new(struct front *f)
 {
-	uint32_t i;
+	uint32_t i = dequeue(f);
 
-	if (f->free != 0) {
-		i = f->free - 1;
-		f->free = f->hand[i].next;
-	} else if (f->fresh < f->cfg.max_conns) {
-		i = f->fresh++;
-	} else {
+	if (i == NONE)
 		return NULL;
-	}
 	begin(f, i, next_generation(f) << ID_BITS | i);
 	return &f->hand[i];
 }
@@ -155,23 +174,18 @@ static bool slot_reach(struct front *f, uint32_t i)
 {
 	if (i >= f->cfg.max_conns)
 		return false;
-	for (; f->fresh <= i; f->fresh++) {
-		f->hand[f->fresh].next = f->free;
-		f->free = f->fresh + 1;
-	}
+	for (; f->fresh <= i; f->fresh++)
+		queue(f, f->fresh);
 	return f->hand[i].id == 0;
 }
 
 struct hand *hand_take(struct front *f, uint32_t id)
 {
-	uint32_t i = id & ((1u << ID_BITS) - 1), *from = &f->free;
+	uint32_t i = id & ((1u << ID_BITS) - 1);
 
 	if (id >> ID_BITS == 0 || !slot_reach(f, i))
 		return NULL;
-	while (*from != i + 1)
-		from = &f->hand[*from - 1].next;
-	*from = f->hand[i].next;
-	begin(f, i, id);
+	begin(f, i, id); /* it stays among the free ones until it is met there */
 	return &f->hand[i];
 }
 
@@ -197,8 +211,8 @@ void hand_free(struct front *f, struct hand *h)
 	hand_key_del(f, h, CLIENT);
 	hand_key_del(f, h, BACK);
 	wheel_cancel(f->wheel, i);
-	*h = (struct hand){ .next = f->free };
-	f->free = i + 1;
+	*h = (struct hand){ .next = h->next, .queued = h->queued };
+	queue(f, i);
 	f->used--;
 }
 
