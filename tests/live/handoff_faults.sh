@@ -334,6 +334,7 @@ deaths_front() {
 deaths() {
 	RUNG=$1 LADDER=$2 DEATHS_MORE=
 	hand_up
+	trap unpin EXIT
 	servers
 	file_of 20
 	# Nobody tells a splice that its server has lost patience.
@@ -365,7 +366,7 @@ deaths() {
 		check 'the front end is off the network in mid-download' front_off_and_on
 		check "the front end's machine is gone in mid-download, and returns" front_gone
 	fi
-	lab_down
+	unpin
 }
 
 PARTS=${PARTS:-restarts deaths}
