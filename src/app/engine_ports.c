@@ -197,18 +197,26 @@ static void retry_later(struct engine *e, bool retried)
 		e->next_retry = e->now + DOWN_RETRY;
 }
 
-void engine_read_ports(struct engine *e, uint32_t ready)
+/* What came by post was written before what is told of this host now: it comes last, as it goes out last. */
+static void read_ports(struct engine *e, uint32_t ready, bool retry, bool post)
 {
-	bool retry = e->now >= e->next_retry;
-
 	for (unsigned i = 0; i < e->ports.n; i++) {
 		struct port_slot *s = &e->ports.slot[i];
 
-		if (!s->port || s->ended || !may_read(e, congested(e), i))
+		if ((s->kind == PORT_POST) != post || !s->port || s->ended ||
+		    !may_read(e, congested(e), i))
 			continue;
 		if ((ready >> i & 1) || (retry && s->port->down))
 			read_port(e, i, PORT_BURST);
 	}
+}
+
+void engine_read_ports(struct engine *e, uint32_t ready)
+{
+	bool retry = e->now >= e->next_retry;
+
+	read_ports(e, ready, retry, false);
+	read_ports(e, ready, retry, true);
 	pump(e);
 	update_watches(e);
 	retry_later(e, retry);

@@ -379,6 +379,49 @@ static void messages_keep_their_place(void **state)
 		mem_ops->close(p[i]);
 }
 
+static char read_from[8];
+
+static void reading_input(void *role, const struct burst *in, struct outbox *out)
+{
+	(void)role;
+	(void)out;
+	read_from[strlen(read_from)] = (char)('0' + in->port);
+}
+
+/* Mail that lies there together with word of the data plane is read behind it: it may speak of what is over by that. */
+static void mail_is_read_last(void **state)
+{
+	static const struct port_desc reading_ports[] = { { "mail", PORT_POST, false },
+							  { "plane", PORT_MSGS, false },
+							  { NULL, PORT_FRAMES, false } };
+	static const struct role_ops reading_ops = {
+		.name = "reading",
+		.ports = reading_ports,
+		.need = crossing_need,
+		.init = mute_init,
+		.input = reading_input,
+		.expire = mute_expire,
+		.deadline = mute_deadline,
+	};
+	struct port *p[2] = { mem_open("mail", &arena), mem_open("plane", &arena) };
+	const struct engine_config cfg = {
+		.ops = &reading_ops,
+		.role_config = &(struct crossing_config){ 0 },
+		.port = { p[0], p[1] },
+		.opt = { .quiet = true },
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		push(p[i], 0, 1);
+		mem_end(p[i]);
+	}
+	assert_int_equal(engine_run(&cfg), 0);
+	assert_string_equal(read_from, "10");
+	for (unsigned i = 0; i < 2; i++)
+		p[i]->ops->close(p[i]);
+}
+
 static void refuses_settings(void **state)
 {
 	struct port *left = mem_open("left", &arena), *right = mem_open("right", &arena);
@@ -848,6 +891,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(loop_wakes),
 		cmocka_unit_test(messages_keep_their_place),
+		cmocka_unit_test(mail_is_read_last),
 		cmocka_unit_test(forwards_and_ends),
 		cmocka_unit_test(drains_timers),
 		cmocka_unit_test(waits_for_full_device),
