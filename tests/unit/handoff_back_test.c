@@ -36,6 +36,7 @@ static void *make(uint8_t **ret_block)
 }
 
 static unsigned settle(void);
+static void say(unsigned port, const char *text);
 
 static void begin(uint32_t flows)
 {
@@ -54,6 +55,8 @@ static void begin(uint32_t flows)
 	role = make(&block);
 	settle();
 	assert_string_equal(lines[n_lines - 1], "list");
+	say(BACK_PLANE, "end");
+	settle();
 	n_lines = 0;
 }
 

@@ -61,6 +61,8 @@ static void has_id(struct back_turn *t, struct back_hand *h, uint32_t id)
 {
 	if (id > t->b->way_ids)
 		t->b->way_ids = id;
+	if (h->known) /* it was made since then: what is told may be older */
+		return;
 	if (h->any_way || h->way_id == 0) {
 		h->any_way = false;
 		h->way_id = id;

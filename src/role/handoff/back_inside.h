@@ -132,6 +132,12 @@ static inline bool back_joined(const struct back *b, unsigned port)
 	return b->env->ports >> port & 1;
 }
 
+/* Is it not known yet what lies in the data plane? */
+static inline bool back_is_listing(const struct back *b)
+{
+	return b->listing || (!b->asked_list && back_joined(b, BACK_PLANE));
+}
+
 /* Is the data plane our own? */
 static inline bool back_inline(const struct back *b)
 {

@@ -108,7 +108,7 @@ static void tell_unknown(struct back_turn *t, unsigned front, uint32_t id)
 {
 	struct hand_msg m = { .kind = HAND_STATE, .id = id, .state = HAND_UNKNOWN };
 
-	if (t->b->listing)
+	if (back_is_listing(t->b))
 		return; /* it may be in the list: the front end asks again */
 	if (!back_tell(t, front, &m))
 		count_drop(t->b->env, R_OUTBOX_FULL);
@@ -237,6 +237,8 @@ static void announce(struct back_turn *t, unsigned front, const struct hand_msg 
 		in.dport = out.sport;
 	}
 	h = back_hand_by_quad(b, &out);
+	if (back_is_listing(b) && !(h && h->known))
+		return; /* likewise: what lives must not have ways laid over it */
 	if (h && is_repeat(h, front, m)) {
 		back_owe(b, h,
 			 h->refused		 ? DEBT_REFUSED
@@ -284,6 +286,8 @@ static void watch(struct back_turn *t, unsigned front, const struct hand_msg *m)
 		return;
 	}
 	h = back_hand_by_quad(b, &out);
+	if (back_is_listing(b) && !(h && h->known))
+		return;
 	if (!h) {
 		h = back_hand_add(t, &in, &out);
 		if (!h) {
@@ -297,7 +301,8 @@ static void watch(struct back_turn *t, unsigned front, const struct hand_msg *m)
 	} else if (is_outdated(t, h, front, m)) {
 		refuse(t, front, m->id, "older");
 		return;
-	} else if (h->front && back_hand_over(h) && (h->front != front || h->id != m->id)) {
+	} else if ((h->half && !h->front) ||
+		   (h->front && back_hand_over(h) && (h->front != front || h->id != m->id))) {
 		bool laid = h->laid;
 
 		back_hand_renew(t, h); /* of another one; the SYN of this is still to come */
