@@ -291,9 +291,10 @@ static void replay_expired(struct front *f, struct hand *h)
 {
 	sut_time most = h->flags & HF_ANSWERED ? REPLAY_LAST : f->cfg.confirm_timeout;
 	sut_time wait = patience(h);
+	bool taken = h->rung == RUNG_SPLICE || (h->flags & HF_KNOWN);
 
-	/* Nothing had to be brought, nobody has refused it, and our ACK went out time and again: there is nothing to wait for. */
-	if (h->end == h->base && h->rung != RUNG_ADOPT && !is_probe(h) &&
+	/* Nothing had to be brought, its host is there, nobody has refused it, and our ACK went out time and again: there is nothing to wait for. */
+	if (h->end == h->base && h->rung != RUNG_ADOPT && taken && !is_probe(h) &&
 	    f->now - h->since >= f->cfg.confirm_timeout) {
 		over_there(f, h);
 		return;
