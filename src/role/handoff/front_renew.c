@@ -213,6 +213,9 @@ int renew_backends(struct front *f, const struct front_config *c)
 	for (uint32_t b = 0; b < f->cfg.backends; b++)
 		told |= (uint64_t)f->backend[b].weight_told << b;
 	for (unsigned i = 0; i < c->backends; i++) {
+		/* what was told of another one of its name is over */
+		if (f->backend[place[i]].place == PLACE_FREE)
+			told |= UINT64_C(1) << place[i];
 		settle_in(f, place[i], &c->backend[i]);
 		if (place[i] >= f->cfg.backends)
 			f->cfg.backends = place[i] + 1u;
