@@ -10,6 +10,7 @@
 
 #include "core/env.h"
 #include "core/outbox.h"
+#include "core/record.h"
 #include "core/way_text.h"
 #include "proto/ip.h"
 #include "role/handoff/front.h"
@@ -187,11 +188,62 @@ static void slots(void **state)
 	end();
 }
 
+static struct record told[8];
+static unsigned n_told;
+
+static void keep(void *ctx, const struct record *r)
+{
+	(void)ctx;
+	assert_true(n_told < 8);
+	told[n_told++] = *r;
+}
+
+static void lay_out(const struct front_config *c)
+{
+	free(block);
+	block = calloc(1, front_role.need(c) + 64);
+	assert_non_null(block);
+	role = front_role.init(block + (64 - (uintptr_t)block % 64), c, &env);
+}
+
+/* What was told of a back end that is gone is not what one that comes later by its name is, after a restart either. */
+static void told_of_another(void **state)
+{
+	struct front_config next;
+	struct record r;
+	uint32_t cursor = 0;
+
+	(void)state;
+	begin();
+	env.journal = keep;
+	env.ports |= 1u << FRONT_CONTROL;
+	lay_out(&cfg);
+	due();
+	say(FRONT_CONTROL, "backend web1 drain");
+	assert_int_equal(n_told, 1);
+	next = cfg;
+	memcpy(next.backend[0].name, "web2", 5);
+	assert_int_equal(front_role.configure(role, &next), 0);
+	now += SUT_MS(2000);
+	due(); /* web1 is gone */
+	next = cfg;
+	assert_int_equal(front_role.configure(role, &next), 0);
+	due();
+	assert_int_equal(front_role.save(role, &cursor, now, &r), 0); /* the new one has nothing */
+	lay_out(&next);
+	for (unsigned i = 0; i < n_told; i++)
+		assert_int_equal(front_role.restore(role, &told[i], now), 0);
+	cursor = 0;
+	assert_int_equal(front_role.save(role, &cursor, now, &r), 0);
+	end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(moved),
 		cmocka_unit_test(slots),
+		cmocka_unit_test(told_of_another),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

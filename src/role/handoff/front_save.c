@@ -10,12 +10,12 @@
 /*
  * What outlives the process: hand-offs whose way is laid.  Ways in a BPF data plane go on by themselves; our own are laid again from the record.
  * Bytes that were not acknowledged yet are not kept: the client has most of them still, and the rest is asked of the agent.  The back end is kept
- * by its name, since another configuration may have others.
+ * by its name and address, since another configuration may have others: what one host has is not brought to another of its name.
  *
  * So does what operators have told of a back end: its weight, a drain, a forced rung.  Where none of it is said any more an empty record says so.
  */
 
-#define VERSION 1
+#define VERSION 2
 #define BACKEND_VERSION 1
 
 enum told { TOLD_WEIGHT = 1, TOLD_DRAIN = 2 };
@@ -93,6 +93,7 @@ static uint32_t age_ms(sut_time now, sut_time then)
 
 static void write_hand(const struct front *f, const struct hand *h, sut_time now, struct record *r)
 {
+	const struct stack_addr *at = hand_at(f, h);
 	char name[32] = { 0 };
 
 	(void)snprintf(name, sizeof name, "%s", backend_cfg(f, h->backend)->name);
@@ -101,8 +102,10 @@ static void write_hand(const struct front *f, const struct hand *h, sut_time now
 	record_put8(r, h->state);
 	record_put8(r, h->rung);
 	record_put8(r, h->origin);
-	record_put16(r, h->flags);
+	record_put16(r, h->flags | HF_LAID); /* or about to be */
 	record_put(r, name, sizeof name);
+	record_put(r, at->ip, sizeof at->ip);
+	record_put16(r, at->port);
 	put_key(r, &h->key[CLIENT]);
 	put_key(r, &h->key[BACK]);
 	record_put_lane(r, &h->lane);
@@ -112,9 +115,19 @@ static void write_hand(const struct front *f, const struct hand *h, sut_time now
 	record_end(r);
 }
 
-static bool is_kept(const struct hand *h)
+/* Has another host the name of its back end by now? */
+static bool is_renamed(const struct front *f, uint32_t b)
 {
-	return h->id != 0 && (h->flags & (HF_LAID | HF_PROBE)) == HF_LAID && h->backend != NONE;
+	const char *name = backend_cfg(f, b)->name;
+
+	return f->backend[b].place == PLACE_LEAVING && backend_named(f, name, strlen(name)) >= 0;
+}
+
+/* One that was found is found again, as long as no packet has shown how its client is reached. */
+static bool is_kept(const struct front *f, const struct hand *h)
+{
+	return h->id != 0 && (h->flags & (HF_LAID | HF_RESTORED)) && !(h->flags & HF_PROBE) &&
+	       h->backend != NONE && h->lane.ip != 0 && !is_renamed(f, h->backend);
 }
 
 /* --- what was told of back ends */
@@ -184,7 +197,7 @@ size_t front_save(const void *role, uint32_t *cursor, sut_time now, struct recor
 	while (*cursor - ROUTE_BACKENDS < f->fresh) {
 		const struct hand *h = &f->hand[(*cursor)++ - ROUTE_BACKENDS];
 
-		if (!is_kept(h))
+		if (!is_kept(f, h))
 			continue;
 		write_hand(f, h, now, ret_record);
 		return ret_record->len;
@@ -197,6 +210,7 @@ struct read {
 	struct hand h;
 	struct way_key key[2];
 	char name[32];
+	struct stack_addr at;
 	uint32_t id, since, heard;
 	uint8_t state;
 };
@@ -217,6 +231,8 @@ static int read_hand(const struct record *record, struct read *ret_r)
 	h->origin = record_take8(&rd);
 	h->flags = record_take16(&rd);
 	record_take(&rd, ret_r->name, sizeof ret_r->name);
+	record_take(&rd, ret_r->at.ip, sizeof ret_r->at.ip);
+	ret_r->at.port = record_take16(&rd);
 	take_key(&rd, &ret_r->key[CLIENT]);
 	take_key(&rd, &ret_r->key[BACK]);
 	record_take_lane(&rd, &h->lane);
@@ -300,6 +316,17 @@ static int restore_end(struct front *f, struct record_reader *rd)
 	return 0;
 }
 
+/* Is its back end the host that it was? */
+static bool is_there(const struct front *f, uint32_t b, const struct stack_addr *at)
+{
+	const struct stack_addr *is = backend_cfg(f, b)->at;
+	bool same = false;
+
+	for (unsigned i = 0; i < FRONT_FAMILIES; i++)
+		same |= is[i].port == at->port && memcmp(is[i].ip, at->ip, 16) == 0;
+	return same;
+}
+
 int front_restore(void *role, const struct record *record, sut_time now)
 {
 	struct front *f = role;
@@ -317,7 +344,7 @@ int front_restore(void *role, const struct record *record, sut_time now)
 	if (e < 0)
 		return e;
 	b = backend_named(f, r.name, strlen(r.name));
-	if (b < 0)
+	if (b < 0 || !is_there(f, (uint32_t)b, &r.at))
 		return -EINVAL; /* another configuration: there is no such back end */
 	h = hand_find(f, &r.key[CLIENT], &side);
 	if (h != NULL && (h->flags & HF_RESTORED)) { /* a later record of it */
@@ -416,7 +443,7 @@ void save_journal(struct front *f, struct hand *h)
 {
 	struct record r;
 
-	if (f->env.journal == NULL || !is_kept(h))
+	if (f->env.journal == NULL || !is_kept(f, h))
 		return;
 	write_hand(f, h, f->now, &r);
 	f->env.journal(f->env.journal_ctx, &r);
