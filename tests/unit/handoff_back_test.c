@@ -248,6 +248,12 @@ static void records_are_checked(void **state)
 	block = block2;
 	role = other;
 	settle();
+	say(BACK_PLANE, "have 192.0.2.10:40000 > 198.51.100.1:80 act=host flags=expect,adopt id=1 "
+			"mate=198.51.100.1:80>192.0.2.10:40000");
+	say(BACK_PLANE, "have 198.51.100.1:80 > 192.0.2.10:40000 act=host flags=watch id=1 "
+			"mate=192.0.2.10:40000>198.51.100.1:80");
+	say(BACK_PLANE, "end");
+	settle();
 	say(BACK_FRONTS, text);
 	settle();
 	assert_string_equal(lines[n_lines - 1], "fe refused id=1 why=no-room");
