@@ -166,6 +166,11 @@ static int configure(struct reload *r)
 	if (err == -ENOSPC)
 		reply_error(r->reply, "%s has no room for all of this now; nothing is changed",
 			    ops->name);
+	else if (err == -EADDRINUSE)
+		reply_error(r->reply,
+			    "%s: an address of this is still in use under another name: take that "
+			    "out, and put this in when it is over; nothing is changed",
+			    ops->name);
 	else if (err)
 		reply_error(r->reply,
 			    ops->configure ? "%s cannot change this while it runs: restart it"

@@ -68,7 +68,34 @@ static uint8_t free_place(const struct front *f, uint64_t taken)
 	return NOWHERE;
 }
 
-/* A place for each: 0, or -ENOSPC. */
+static bool is_empty(const struct front *f, uint32_t b)
+{
+	if (f->cfg.routes.conns[b] != 0)
+		return false;
+	for (uint32_t i = 0; i < f->fresh; i++)
+		if (f->hand[i].id != 0 && f->hand[i].backend == b)
+			return false;
+	return true;
+}
+
+/*
+ * Does somebody who leaves, or will, speak to the agent of c under another name?  The channel knows agents by where they speak from, so it could
+ * not tell the two apart.
+ */
+static bool is_spoken_to(const struct front *f, const struct front_backend *c, uint64_t taken)
+{
+	for (unsigned i = 0; i < f->cfg.backends; i++) {
+		const struct front_backend *x = backend_cfg(f, i);
+
+		if (f->backend[i].place != PLACE_FREE && !(taken >> i & 1) && x->has_agent &&
+		    x->agent.port != 0 && !is_empty(f, i) && same_addr(&x->agent, &c->agent) &&
+		    !same_name(x, c))
+			return true;
+	}
+	return false;
+}
+
+/* A place for each: 0, -ENOSPC, or -EADDRINUSE. */
 static int find_places(const struct front *f, const struct front_config *c,
 		       uint8_t ret_place[ROUTE_BACKENDS], uint64_t *ret_taken)
 {
@@ -87,6 +114,9 @@ static int find_places(const struct front *f, const struct front_config *c,
 			return -ENOSPC;
 		taken |= UINT64_C(1) << ret_place[i];
 	}
+	for (unsigned i = 0; i < c->backends; i++)
+		if (c->backend[i].has_agent && is_spoken_to(f, &c->backend[i], taken))
+			return -EADDRINUSE;
 	*ret_taken = taken;
 	return 0;
 }
@@ -141,16 +171,6 @@ static void send_off(struct front *f, uint32_t b)
 	if (heir >= 0 && !f->backend[b].deaf && !same_agent(c, backend_cfg(f, (uint32_t)heir)))
 		deafen(f, b);
 	look_soon(f, b);
-}
-
-static bool is_empty(const struct front *f, uint32_t b)
-{
-	if (f->cfg.routes.conns[b] != 0)
-		return false;
-	for (uint32_t i = 0; i < f->fresh; i++)
-		if (f->hand[i].id != 0 && f->hand[i].backend == b)
-			return false;
-	return true;
 }
 
 /* Is somebody else at a place that has this name, and this address (port 0: any)? */
