@@ -95,6 +95,10 @@ struct hand {
 	struct lane lane; /* of the client's packets */
 	struct stack_detached d;
 	uint32_t acked; /* by a splice's back end */
+	/* behind the FIN of each side, as the client counts; where flags has it */
+	uint32_t fin_end[2];
+	uint8_t fins_acked; /* HF_FIN_*: those that the other side has */
+	bool has_ended; /* its agent says so, and nobody waits for anything of it */
 	uint32_t base,
 		end; /* seq: of the first byte to be caught up, behind the last one (FIN included) */
 	uint32_t first, last; /* cells with those bytes; STORE_NONE */
@@ -264,6 +268,8 @@ void over_gone(struct front *f, struct hand *h, const char *why);
 /* Who has it cannot be known: the client is reset. */
 void over_lost(struct front *f, struct hand *h);
 void over_fin(struct front *f, struct hand *h, unsigned fins);
+/* It is over, and both have all of it, last ACKs included: another may have its place. */
+bool over_may_go(const struct front *f, const struct hand *h);
 /* Its agent says. */
 void over_message(struct front *f, uint32_t b, const struct hand_msg *m);
 /* Nobody's any more. */

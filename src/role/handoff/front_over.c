@@ -26,7 +26,7 @@
  *   RETRACT   no             dropped, counted       word that nothing is there       10 s: reset
  *   THERE     no             forwarded              a FIN, a RST, the agent          idle_timeout: forgotten
  *   CLOSING   no             forwarded              the other FIN                    idle_timeout: forgotten
- *   LINGER    no             forwarded              -                                linger: forgotten
+ *   LINGER    no             forwarded              -                                linger: forgotten; sooner for want of room, if nobody lacks anything
  *
  * The stack lets go at ASKED, silently, so no number moves any more while the agent is asked.  What the client sends meanwhile is kept where there
  * is room, else dropped: it is not acknowledged, so the client sends it again; the hand-off is found by its quad before the stack is asked, so
@@ -46,6 +46,7 @@
 
 #define SETTLE_LAST SUT_MS(1000) /* who lives for that long gets a way in the kernel */
 #define PROBE_LINGER SUT_MS(1000)
+#define LAST_WORDS SUT_MS(1000) /* who lacks the last ACK asks for it within this time */
 
 static bool is_probe(const struct hand *h)
 {
@@ -130,6 +131,8 @@ void over_begin(struct front *f, struct hand *h, uint32_t b, enum front_rung r)
 	h->backend = b;
 	h->rung = (uint8_t)r;
 	h->acked = h->base;
+	h->fins_acked = 0;
+	h->has_ended = false;
 	over_count(f, h, true);
 	hand_set_state(f, h, FR_ASKED, rung_name(r));
 	rung_ask(f, h);
@@ -260,6 +263,21 @@ void over_fin(struct front *f, struct hand *h, unsigned fins)
 		over_gone(f, h, "both sides have closed");
 	else if ((h->flags & both) && h->state == FR_THERE)
 		hand_set_state(f, h, FR_CLOSING, "a side has closed");
+}
+
+/*
+ * Both FINs alone do not end it: what lies before them may be lost, and its ACKs, and what is sent again of it, come by here.  Of a splice we see
+ * the ACKs of both; of others the agent knows what its host's TCP has.
+ */
+bool over_may_go(const struct front *f, const struct hand *h)
+{
+	const unsigned both = HF_FIN_CLIENT | HF_FIN_BACK;
+	sut_time last = h->heard > h->since ? h->heard : h->since;
+
+	if (h->state != FR_LINGER)
+		return false;
+	return is_probe(h) ||
+	       ((h->has_ended || h->fins_acked == both) && f->now - last >= LAST_WORDS);
 }
 
 /* --- time */
@@ -438,6 +456,13 @@ static void unknown(struct front *f, struct hand *h)
 		hand_arm(f, h, f->now + f->cfg.linger);
 }
 
+/* Its TCP has let it go: did it have everything, or is there nobody who could send it? */
+static void note_ended(struct hand *h, const struct hand_msg *m)
+{
+	if (m->rst || (m->fin_in && m->fin_out))
+		h->has_ended = true;
+}
+
 /* Nothing of it is there. */
 static void state_gone(struct front *f, struct hand *h, const struct hand_msg *m)
 {
@@ -509,6 +534,9 @@ static void take_state(struct front *f, struct hand *h, const struct hand_msg *m
 		state_there(f, h, m);
 		return;
 	case HAND_GONE:
+		note_ended(h, m);
+		state_gone(f, h, m);
+		return;
 	case HAND_UNKNOWN:
 		state_gone(f, h, m);
 		return;

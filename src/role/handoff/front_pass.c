@@ -75,6 +75,16 @@ static void note_clock(struct hand *h, const struct packet *p, const struct view
 	h->d.ts_recent = o.tsval;
 }
 
+/* Does it acknowledge the FIN of this side, which came by?  Nothing lies behind that: a number that was guessed is another. */
+static void note_ack(struct hand *h, enum side fin, const struct view *v)
+{
+	unsigned bit = fin == CLIENT ? HF_FIN_CLIENT : HF_FIN_BACK;
+
+	if ((h->flags & bit) && (v->flags & (TCP_ACK | TCP_SYN | TCP_RST)) == TCP_ACK &&
+	    v->ack == h->fin_end[fin])
+		h->fins_acked |= (uint8_t)bit;
+}
+
 static void note_client(struct front *f, struct hand *h, const struct packet *p,
 			const struct view *v)
 {
@@ -91,8 +101,11 @@ static void note_client(struct front *f, struct hand *h, const struct packet *p,
 	}
 	if ((v->flags & TCP_ACK) && !(v->flags & TCP_RST) && num_before(h->d.snd_nxt, v->ack))
 		h->flags |= HF_ANSWERED;
-	if (is_its_end(f, h, CLIENT, v))
+	note_ack(h, BACK, v);
+	if (is_its_end(f, h, CLIENT, v)) {
+		h->fin_end[CLIENT] = v->seq + view_seg_len(v);
 		over_fin(f, h, HF_FIN_CLIENT);
+	}
 	if ((v->flags & TCP_RST) && h->state >= FR_THERE && is_exact(f, h, v))
 		over_gone(f, h, "the client has reset it");
 }
@@ -122,8 +135,11 @@ static bool note_backend(struct front *f, struct hand *h, const struct packet *p
 		h->end = v->ack; /* what it expects next */
 	if (h->state == FR_REPLAY && (reset || h->acked == h->end))
 		over_there(f, h);
-	if (is_its_end(f, h, BACK, v))
+	note_ack(h, CLIENT, v);
+	if (is_its_end(f, h, BACK, v)) {
+		h->fin_end[BACK] = v->seq + view_seg_len(v) - (h->far_isn + 1 - h->d.snd_nxt);
 		over_fin(f, h, HF_FIN_BACK);
+	}
 	if (reset)
 		over_gone(f, h, "the back end has reset it");
 	return true;

@@ -37,14 +37,17 @@ static void learn_lane(struct front *f, struct hand *h)
 		lane_learn(&h->lane, f->cur, f->cur_view);
 }
 
-/* What is over stays for last ACKs alone: where there is no room, one of them goes.  Not many are looked at, since there may be none. */
+/*
+ * What is over stays for what was lost of its end.  Where there is no room, one goes of which nobody lacks anything.  Not many are looked at, since
+ * there may be none.
+ */
 static void make_room(struct front *f)
 {
 	for (unsigned i = 0; hand_is_full(f) && i < EVICT_LOOKS; i++) {
 		struct hand *h = &f->hand[f->evict_at];
 
 		f->evict_at = (f->evict_at + 1) % f->cfg.max_conns;
-		if (h->id == 0 || h->state != FR_LINGER)
+		if (h->id == 0 || !over_may_go(f, h))
 			continue;
 		count_event(&f->env, EV_FLOWS_EVICTED);
 		over_end(f, h, "room for another");
@@ -199,6 +202,7 @@ static bool freeze(struct front *f, struct hand *h)
 		return false;
 	h->conn = 0;
 	h->end = h->d.rcv_nxt;
+	h->fin_end[CLIENT] = h->end;
 	h->base = h->end - h->d.fin_in - h->d.unread;
 	h->acked = h->base;
 	return true;

@@ -266,6 +266,12 @@ void way_look(struct front *f, struct hand *h)
 
 /* --- what a data plane tells */
 
+static void saw_fin(struct front *f, struct hand *h, enum side side, uint32_t end)
+{
+	h->fin_end[side] = end;
+	over_fin(f, h, side == CLIENT ? HF_FIN_CLIENT : HF_FIN_BACK);
+}
+
 static void seen(struct front *f, struct hand *h, enum side side, const struct way_line *l)
 {
 	sut_time idle = SUT_MS(l->idle_ms), at = f->now > idle ? f->now - idle : 0;
@@ -273,7 +279,7 @@ static void seen(struct front *f, struct hand *h, enum side side, const struct w
 	if (at > h->heard)
 		h->heard = at;
 	if (l->way.seen & WAY_SAW_FIN)
-		over_fin(f, h, side == CLIENT ? HF_FIN_CLIENT : HF_FIN_BACK);
+		saw_fin(f, h, side, l->way.fin_end);
 	if ((l->way.seen & WAY_SAW_RST) && side == BACK)
 		over_gone(f, h, "the back end has reset it");
 }
@@ -300,9 +306,9 @@ static void event(struct front *f, struct hand *h, enum side side, const struct 
 	else if (ev->kind == WAY_EV_SYN_IN || ev->kind == WAY_EV_RST_IN)
 		ask_again(f, h);
 	else if (ev->kind == WAY_EV_FIN_IN && side == CLIENT)
-		over_fin(f, h, HF_FIN_CLIENT);
+		saw_fin(f, h, CLIENT, ev->a);
 	else if (ev->kind == WAY_EV_FIN_OUT || (ev->kind == WAY_EV_FIN_IN && side == BACK))
-		over_fin(f, h, HF_FIN_BACK);
+		saw_fin(f, h, BACK, ev->a);
 	else if (ev->kind == WAY_EV_RST_OUT)
 		over_gone(f, h, "the back end has reset it");
 }
