@@ -10,7 +10,7 @@
  * was agreed in the handshake, and what was read from nobody.  Congestion control and RTT begin anew wherever it goes on.
  */
 
-enum { BUF_LEAST = 2048, BUF_MOST = 1 << 30 };
+enum { BUF_LEAST = 2048, BUF_MOST = 1 << 30, OFFER_LEAST = 576 };
 
 int stack_listen_limits(struct stack *s, conn_id id, uint32_t rcvbuf, uint8_t wscale)
 {
@@ -30,6 +30,14 @@ void stack_offer(struct stack *s, bool timestamps, bool sack, bool wscale)
 	s->cfg.no_timestamps = !timestamps;
 	s->cfg.no_sack = !sack;
 	s->cfg.no_wscale = !wscale;
+}
+
+int stack_offer_mtu(struct stack *s, uint32_t mtu)
+{
+	if (mtu != 0 && mtu < OFFER_LEAST)
+		return -EINVAL;
+	s->offer_mtu = mtu;
+	return 0;
 }
 
 /* Can it be taken out? */

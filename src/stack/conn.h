@@ -316,6 +316,7 @@ struct stack {
 	uint32_t starved_first,
 		starved_last; /* cells.c: index + 1 of who waits for cells; 0: none */
 	uint32_t cells_out; /* cells.c: how many hold what goes out */
+	uint32_t offer_mtu; /* stack_offer_mtu; 0: cfg.mtu */
 	struct fastopen_cookie cookies[STACK_COOKIES]; /* negotiate.c */
 	uint32_t next_cookie;
 	struct spent spent[STACK_SPENT];

@@ -21,10 +21,11 @@ static uint32_t headers(const struct conn *c)
 	return c->ip == 6 ? HDR6 : HDR4;
 }
 
-/* What we can take in one segment (MUST-67): a datagram of the device's MTU; datagrams that arrive in fragments are not taken. */
+/* What we can take in one segment (MUST-67): a datagram of the device's MTU, or of what whoever takes the connection over can take; datagrams that arrive in fragments are not taken. */
 static uint32_t mss_offered(const struct stack *s, const struct conn *c)
 {
-	uint32_t mss = s->cfg.mtu - headers(c);
+	uint32_t mtu = s->offer_mtu && s->offer_mtu < s->cfg.mtu ? s->offer_mtu : s->cfg.mtu;
+	uint32_t mss = mtu - headers(c);
 
 	return c->mss_limit && c->mss_limit < mss ? c->mss_limit : mss;
 }

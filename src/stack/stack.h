@@ -337,6 +337,12 @@ int stack_attach(struct stack *s, const struct stack_detached *d, uint32_t rcvbu
 /* What handshakes of later SYNs may agree upon, at most: who takes connections over may be able to do less than this stack. */
 void stack_offer(struct stack *s, bool timestamps, bool sack, bool wscale);
 
+/*
+ * The MSS that SYNs and SYN-ACKs announce from now on is as if the device carried no more than this (576 at least), where that is less; 0: as the device is.
+ * 0, -EINVAL.
+ */
+int stack_offer_mtu(struct stack *s, uint32_t mtu);
+
 /* The application is told. */
 enum conn_event {
 	CONN_READABLE = 1, /* new data in order, or the peer's FIN */

@@ -378,14 +378,41 @@ static void offers(void **state)
 	stop();
 }
 
+static void offers_less_than_the_device(void **state)
+{
+	struct says x = { .ts = true, .opt = SYN_OPTIONS, .opt_len = 12 };
+	uint16_t own;
+
+	(void)state;
+	start();
+	own = synack(x)->mss;
+	assert_int_equal(stack_offer_mtu(w->s, 575), -EINVAL);
+	assert_int_equal(stack_offer_mtu(w->s, own), 0); /* less by the headers */
+	x.port = 7;
+	assert_int_equal(synack(x)->mss, own - 40);
+	assert_int_equal(stack_offer_mtu(w->s, 65535), 0);
+	x.port = 8;
+	assert_int_equal(synack(x)->mss, own);
+	assert_int_equal(stack_offer_mtu(w->s, 0), 0);
+	x.port = 9;
+	assert_int_equal(synack(x)->mss, own);
+	stop();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(request),	   cmocka_unit_test(behind_a_gap),
-		cmocka_unit_test(half_closed),	   cmocka_unit_test(refused),
-		cmocka_unit_test(again),	   cmocka_unit_test(limits),
-		cmocka_unit_test(offers),	   cmocka_unit_test(back_again),
-		cmocka_unit_test(back_after_much), cmocka_unit_test(back_half_closed),
+		cmocka_unit_test(offers_less_than_the_device),
+		cmocka_unit_test(request),
+		cmocka_unit_test(behind_a_gap),
+		cmocka_unit_test(half_closed),
+		cmocka_unit_test(refused),
+		cmocka_unit_test(again),
+		cmocka_unit_test(limits),
+		cmocka_unit_test(offers),
+		cmocka_unit_test(back_again),
+		cmocka_unit_test(back_after_much),
+		cmocka_unit_test(back_half_closed),
 	};
 
 	return cmocka_run_group_tests_name("stack_detach", tests, NULL, NULL);
