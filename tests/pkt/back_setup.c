@@ -58,6 +58,7 @@ const struct setting back_settings[] = {
 	{ "shift", SET_BOOL, AT(host.shift), 0, NULL },
 	{ "boot", SET_U32, AT(host.boot), 0, NULL },
 	{ "guard", SET_U32, AT(origin[0].flags), 0, NULL },
+	{ "mtu", SET_U32, AT(host.mtu), 0, NULL },
 	{ "unsigned", SET_BOOL, AT(unsigned_too), 0, NULL },
 	{ NULL, SET_U32, 0, 0, NULL },
 };

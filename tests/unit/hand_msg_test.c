@@ -72,6 +72,11 @@ static void lines_are_written_as_they_are_read(void **state)
 		"host opts=none kernel=6.18 boot=1 adopt=no shift=yes why=ok rcvwnd=65535 wscale=7 "
 		"origins=0 guard=yes");
 	assert_int_equal(m.guard, 1);
+	assert_int_equal(m.mtu, 0);
+	m = same(
+		"host opts=none kernel=6.18 boot=1 adopt=no shift=yes why=ok rcvwnd=65535 wscale=7 "
+		"origins=0 mtu=1400");
+	assert_int_equal(m.mtu, 1400);
 	same("host opts=ecn kernel=6.1 boot=1 adopt=no shift=yes why='' rcvwnd=0 wscale=0 "
 	     "origins=none");
 }
@@ -87,6 +92,9 @@ static void what_is_not_quite_a_message_is_none(void **state)
 		"ask id=1 seq=1",
 		"ask id=1 far=yes",
 		"ask id=1 begun=1",
+		"ask id=1 mtu=1400",
+		"host opts=none kernel=6.18 boot=1 adopt=no shift=yes why=ok rcvwnd=65535 wscale=7 "
+		"origins=0 mtu=65536",
 		"ask id=x",
 		"adopt id=7 client=192.0.2.1:40000 origin=198.51.100.1:80 seq=1 ack=2 end=3 "
 		"mss=1460 ws=7/8 opts=ts",
@@ -130,6 +138,8 @@ static void the_longest_message_fits(void **state)
 	m.kernel = m.boot = m.rcvwnd = UINT32_MAX;
 	m.wscale = 14;
 	m.origins = UINT64_MAX;
+	m.guard = 1;
+	m.mtu = UINT16_MAX;
 	memset(m.why, 'w', sizeof m.why - 1);
 	m.why[3] = ' ';
 	n = hand_msg_write(&m, text);

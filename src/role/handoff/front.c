@@ -214,6 +214,12 @@ static sut_time front_deadline(const void *role)
 
 /* --- configuration */
 
+/* Of the stack's device. */
+static uint32_t stack_mtu(const struct front_config *c)
+{
+	return c->mtu < MTU_MADE ? c->mtu : MTU_MADE;
+}
+
 static struct stack_config stack_config_of(const struct front_config *c)
 {
 	struct stack_config s;
@@ -230,7 +236,7 @@ static struct stack_config stack_config_of(const struct front_config *c)
 		s.net[n].prefix = 128;
 		s.nets++;
 	}
-	s.mtu = c->mtu < MTU_MADE ? c->mtu : MTU_MADE;
+	s.mtu = stack_mtu(c);
 	s.max_conns = c->max_conns;
 	s.max_listeners = FRONT_ORIGINS;
 	s.max_half_open = c->max_conns < 4096 ? (c->max_conns + 1) / 2 : 2048;
@@ -422,6 +428,15 @@ static bool same_origins(const struct front_config *a, const struct front_config
 	return same;
 }
 
+/* That of the devices may have changed. */
+static void set_mtu(struct front *f, const struct front_config *c)
+{
+	if (c->mtu == f->cfg.mtu || stack_set_mtu(f->stack, stack_mtu(c)) != 0)
+		return;
+	f->cfg.mtu = c->mtu;
+	ladder_limits(f);
+}
+
 /* Back ends, routes, time-outs and keys, from now on; limits are memory, and connections in the stack cannot move. */
 static int front_configure(void *role, const void *config)
 {
@@ -430,11 +445,12 @@ static int front_configure(void *role, const void *config)
 	int err;
 
 	if (c->max_conns != f->cfg.max_conns || c->head_max != f->cfg.head_max ||
-	    c->mtu != f->cfg.mtu || c->header != f->cfg.header || !same_origins(c, &f->cfg))
+	    c->header != f->cfg.header || !same_origins(c, &f->cfg))
 		return -EOPNOTSUPP;
 	err = renew_backends(f, c);
 	if (err < 0)
 		return err;
+	set_mtu(f, c);
 	f->cfg.head_timeout = c->head_timeout;
 	f->cfg.idle_timeout = c->idle_timeout;
 	f->cfg.linger = c->linger;

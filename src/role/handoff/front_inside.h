@@ -127,6 +127,7 @@ struct face {
 	char down_why[64];
 	struct rung_state rung[RUNG_NONE];
 	uint32_t probe; /* hand-off that probes; NONE */
+	uint32_t mtu; /* by the MSS of its last SYN-ACK to a splice; 0: none came */
 	uint32_t conns; /* of the back end's, those that come by it */
 };
 
@@ -181,6 +182,7 @@ struct front {
 	struct backend backend[ROUTE_BACKENDS];
 	conn_id listener[FRONT_ORIGINS];
 	uint32_t rcvbuf;
+	uint32_t mtu; /* what all hosts take: clients are told of it, and packets of our own fit */
 	uint32_t client_ifindex; /* of a BPF plane; 0: not told */
 	bool draining;
 	bool listed; /* the data plane was asked what lies there */

@@ -22,6 +22,7 @@
 #define RETRY SUT_MS(10000)
 #define RCVBUF_FIRST 29200u /* what a listener takes in the beginning, at the least of those seen */
 #define RCVBUF_LEAST 2048u
+#define MTU_TOLD_LEAST 576u /* whoever has less does not serve */
 #define WSCALE 7
 #define ROUNDING (2u << WSCALE) /* a scaled window's edge may lie so much further */
 
@@ -268,7 +269,7 @@ static void probe_numbers(struct front *f, struct hand *h, uint8_t options)
 		.irs = (uint32_t)(r >> 32),
 		.rcv_nxt = (uint32_t)(r >> 32) + 1,
 		.snd_wnd = 65535,
-		.peer_mss = (uint16_t)(f->cfg.mtu - (h->lane.ip == 4 ? 40 : 60)),
+		.peer_mss = (uint16_t)(f->mtu - (h->lane.ip == 4 ? 40 : 60)),
 		.snd_wscale = options & WAY_OPT_WSCALE ? WSCALE : 0,
 		.rcv_wscale = options & WAY_OPT_WSCALE ? WSCALE : 0,
 		.timestamps = options & WAY_OPT_TS,
@@ -403,6 +404,32 @@ void ladder_expired(struct front *f, uint32_t b)
 
 /* --- what is told of them */
 
+/* The lesser, of which told is 0 where nothing is told. */
+static uint32_t narrower(uint32_t mtu, uint32_t told)
+{
+	if (told != 0 && told < MTU_TOLD_LEAST)
+		told = MTU_TOLD_LEAST;
+	return told != 0 && told < mtu ? told : mtu;
+}
+
+/* What the devices of all carry. */
+static uint32_t narrowest(const struct front *f)
+{
+	uint32_t mtu = f->cfg.mtu < MTU_MADE ? f->cfg.mtu : MTU_MADE;
+
+	for (uint32_t b = 0; b < f->cfg.backends; b++) {
+		const struct backend *x = &f->backend[b];
+
+		if (x->place != PLACE_USED)
+			continue;
+		if (x->has_host)
+			mtu = narrower(mtu, x->host.mtu);
+		for (unsigned family = 0; family < FRONT_FAMILIES; family++)
+			mtu = narrower(mtu, x->face[family].mtu);
+	}
+	return mtu;
+}
+
 /* No client is told of more than every back end has. */
 static void limits(struct front *f)
 {
@@ -420,11 +447,13 @@ static void limits(struct front *f)
 			rcvwnd = x->host.rcvwnd < 65535 ? x->host.rcvwnd : 65535;
 		first = false;
 	}
+	f->mtu = narrowest(f);
 	f->rcvbuf = rcvwnd > RCVBUF_LEAST + ROUNDING ? rcvwnd - ROUNDING : RCVBUF_LEAST;
 	for (unsigned i = 0; i < f->cfg.origins; i++)
 		(void)stack_listen_limits(f->stack, f->listener[i], f->rcvbuf, WSCALE);
 	stack_offer(f->stack, options & WAY_OPT_TS, options & WAY_OPT_SACK,
 		    options & WAY_OPT_WSCALE);
+	(void)stack_offer_mtu(f->stack, f->mtu);
 }
 
 void ladder_limits(struct front *f)

@@ -327,7 +327,7 @@ static void read_head(struct front *f, struct hand *h)
 	case REQUEST_MORE:
 		if (has_closed(f, h))
 			read_refuse(f, h, bad);
-		else if ((uint32_t)n + f->cfg.mtu > f->rcvbuf) /* what is missing finds no room */
+		else if ((uint32_t)n + f->mtu > f->rcvbuf) /* what is missing finds no room */
 			read_refuse(f, h, REFUSE_431);
 		return;
 	case REQUEST_OK:

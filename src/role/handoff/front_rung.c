@@ -121,7 +121,7 @@ static uint16_t window_of(const struct hand *h)
 }
 
 /* The client's options as it must have had them in its own SYN: their length. */
-static uint8_t syn_options(const struct hand *h, uint32_t tsecr, uint8_t ret_opt[40])
+static uint8_t syn_options(const struct hand *h, uint32_t mss, uint32_t tsecr, uint8_t ret_opt[40])
 {
 	const struct stack_detached *d = &h->d;
 	uint8_t *at = ret_opt;
@@ -129,7 +129,7 @@ static uint8_t syn_options(const struct hand *h, uint32_t tsecr, uint8_t ret_opt
 	memset(ret_opt, 0, 40);
 	*at++ = TCPOPT_MSS;
 	*at++ = 4;
-	store_be16(at, d->peer_mss);
+	store_be16(at, (uint16_t)mss);
 	at += 2;
 	if (d->timestamps) {
 		*at++ = d->sack ? TCPOPT_SACK_PERMITTED : TCPOPT_NOP;
@@ -201,7 +201,7 @@ static uint8_t add_header(const struct front *f, const struct hand *h, uint8_t o
 
 static void shift_syn(struct front *f, struct hand *h)
 {
-	uint8_t opt[40], len = syn_options(h, h->d.tsval, opt);
+	uint8_t opt[40], len = syn_options(h, h->d.peer_mss, h->d.tsval, opt);
 	struct make_tcp m;
 
 	if (f->cfg.header)
@@ -268,7 +268,8 @@ void rung_lane(const struct front *f, const struct hand *h, struct lane *ret_l)
 
 static void splice_syn(struct front *f, struct hand *h)
 {
-	uint8_t opt[40], len = syn_options(h, 0, opt);
+	uint32_t fits = f->cfg.mtu - (h->lane.ip == 4 ? 40 : 60);
+	uint8_t opt[40], len = syn_options(h, h->d.peer_mss < fits ? h->d.peer_mss : fits, 0, opt);
 	struct make_tcp m = syn_of(h, opt, len);
 	struct lane l;
 
@@ -279,8 +280,21 @@ static void splice_syn(struct front *f, struct hand *h)
 		count_drop(&f->env, R_OUTBOX_FULL);
 }
 
+/* How long the segments may be that it takes, for the clients that come from now on. */
+static void learn_mss(struct front *f, const struct hand *h, uint16_t mss)
+{
+	uint32_t mtu = mss + (h->lane.ip == 4 ? 40u : 60u);
+	struct face *x = hand_face(f, h);
+
+	if (x->mtu == mtu)
+		return;
+	x->mtu = mtu;
+	ladder_limits(f);
+}
+
 /* The options of a SYN-ACK: what the client agreed upon with us must hold for the back end too. */
-static bool splice_learn(struct hand *h, const struct packet *p, const struct view *v)
+static bool splice_learn(struct front *f, struct hand *h, const struct packet *p,
+			 const struct view *v)
 {
 	struct tcp_options o;
 
@@ -291,6 +305,8 @@ static bool splice_learn(struct hand *h, const struct packet *p, const struct vi
 	h->far_ts = h->far_has_ts ? o.tsval : 0;
 	h->far_scale = o.present & OPT_WSCALE ? o.wscale : NO_SCALE;
 	h->flags |= HF_SPLICED;
+	if (o.present & OPT_MSS)
+		learn_mss(f, h, o.mss);
 	return true;
 }
 
@@ -306,7 +322,7 @@ void rung_answer(struct front *f, struct hand *h, const struct packet *p, const 
 		over_failed(f, h, "the back end refuses connections");
 	} else if (!(v->flags & TCP_SYN)) {
 		count_drop(&f->env, R_STATE);
-	} else if (splice_learn(h, p, v)) {
+	} else if (splice_learn(f, h, p, v)) {
 		over_ready(f, h);
 	} else {
 		rung_reset(f, h);
@@ -360,12 +376,13 @@ static bool replay_one(struct front *f, struct hand *h, uint32_t seq, const char
 	return send_as_client(f, h, &m);
 }
 
-/* Payload of a segment that fits the path to a back end, and a slot of the outbox. */
+/* Payload of a segment that fits the path to any back end, and a slot of the outbox. */
 static uint32_t segment_max(const struct front *f, const struct hand *h)
 {
-	uint32_t mtu = f->cfg.mtu < MTU_MADE ? f->cfg.mtu : MTU_MADE;
+	uint32_t mtu = f->mtu;
 
-	if (h->sends > LONG_COPIES) /* it may be too long for a link on the way */
+	/* it may be too long for a link on the way */
+	if (h->sends > LONG_COPIES && mtu > MTU_LEAST)
 		mtu = MTU_LEAST;
 	return mtu - (h->lane.ip == 4 ? 40 : 60) - (h->d.timestamps ? TS_BYTES : 0);
 }

@@ -44,6 +44,7 @@ enum {
 	F_ORIGINS,
 	F_BEGUN,
 	F_GUARD,
+	F_MTU,
 };
 
 /* clang-format off */
@@ -74,6 +75,7 @@ static const struct field fields[] = {
 	[F_ORIGINS] = { "origins", FIELD_LIST64, AT(origins), 0, NULL, 0, 0 },
 	[F_BEGUN]   = { "begun",   FIELD_U32,  AT(begun), 0, NULL, 0, 0 },
 	[F_GUARD]   = { "guard",   FIELD_ENUM8, AT(guard), 0, yes_names, ARRAY_LEN(yes_names), 0 },
+	[F_MTU]     = { "mtu",     FIELD_U32,  AT(mtu), 0, NULL, 0, 65535 },
 };
 /* clang-format on */
 
@@ -90,14 +92,14 @@ static uint64_t may_say(enum hand_msg_kind kind)
 {
 	return (announces(kind) ? B(F_BEGUN) : 0) |
 	       (kind == HAND_ADOPT || kind == HAND_SHIFT ? B(F_FAR) : 0) |
-	       (kind == HAND_HOST ? B(F_GUARD) : 0);
+	       (kind == HAND_HOST ? B(F_GUARD) | B(F_MTU) : 0);
 }
 
 /* What of it m says. */
 static uint64_t does_say(const struct hand_msg *m)
 {
 	return ((m->begun ? B(F_BEGUN) : 0) | (m->far_host ? B(F_FAR) : 0) |
-		(m->guard ? B(F_GUARD) : 0)) &
+		(m->guard ? B(F_GUARD) : 0) | (m->mtu ? B(F_MTU) : 0)) &
 	       may_say(m->kind);
 }
 

@@ -31,6 +31,7 @@
  * freeze; in shift, ts is the latter.  adopt and shift may say far=yes.  These and watch say begun=N, when the front end began with this id, in
  * microseconds of its clock: of two of one quad the later one is meant, whichever comes last; without it, whichever comes last is.
  * host says guard=yes where what nobody announced is dropped in front of all its origins: without it no SYN with a header is sent there.
+ * host says mtu=N, bytes of an IP packet that the device of its host carries: clients are told of an MSS that fits.  Without it, or by 0, nothing is known.
  *
  * id is the front end's; with the channel's peer it names a hand-off.  After a restart of the agent its ids are gone but its ways are
  * not: it learns them from the data plane, and answers `unknown` to what it does not know.  boot changes when the host's ways are lost.
@@ -81,6 +82,7 @@ struct hand_msg {
 	uint8_t adopt, shift,
 		wscale; /* wscale: of the host; in shift: what the front end told the client */
 	uint8_t guard; /* nothing that was not announced reaches its origins */
+	uint32_t mtu; /* of its device, at most 65535; 0: not told */
 	uint64_t origins; /* bit per entry of its list; for convention see back.h */
 	char why[HAND_WHY_MAX]; /* words, without newlines and quotes; may be empty */
 };
