@@ -51,6 +51,11 @@ const struct option_desc handoff_back_table[] = {
 };
 /* clang-format on */
 
+static const char *device_of(const char *spec)
+{
+	return spec && strncmp(spec, "if:", 3) == 0 ? spec + 3 : NULL;
+}
+
 /* The host's own address of this family. */
 static int host_address(struct handoff_back *s, const uint8_t like[16], uint8_t ret_ip[16])
 {
@@ -322,6 +327,15 @@ const char *handoff_back_origins(struct handoff_back *s)
 	return err ? s->error.text : NULL;
 }
 
+/* Between --if and --host, where this process forwards. */
+static uint32_t carries(const struct handoff_back *s)
+{
+	uint32_t a = handoff_device_mtu(device_of(s->device));
+	uint32_t b = handoff_device_mtu(device_of(s->host));
+
+	return b != 0 && (a == 0 || b < a) ? b : a;
+}
+
 const char *handoff_back_finish(struct handoff_back *s)
 {
 	int err;
@@ -334,6 +348,7 @@ const char *handoff_back_finish(struct handoff_back *s)
 	s->role.tell_after = SUT_MS(1);
 	s->role.host.kind = HAND_HOST;
 	handoff_look_host(&s->role.host);
+	s->role.host.mtu = carries(s);
 	err = read_channel(s);
 	if (err == 0)
 		err = read_origins(s);

@@ -11,6 +11,8 @@
 
 #define ADOPTS_MAJOR 6u
 #define ADOPTS_MINOR 9u
+#define MTU_LEAST 1280 /* IPv6 */
+#define MTU_USUAL 1500
 
 /* One who looks: what for, what at, where findings go. */
 struct visit {
@@ -107,20 +109,33 @@ static void device(const struct visit *v, const struct doctor_port *d)
 static void mtu(const struct visit *v)
 {
 	const struct doctor_port *a = &v->f->port[0], *b = &v->f->port[1];
+	bool two = v->p->other && b->exists;
+	const struct doctor_port *least = two && b->mtu < a->mtu ? b : a;
 
-	if (v->p->other && b->exists && b->mtu < a->mtu) {
+	if (least->mtu < MTU_LEAST) {
+		findings_add(v->l, DOCTOR_WRONG, "mtu", "%s carries only %d bytes", least->name,
+			     least->mtu);
+		findings_mend(v->l, "ip link set dev %s mtu 1500", least->name);
+	} else if (two && b->mtu < a->mtu) {
 		findings_add(
-			v->l, DOCTOR_WRONG, "mtu",
-			"%s carries %d bytes, %s only %d: what clients send may not fit to the "
-			"back ends",
+			v->l, DOCTOR_NOTE, "mtu",
+			"%s carries %d bytes, %s only %d: clients are told of an MSS that fits the "
+			"latter, unless --mtu says more",
 			a->name, a->mtu, b->name, b->mtu);
 		findings_mend(v->l, "ip link set dev %s mtu %d", b->name, a->mtu);
-	} else if (a->mtu < 1280) {
-		findings_add(v->l, DOCTOR_WRONG, "mtu", "%s carries only %d bytes", a->name,
-			     a->mtu);
-		findings_mend(v->l, "ip link set dev %s mtu 1500", a->name);
+	} else if (least->mtu < MTU_USUAL) {
+		findings_add(
+			v->l, DOCTOR_OK, "mtu",
+			v->p->back
+				? "%s carries %d bytes: front ends hear of it from the agent, and "
+				  "tell clients of an MSS that fits"
+				: "%s carries %d bytes: clients are told of an MSS that fits, "
+				  "unless "
+				  "--mtu says more",
+			least->name, least->mtu);
 	} else {
-		findings_add(v->l, DOCTOR_OK, "mtu", "%s carries %d bytes", a->name, a->mtu);
+		findings_add(v->l, DOCTOR_OK, "mtu", "%s carries %d bytes", least->name,
+			     least->mtu);
 	}
 }
 

@@ -74,7 +74,7 @@ void handoff_look(const struct handoff_patient *p, struct handoff_facts *ret_f);
 	X(capability, "may this user open devices, and load programs into the kernel") \
 	X(bpffs,      "a BPF file system, where what is pinned outlives the process") \
 	X(device,     "each device is there, is up, and carries Ethernet") \
-	X(mtu,        "packets of the clients' fit on the way to the back ends") \
+	X(mtu,        "what each device carries, of which clients are told") \
 	X(syncookies, "TCP SYN cookies are not forbidden: without them nothing is adopted") \
 	X(options,    "timestamps, SACK and window scaling are not forbidden") \
 	X(vip,        "each origin's address is where it has to be") \

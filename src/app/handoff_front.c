@@ -12,6 +12,8 @@
 
 #define F(f) OPTION_FIELD(struct handoff_front_flags, f)
 #define N(f) OPTION_COUNT(struct handoff_front_flags, f)
+#define MTU_USUAL 1500u /* of what is no device */
+#define MTU_LEAST 1280u /* IPv6 */
 
 const char *const handoff_plane_names[] = { "bpf", "user", NULL };
 const char *const handoff_end_names[] = { "keep", "remove", NULL };
@@ -60,8 +62,8 @@ const struct option_desc handoff_front_table[] = {
 	  .help = "a closed connection is forgotten after" },
 	{ .name = "confirm-time", .kind = OPTION_TIME, F(confirm_time), .arg = "TIME", .def = "1s", .min = 1,
 	  .help = "a rung that is not confirmed is given up after" },
-	{ .name = "mtu", .kind = OPTION_SIZE, F(mtu), .arg = "BYTES", .def = "1500", .min = 1280, .max = 65535, .fixed = 1,
-	  .help = "of the network that clients are on" },
+	{ .name = "mtu", .kind = OPTION_SIZE, F(mtu), .arg = "BYTES", .min = 1280, .max = 65535,
+	  .help = "the longest packets of the clients'; as long as the devices carry if not given" },
 	{ .name = "bad-close", .kind = OPTION_FLAG, F(bad_close), .help = "close where a request is malformed, instead of answering 400" },
 	{ .name = "header", .kind = OPTION_FLAG, F(header), .fixed = 1,
 	  .help = "announce shifts in the SYN itself, instead of to the agent beforehand" },
@@ -341,6 +343,18 @@ static const char *device_of(const char *spec)
 	return spec && strncmp(spec, "if:", 3) == 0 ? spec + 3 : NULL;
 }
 
+uint32_t handoff_front_carries(const struct handoff_front *s)
+{
+	uint32_t mtu = handoff_device_mtu(device_of(s->client));
+	uint32_t other = s->backend_port ? handoff_device_mtu(device_of(s->backend_port)) : mtu;
+
+	if (mtu == 0 || (other != 0 && other < mtu))
+		mtu = other;
+	if (mtu == 0)
+		return MTU_USUAL;
+	return mtu < MTU_LEAST ? MTU_LEAST : mtu;
+}
+
 /* Whose address is it that probes and splices come from?  Where BPF keeps packets from the host it may be the host's own. */
 static int read_own(struct handoff_front *s)
 {
@@ -449,7 +463,7 @@ static int read_rest(struct handoff_front *s)
 	s->world.client = s->world.ifindex && s->backend_port ? device_of(s->client) : NULL;
 	r->max_conns = f->max_flows;
 	r->head_max = f->head_max;
-	r->mtu = f->mtu;
+	r->mtu = f->mtu ? f->mtu : handoff_front_carries(s);
 	r->head_timeout = f->head_timeout;
 	r->idle_timeout = f->idle_time;
 	r->linger = f->linger;

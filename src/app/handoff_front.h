@@ -60,6 +60,9 @@ extern const struct option_desc handoff_front_table[];
 extern const char *const handoff_plane_names[];
 extern const char *const handoff_end_names[];
 
+/* What both of its devices carry: bytes of an IP packet, 1280 to 65535; 1500 where neither is a device. */
+uint32_t handoff_front_carries(const struct handoff_front *s);
+
 /* Makes what follows of what was typed: NULL, or which setting is impossible ("vip: ..."), in s->error. */
 const char *handoff_front_finish(struct handoff_front *s);
 #endif

@@ -6,6 +6,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
+
+#include <net/if.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include "proto/ip.h"
 
@@ -84,6 +89,21 @@ bool handoff_is_host(const uint8_t ip[16])
 	if (ip_is_mapped(ip))
 		return ip[12] != 0 && ip[12] < 224;
 	return !ip_is_zero(ip) && ip[0] != 0xff;
+}
+
+uint32_t handoff_device_mtu(const char *device)
+{
+	int fd = device ? socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0) : -1;
+	struct ifreq r = { 0 };
+	uint32_t mtu = 0;
+
+	if (fd < 0)
+		return 0;
+	snprintf(r.ifr_name, sizeof r.ifr_name, "%s", device);
+	if (ioctl(fd, SIOCGIFMTU, &r) == 0 && r.ifr_mtu > 0)
+		mtu = r.ifr_mtu < 65535 ? (uint32_t)r.ifr_mtu : 65535;
+	close(fd);
+	return mtu;
 }
 
 int handoff_keys_load(const struct handoff_keys_settings *s, bool needed,

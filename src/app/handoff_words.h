@@ -36,6 +36,9 @@ const char *handoff_value(const char *word, size_t len, const char *key, size_t 
 /* May one host have this address?  Not where it is none, or that of many. */
 bool handoff_is_host(const uint8_t ip[16]);
 
+/* Bytes of an IP packet that this device carries, at most 65535; 0: there is no such device, or its name is NULL. */
+uint32_t handoff_device_mtu(const char *device);
+
 /* Where maps are pinned unless told otherwise. */
 #define HANDOFF_PINS_FRONT "/sys/fs/bpf/suture-front"
 #define HANDOFF_PINS_BACK "/sys/fs/bpf/suture-back"

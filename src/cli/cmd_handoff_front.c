@@ -169,6 +169,7 @@ static void renewed(void *ctx, void *next)
 static void warn(const struct handoff_front *f, bool quiet)
 {
 	static struct handoff_patient p;
+	uint32_t carries = handoff_front_carries(f);
 
 	p = (struct handoff_patient){
 		.bpf = f->flags.plane == HANDOFF_PLANE_BPF,
@@ -183,6 +184,11 @@ static void warn(const struct handoff_front *f, bool quiet)
 		p.origin[i].port = f->role.origin[i].port;
 	}
 	handoff_warn_keys(&f->keys, quiet);
+	if (!quiet && f->role.mtu > carries)
+		fprintf(stderr,
+			"suture: warning: --mtu %u is more than the devices carry (%u): what is "
+			"longer is lost\n",
+			f->role.mtu, carries);
 	if (p.device)
 		handoff_warn_host(&p, quiet);
 }

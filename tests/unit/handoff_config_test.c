@@ -314,9 +314,32 @@ static void derives_the_keys_of_headers(void **state)
 	assert_memory_not_equal(front.role.key[0], front.role.key[1], 16);
 }
 
+/* lo carries as much as there can be. */
+static void asks_the_devices_for_their_mtu(void **state)
+{
+	(void)state;
+	backend("web1=192.0.2.21:80");
+	assert_null(handoff_front_finish(&front));
+	assert_int_equal(front.role.mtu, 1500);
+	front.client = "if:lo";
+	assert_null(handoff_front_finish(&front));
+	assert_int_equal(front.role.mtu, 65535);
+	assert_int_equal(handoff_front_carries(&front), 65535);
+	front.flags.mtu = 1400;
+	assert_null(handoff_front_finish(&front));
+	assert_int_equal(front.role.mtu, 1400);
+	origin("192.0.2.10:80");
+	assert_null(handoff_back_finish(&back));
+	assert_int_equal(back.role.host.mtu, 0);
+	back.device = "if:lo";
+	assert_null(handoff_back_finish(&back));
+	assert_int_equal(back.role.host.mtu, 65535);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(asks_the_devices_for_their_mtu, setup),
 		cmocka_unit_test_setup(reads_a_front_end, setup),
 		cmocka_unit_test_setup(reads_both_families, setup),
 		cmocka_unit_test_setup(asks_all_without_routes, setup),

@@ -113,6 +113,8 @@ static void tells_of_capabilities(void **state)
 
 static void tells_of_devices(void **state)
 {
+	struct doctor_finding f;
+
 	(void)state;
 	well(false);
 	facts.port[0].up = false;
@@ -127,7 +129,12 @@ static void tells_of_devices(void **state)
 	well(false);
 	facts.port[1].mtu = 1400; /* not asked about */
 	patient.other = "eth1";
-	expect(DOCTOR_WRONG, "mtu", "eth1 only 1400", "dev eth1 mtu 1500");
+	expect(DOCTOR_NOTE, "mtu", "eth1 only 1400", "dev eth1 mtu 1500");
+	patient.other = NULL;
+	facts.port[0].mtu = 1400;
+	assert_int_equal(not_well(&f), 0);
+	facts.port[0].mtu = 1279;
+	expect(DOCTOR_WRONG, "mtu", "carries only 1279", "dev eth0 mtu 1500");
 }
 
 static void tells_of_addresses(void **state)
