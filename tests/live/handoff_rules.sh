@@ -387,6 +387,32 @@ errors() {
 	done
 }
 
+# less "NAMESPACE ..." RUNG: devices of ours that carry less than the clients' network, and that nobody has said so of.
+less() {
+	hand_up
+	for n in $1; do
+		lab_in "$n" ip link set dev eth0 mtu 1400
+	done
+	servers
+	hand_back 1
+	hand_back 2
+	AS="$2, 1400 bytes at $1" WHERE="$2, 1400 bytes at $1: "
+	PATIENCE=10
+	if check 'ready' front_of "$2"; then
+		both '3 MB up' upload 3
+		both '3 MB' big 3
+	fi
+	PATIENCE=60
+	lab_down
+}
+
+small() {
+	for rung in $1; do
+		less 'b1 b2' "$rung"
+		less front "$rung"
+	done
+}
+
 beyond() {
 	for rung in $1; do
 		HAND_ROUTER=yes HAND_BACKENDS=b2 HAND_FAR=b2
@@ -442,14 +468,14 @@ each() {
 }
 
 case $LIVE in
-core) PARTS=${PARTS:-each requests full tracked errors} RUNGS=adopt ;;
-*) PARTS=${PARTS:-each requests full settings tracked errors beyond wire} RUNGS='splice shift adopt' ;;
+core) PARTS=${PARTS:-each requests full tracked errors small} RUNGS=adopt ;;
+*) PARTS=${PARTS:-each requests full settings tracked errors small beyond wire} RUNGS='splice shift adopt' ;;
 esac
 for part in $PARTS; do
 	case $part$LIVE in
 	wireall) wire 200 20 5 ;;
 	wire*) wire 30 2 1 ;;
-	each* | errors* | beyond*) $part "$RUNGS" ;;
+	each* | errors* | small* | beyond*) $part "$RUNGS" ;;
 	*) $part ;;
 	esac
 done
