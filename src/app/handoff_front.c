@@ -323,6 +323,7 @@ static int read_routes(struct handoff_front *s)
 		n += (size_t)snprintf(everyone + n, sizeof everyone - n, "%s%s", i ? "," : "",
 				      names[i]);
 	}
+	route_origins(&s->role.routes, s->role.origin, s->role.origins);
 	for (uint32_t i = 0; i < s->flags.routes; i++) {
 		s->error.blamed = s->flags.route[i];
 		if (route_rule_read(&s->role.routes, s->flags.route[i], names, s->role.backends,

@@ -128,6 +128,11 @@ front '--route .*: expected back ends; methods in front of a path are in capital
 front '--route .*: a path is matched without its query' $one --route '/x?y=1 web1'
 front '--route .*: a host is matched without its port' $one --route 'www.example.org:80/x web1'
 front '--route .*: "by" what? source, header NAME, least or turn; not: "hash"' $one --route '/x web1 by hash'
+front '--route .*: "at" needs origins, as :443, 192.0.2.10:443 or \[2001:db8::10\]:443, not: "\*"' $one --route 'at * web1'
+front '--route .*: no origin (vip) has this port: ":443"' $one --route 'at :443 * web1'
+front '--route .*: there is no such origin (vip): "192.0.2.11:80"' $one --route 'at :80,192.0.2.11:80 * web1'
+front '--route .*: a route needs what it matches, and back ends$' $one --route 'at :80'
+front '--route .*: one of these origins has a default already' $one --route 'at :80 default web1' --route 'at 192.0.2.10:80 default web1'
 front "--rungs: 'jump': expected adopt, shift and splice joined by +" $one --rungs jump
 front "--own: 'x' is no address, as 192.0.2.2" $one --own x
 front "--own: '192.0.2.3': one of each family is enough" $one --own 192.0.2.2 --own 192.0.2.3
@@ -196,6 +201,15 @@ if grep -q '^web2' "$dir/out"; then
 	echo 'not ok: web2 is still there'
 	bad=1
 fi
+
+# A rule of one origin; of one that is not there.
+conf 'backend = {"web1=192.0.2.21:80,[2001:db8::21]:80,weight=3", "web3=192.0.2.23:80"} route = {"at [2001:db8::10]:80 * web1", "default web1,web3 by source"} check-path = "/up" check-rise = 5 rungs = splice'
+expect 0 out '^1 setting changed$' $reload
+conf 'backend = {"web1=192.0.2.21:80,weight=5"}
+route = "at :81 * web1"'
+expect 1 err "$dir/conf:5: route .*: no origin (vip) has this port: \":81\"; nothing is changed" $reload
+conf 'backend = {"web1=192.0.2.21:80,[2001:db8::21]:80,weight=3", "web3=192.0.2.23:80"} route = {"*.example web3", "default web1,web3 by source"} check-path = "/up" check-rise = 5 rungs = splice'
+expect 0 out '^1 setting changed$' $reload
 
 # A file that is wrong changes nothing, and what is wrong is named with its line.
 expect 0 out '^0 settings changed$' $reload

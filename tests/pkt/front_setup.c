@@ -176,6 +176,7 @@ void front_setup_flows(void *config, const struct conn *flow, unsigned n)
 			       names[i]);
 	}
 	route_backends(&s->cfg.routes, names, s->cfg.backends);
+	route_origins(&s->cfg.routes, s->cfg.origin, s->cfg.origins);
 	for (unsigned i = 0; i < s->cfg.backends; i++)
 		s->cfg.routes.weight[i] = s->weight[i] ? s->weight[i] : 1;
 	for (unsigned i = 0; i < s->routes; i++)

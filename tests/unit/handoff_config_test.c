@@ -99,7 +99,7 @@ static void reads_a_front_end(void **state)
 	assert_int_equal(front.role.routes.weight[0], 5);
 	assert_int_equal(front.role.routes.weight[1], 1);
 	assert_int_equal(front.role.routes.rules, 1);
-	assert_true(front.role.routes.has_default);
+	assert_true(front.role.routes.defaults == 1);
 	assert_int_equal(front.channel.channel.peers, 1);
 	assert_string_equal(front.channel.channel.peer[0].name, "web1");
 	assert_int_equal(front.channel.channel.peer[0].at.port, 4510);
@@ -137,8 +137,8 @@ static void asks_all_without_routes(void **state)
 	backend("web1=192.0.2.21:80");
 	backend("web2=192.0.2.22:80");
 	assert_null(handoff_front_finish(&front));
-	assert_true(front.role.routes.has_default);
-	assert_int_equal(front.role.routes.fallback.group, 3);
+	assert_true(front.role.routes.defaults == 1);
+	assert_int_equal(front.role.routes.fallback[0].group, 3);
 	/* nobody is spoken to: no key is needed */
 	assert_int_equal(front.channel.channel.peers, 0);
 }
@@ -217,7 +217,7 @@ static void has_room_for_all(void **state)
 	}
 	assert_null(handoff_front_finish(&front));
 	assert_int_equal(front.channel.channel.peers, 64);
-	assert_int_equal(front.role.routes.fallback.group, UINT64_MAX);
+	assert_int_equal(front.role.routes.fallback[0].group, UINT64_MAX);
 }
 
 static void reads_an_agent(void **state)

@@ -14,6 +14,7 @@
 static const char *const names[] = { "a", "b", "c" };
 static struct route_table table;
 static uint8_t source[16];
+static const struct route_client client = { source, 0 };
 
 static int fresh(void **state)
 {
@@ -31,7 +32,7 @@ static void rule(const char *text)
 		fail_msg("%s: %s", text, err);
 }
 
-static int goes(const char *method, const char *host, const char *path)
+static int goes_at(unsigned origin, const char *method, const char *host, const char *path)
 {
 	char head[512];
 	struct request r;
@@ -39,7 +40,12 @@ static int goes(const char *method, const char *host, const char *path)
 	snprintf(head, sizeof(head), "%s %s HTTP/1.1\r\nHost: %s\r\nX-Key: %s\r\n\r\n", method,
 		 path, host, path);
 	assert_int_equal(request_read(head, strlen(head), sizeof(head), &r), REQUEST_OK);
-	return route_choose(&table, &r, source, 7, 0);
+	return route_choose(&table, &r, &(struct route_client){ source, origin }, 7, 0);
+}
+
+static int goes(const char *method, const char *host, const char *path)
+{
+	return goes_at(0, method, host, path);
 }
 
 static void first_match_wins(void **state)
@@ -61,26 +67,26 @@ static void first_match_wins(void **state)
 	assert_int_equal(goes("GET", "h", "/xyz"), 0);
 	assert_int_equal(goes("GET", "h", "/xz"), 0);
 	assert_int_equal(goes("GET", "h", "/xz/zy"), -1);
-	assert_int_equal(route_choose(&table, NULL, source, 7, 0), -1);
+	assert_int_equal(route_choose(&table, NULL, &client, 7, 0), -1);
 	rule("default b");
 	assert_int_equal(goes("GET", "h", "/up"), 1);
-	assert_int_equal(route_choose(&table, NULL, source, 7, 0), 1);
+	assert_int_equal(route_choose(&table, NULL, &client, 7, 0), 1);
 }
 
 /* Whoever comes goes there, whatever he says: only where that is the first rule, and nothing in the request is hashed. */
 static void asks_nothing(void **state)
 {
 	(void)state;
-	assert_false(route_asks_nothing(&table));
+	assert_false(route_asks_nothing(&table, 0));
 	rule("default c");
-	assert_false(route_asks_nothing(&table));
+	assert_false(route_asks_nothing(&table, 0));
 	rule("* a,b by source");
-	assert_true(route_asks_nothing(&table));
+	assert_true(route_asks_nothing(&table, 0));
 	table.rule[0].pick = PICK_HASH_HEADER;
-	assert_false(route_asks_nothing(&table));
+	assert_false(route_asks_nothing(&table, 0));
 	table.rule[0].pick = PICK_TURN;
 	table.rule[0].methods = 1;
-	assert_false(route_asks_nothing(&table));
+	assert_false(route_asks_nothing(&table, 0));
 }
 
 static void alive_and_tried(void **state)
@@ -88,14 +94,14 @@ static void alive_and_tried(void **state)
 	(void)state;
 	rule("* a,b");
 	rule("default c");
-	assert_int_equal(route_choose(&table, NULL, source, 2, 0), 1);
-	assert_int_equal(route_choose(&table, NULL, source, 3, 2), 0);
+	assert_int_equal(route_choose(&table, NULL, &client, 2, 0), 1);
+	assert_int_equal(route_choose(&table, NULL, &client, 3, 2), 0);
 	/* A rule that matches has the last word: its back ends are down, and the default is not for it. */
-	assert_int_equal(route_choose(&table, NULL, source, 7, 3), -1);
+	assert_int_equal(route_choose(&table, NULL, &client, 7, 3), -1);
 	table.weight[0] = 0;
-	assert_int_equal(route_choose(&table, NULL, source, 3, 0), 1);
-	assert_int_equal(route_choose(&table, NULL, source, 3, 0), 1);
-	assert_int_equal(route_choose(&table, NULL, source, 3, 2), 0);
+	assert_int_equal(route_choose(&table, NULL, &client, 3, 0), 1);
+	assert_int_equal(route_choose(&table, NULL, &client, 3, 0), 1);
+	assert_int_equal(route_choose(&table, NULL, &client, 3, 2), 0);
 }
 
 static void by_turn(void **state)
@@ -107,7 +113,7 @@ static void by_turn(void **state)
 	rule("* a,b,c by turn");
 	table.weight[0] = 5;
 	for (i = 0; i < 7; i++)
-		order[i] = *names[route_choose(&table, NULL, source, 7, 0)];
+		order[i] = *names[route_choose(&table, NULL, &client, 7, 0)];
 	assert_string_equal(order, "aabacaa");
 }
 
@@ -118,13 +124,13 @@ static void by_least(void **state)
 	table.conns[0] = 3;
 	table.conns[1] = 4;
 	table.conns[2] = 4;
-	assert_int_equal(route_choose(&table, NULL, source, 7, 0), 0);
+	assert_int_equal(route_choose(&table, NULL, &client, 7, 0), 0);
 	table.weight[1] = 2;
-	assert_int_equal(route_choose(&table, NULL, source, 7, 0), 1);
-	assert_int_equal(route_choose(&table, NULL, source, 6, 0), 1);
+	assert_int_equal(route_choose(&table, NULL, &client, 7, 0), 1);
+	assert_int_equal(route_choose(&table, NULL, &client, 6, 0), 1);
 	table.conns[0] = table.conns[2] = 2;
-	assert_int_not_equal(route_choose(&table, NULL, source, 5, 0),
-			     route_choose(&table, NULL, source, 5, 0));
+	assert_int_not_equal(route_choose(&table, NULL, &client, 5, 0),
+			     route_choose(&table, NULL, &client, 5, 0));
 }
 
 /* Shares follow the weights; where a back end goes only its keys move; the order of the list means nothing. */
@@ -145,11 +151,11 @@ static void by_hash(void **state)
 		int choice, less, same;
 
 		memcpy(source + 12, &i, 4);
-		choice = route_choose(&table, NULL, source, 7, 0);
-		less = route_choose(&table, NULL, source, 3, 0);
-		same = route_choose(&turned, NULL, source, 7, 0);
+		choice = route_choose(&table, NULL, &client, 7, 0);
+		less = route_choose(&table, NULL, &client, 3, 0);
+		same = route_choose(&turned, NULL, &client, 7, 0);
 		assert_in_range(choice, 0, 2);
-		assert_int_equal(choice, route_choose(&table, NULL, source, 7, 0));
+		assert_int_equal(choice, route_choose(&table, NULL, &client, 7, 0));
 		assert_string_equal(names[choice], other[same]);
 		n[choice]++;
 		moved += choice != 2 && less != choice;
@@ -245,6 +251,154 @@ static void renewed(void **state)
 	assert_int_equal(table.rules, 1);
 }
 
+/* 0: 192.0.2.10:80, 1: 192.0.2.10:443, 2: [2001:db8::10]:80 */
+static void three_origins(void)
+{
+	static const struct stack_addr origin[] = {
+		{ .ip = { [10] = 0xff, [11] = 0xff, 192, 0, 2, 10 }, .port = 80 },
+		{ .ip = { [10] = 0xff, [11] = 0xff, 192, 0, 2, 10 }, .port = 443 },
+		{ .ip = { 0x20, 1, 0x0d, 0xb8, [15] = 0x10 }, .port = 80 },
+	};
+
+	route_origins(&table, origin, 3);
+}
+
+static int goes_silent(unsigned origin)
+{
+	return route_choose(&table, NULL, &(struct route_client){ source, origin }, 7, 0);
+}
+
+/* A rule is for the origins that it names: others pass it by, for whatever comes too. */
+static void at_origins(void **state)
+{
+	(void)state;
+	three_origins();
+	rule("at :443 * a by source");
+	rule("at 192.0.2.10:80,[2001:db8::10]:80 GET /x b");
+	rule("at [2001:db8::10]:80 * c");
+	rule("AT a");
+	assert_int_equal(table.rule[0].origins, 2);
+	assert_int_equal(table.rule[1].origins, 5);
+	assert_int_equal(table.rule[3].origins, 0);
+	assert_int_equal(goes_at(1, "GET", "h", "/x"), 0);
+	assert_int_equal(goes_at(0, "GET", "h", "/x"), 1);
+	assert_int_equal(goes_at(2, "GET", "h", "/x"), 1);
+	assert_int_equal(goes_at(2, "GET", "h", "/y"), 2);
+	assert_int_equal(goes_at(0, "GET", "h", "/y"), -1);
+	assert_int_equal(goes_at(0, "GET", "at", "/y"), 0);
+	assert_int_equal(goes_silent(1), 0);
+	assert_int_equal(goes_silent(0), -1);
+	assert_true(route_takes_all(&table, 1));
+	assert_true(route_takes_all(&table, 2));
+	assert_false(route_takes_all(&table, 0));
+	/* the first rule that is for it counts */
+	assert_true(route_asks_nothing(&table, 1));
+	assert_false(route_asks_nothing(&table, 0));
+	assert_false(route_asks_nothing(&table, 2));
+}
+
+/* The last resort of an origin comes before the general one, wherever it stands. */
+static void default_of_origin(void **state)
+{
+	char err[128];
+
+	(void)state;
+	three_origins();
+	rule("at :80 default b");
+	rule("default c");
+	rule("at :443 default a,b");
+	assert_int_equal(goes_silent(0), 1);
+	assert_int_equal(goes_silent(2), 1);
+	assert_int_equal(goes_silent(1), 0);
+	assert_int_equal(goes_silent(1), 1); /* by turns of its own */
+	assert_int_equal(goes_silent(1), 0);
+	assert_int_equal(route_rule_read(&table, "at :443 default c", names, 3, err), -EINVAL);
+	assert_string_equal(err, "one of these origins has a default already");
+	assert_int_equal(route_rule_read(&table, "default a", names, 3, err), -EINVAL);
+	/* whom the general one names gets nothing where no origin is left to it: then he is named nowhere */
+	assert_true(route_gives(&table, 0, 1));
+	assert_false(route_gives(&table, 0, 0));
+	assert_true(route_gives(&table, 1, 0));
+	assert_true(route_gives(&table, 3, 2));
+	assert_false(route_gives(&table, 3, 1));
+}
+
+/* One rule for two origins has one turn; two rules have two. */
+static void turns_of_origins(void **state)
+{
+	(void)state;
+	three_origins();
+	rule("at 192.0.2.10:80,:443 * a,b");
+	rule("at [2001:db8::10]:80 * a,b");
+	assert_int_equal(goes_silent(0), 0);
+	assert_int_equal(goes_silent(2), 0);
+	assert_int_equal(goes_silent(1), 1);
+	assert_int_equal(goes_silent(0), 0);
+	assert_int_equal(goes_silent(2), 1);
+}
+
+static void origins_refused(void **state)
+{
+	static const char *const row[][2] = {
+		{ "at", "\"at\" needs origins, as :443, 192.0.2.10:443 or [2001:db8::10]:443, not: "
+			"\"\"" },
+		{ "at * a", "\"at\" needs origins, as :443, 192.0.2.10:443 or [2001:db8::10]:443, "
+			    "not: \"*\"" },
+		{ "at 192.0.2.10 * a", NULL },
+		{ "at :80, * a", NULL },
+		{ "at :x * a", NULL },
+		{ "at : * a", NULL },
+		{ "at 2001:db8::10:80 * a", NULL },
+		{ "at :25 * a", "no origin (vip) has this port: \":25\"" },
+		{ "at :80,192.0.2.11:80 * a", "there is no such origin (vip): \"192.0.2.11:80\"" },
+		{ "at 192.0.2.10:25 * a", "there is no such origin (vip): \"192.0.2.10:25\"" },
+		{ "at :80", "a route needs what it matches, and back ends" },
+		{ "at :80 *", "a route needs back ends behind what it matches" },
+		{ "at :80 at :443 * a", NULL },
+	};
+	char err[128];
+
+	(void)state;
+	three_origins();
+	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+		err[0] = 0;
+		if (route_rule_read(&table, row[i][0], names, 3, err) != -EINVAL || !err[0])
+			fail_msg("\"%s\" is taken", row[i][0]);
+		if (row[i][1])
+			assert_string_equal(err, row[i][1]);
+	}
+	assert_int_equal(table.rules, 0);
+	/* where no origin is known none can be named */
+	table.origins = 0;
+	assert_int_equal(route_rule_read(&table, "at :80 * a", names, 3, err), -EINVAL);
+}
+
+/* Rules for origins that are renewed stay theirs, and so do defaults. */
+static void renewed_at(void **state)
+{
+	static const uint8_t place[] = { 2, 1 };
+	static struct route_table next;
+	char err[128];
+
+	(void)state;
+	three_origins();
+	rule("at :80 * a");
+	rule("at :443 default b");
+	memset(&next, 0, sizeof(next));
+	route_backends(&next, names, 2);
+	route_origins(&next, table.origin, 3);
+	assert_int_equal(route_rule_read(&next, "at :443 * a", names, 2, err), 0);
+	assert_int_equal(route_rule_read(&next, "at :80 default b", names, 2, err), 0);
+	route_renew(&table, &next, place);
+	assert_int_equal(goes_silent(1), 2);
+	assert_int_equal(goes_silent(0), 1);
+	assert_true(route_asks_nothing(&table, 1));
+	assert_false(route_asks_nothing(&table, 0));
+	assert_true(route_gives(&table, 1, 2));
+	assert_false(route_gives(&table, 0, 2));
+	assert_true(route_gives(&table, 0, 1));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -257,6 +411,11 @@ int main(void)
 		cmocka_unit_test_setup(by_header, fresh),
 		cmocka_unit_test_setup(rules_refused, fresh),
 		cmocka_unit_test_setup(renewed, fresh),
+		cmocka_unit_test_setup(at_origins, fresh),
+		cmocka_unit_test_setup(default_of_origin, fresh),
+		cmocka_unit_test_setup(turns_of_origins, fresh),
+		cmocka_unit_test_setup(origins_refused, fresh),
+		cmocka_unit_test_setup(renewed_at, fresh),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

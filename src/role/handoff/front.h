@@ -28,7 +28,7 @@
 #include "role/role.h"
 #include "stack/stack.h"
 
-#define FRONT_ORIGINS 16u
+#define FRONT_ORIGINS ROUTE_ORIGINS
 
 enum front_port {
 	FRONT_CLIENT,

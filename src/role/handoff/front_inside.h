@@ -125,7 +125,7 @@ struct face {
 	uint8_t mac[6], via[6]; /* its link address; ours towards it */
 	uint32_t ifindex; /* of a BPF plane; 0: not told */
 	char down_why[64];
-	struct rung_state rung[RUNG_NONE];
+	struct rung_state rung[FRONT_ORIGINS][RUNG_NONE]; /* of each origin: its host may listen to some */
 	uint32_t probe; /* hand-off that probes; NONE */
 	uint32_t mtu; /* by the MSS of its last SYN-ACK to a splice; 0: none came */
 	uint32_t conns; /* of the back end's, those that come by it */
@@ -344,11 +344,11 @@ void ladder_new(struct front *f, uint32_t b);
 void ladder_limits(struct front *f);
 /* The line of one of its addresses in `status`: the length. */
 size_t ladder_row(const struct front *f, uint32_t b, unsigned family, char *ret_s, size_t size);
-/* The best rung for this client, not better than `from`; RUNG_NONE. */
-enum front_rung ladder_rung(const struct front *f, uint32_t b, const uint8_t client[16],
+/* The best rung for the client of h and its origin, not better than `from`; RUNG_NONE. */
+enum front_rung ladder_rung(const struct front *f, uint32_t b, const struct hand *h,
 			    enum front_rung from);
-/* Back ends that can take a connection of this client. */
-uint64_t ladder_alive(const struct front *f, const uint8_t client[16]);
+/* Back ends that can take h. */
+uint64_t ladder_alive(const struct front *f, const struct hand *h);
 /* The rung that h was to take. */
 void ladder_failed(struct front *f, const struct hand *h, const char *why);
 void ladder_probed(struct front *f, struct hand *h, bool ok, const char *why);

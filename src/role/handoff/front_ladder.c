@@ -8,7 +8,8 @@
 /*
  * Theory of operation
  *
- * A back end has three rungs; each connection takes the best one that is possible for it.  Adopt and shift are possible where the back end's
+ * A back end has three rungs; each connection takes the best one that is possible for it.  Adopt and shift are each origin's own, since a host may listen
+ * to one and not to another; of each back end they are looked at for the origins that routes give it.  They are possible where the back end's
  * agent says that its host can, and a probe has shown it: a hand-off of nothing from an address of our own, which ends with a reset as soon as the
  * agent says that it is there.  Probes are made anew when the agent tells of another boot (its ways are lost), when the back end's health comes back,
  * and, every RETRY, after a rung has failed.  Without an address of our own nothing can be probed: then what is announced by the channel is
@@ -49,33 +50,38 @@ static const uint8_t *own_of(const struct front *f, const uint8_t ip[16])
 	return ip_is_zero(own) ? NULL : own;
 }
 
-/* Will clients ever come by this address of b? */
-static bool is_of_use(const struct front *f, uint32_t b, unsigned family)
-{
-	bool use = !backend_has(f, b, !family); /* all of them, but for splices */
+/* How an origin's connections go to a back end: by which of its addresses. */
+struct track {
+	unsigned family, origin;
+};
 
-	for (unsigned i = 0; i < f->cfg.origins; i++)
-		use |= ip_family(f->cfg.origin[i].ip) == family;
-	return use;
+/* Do clients of this origin come by this address of b? */
+static bool is_used(const struct front *f, uint32_t b, struct track t)
+{
+	return route_gives(&f->cfg.routes, t.origin, b) &&
+	       (ip_family(f->cfg.origin[t.origin].ip) == t.family ||
+		!backend_has(f, b, !t.family)); /* all of them, but for splices */
 }
 
-/* An origin that this address of b can be probed for from an address of ours, of its family if there is one; -1. */
-static int probe_origin(const struct front *f, uint32_t b, unsigned family)
+/* Can it be probed for this origin, by an address of ours? */
+static bool can_probe(const struct front *f, uint32_t b, struct track t)
 {
-	bool any = !backend_has(f, b, !family) && !backend_cfg(f, b)->far_host;
-	int found = -1;
+	const uint8_t *ip = f->cfg.origin[t.origin].ip;
 
-	for (unsigned i = 0; i < f->cfg.origins; i++) {
-		const uint8_t *ip = f->cfg.origin[i].ip;
+	return is_used(f, b, t) && own_of(f, ip) != NULL &&
+	       (ip_family(ip) == t.family || !backend_cfg(f, b)->far_host);
+}
 
-		if (own_of(f, ip) == NULL)
-			continue;
-		if (ip_family(ip) == family)
+/* The origin that this one is probed by: itself, or where we have no address of its family one with its port; -1. */
+static int probe_origin(const struct front *f, uint32_t b, struct track t)
+{
+	if (can_probe(f, b, t))
+		return (int)t.origin;
+	for (unsigned i = 0; i < f->cfg.origins; i++)
+		if (f->cfg.origin[i].port == f->cfg.origin[t.origin].port &&
+		    can_probe(f, b, (struct track){ t.family, i }))
 			return (int)i;
-		if (any && found < 0)
-			found = (int)i;
-	}
-	return found;
+	return -1;
 }
 
 /* --- what is possible */
@@ -118,12 +124,13 @@ static const char *against(const struct front *f, uint32_t b, unsigned family, e
 }
 
 /* Why rung r cannot be taken; NULL: it can. */
-static const char *why_not(const struct front *f, uint32_t b, unsigned family, enum front_rung r)
+static const char *why_not(const struct front *f, uint32_t b, struct track t, enum front_rung r)
 {
-	const struct rung_state *s = &f->backend[b].face[family].rung[r];
 	const uint8_t forced = f->backend[b].forced;
-	const char *why = against(f, b, family, r);
+	const char *why = against(f, b, t.family, r);
 	bool header = r == RUNG_SHIFT && f->cfg.header;
+	const struct rung_state *s;
+	int o;
 
 	if (why != NULL)
 		return why;
@@ -131,43 +138,52 @@ static const char *why_not(const struct front *f, uint32_t b, unsigned family, e
 		return forced == r ? NULL : "another one is forced";
 	if (r == RUNG_SPLICE)
 		return NULL;
-	if (probe_origin(f, b, family) < 0)
+	o = probe_origin(f, b, t);
+	if (o < 0)
 		return header ? "there is no address of our own to probe it from" : NULL;
+	s = &f->backend[b].face[t.family].rung[o][r];
 	if (!s->probed)
 		return s->why[0] ? s->why : "it is being probed";
 	return s->ok ? NULL : s->why;
 }
 
-enum front_rung ladder_rung(const struct front *f, uint32_t b, const uint8_t client[16],
-			    enum front_rung from)
+/* same: are its clients of that family? */
+static enum front_rung best_rung(const struct front *f, uint32_t b, struct track t, bool same,
+				 enum front_rung from)
 {
-	unsigned family = backend_family(f, b, client);
-	bool same = ip_family(client) == family;
-
 	for (enum front_rung r = from; r < RUNG_NONE; r++) {
 		if (!same && (r == RUNG_SPLICE || backend_cfg(f, b)->far_host))
 			continue;
-		if (why_not(f, b, family, r) == NULL)
+		if (why_not(f, b, t, r) == NULL)
 			return r;
 	}
 	return RUNG_NONE;
 }
 
-/* Can it take a connection of this client? */
-static bool takes_new(const struct front *f, uint32_t b, const uint8_t client[16])
+enum front_rung ladder_rung(const struct front *f, uint32_t b, const struct hand *h,
+			    enum front_rung from)
+{
+	const uint8_t *client = h->key[CLIENT].src;
+	struct track t = { backend_family(f, b, client), h->origin };
+
+	return best_rung(f, b, t, ip_family(client) == t.family, from);
+}
+
+/* Can it take this one? */
+static bool takes_new(const struct front *f, uint32_t b, const struct hand *h)
 {
 	const struct backend *x = &f->backend[b];
 
-	return x->place == PLACE_USED && x->face[backend_family(f, b, client)].up && !x->draining &&
-	       ladder_rung(f, b, client, RUNG_ADOPT) != RUNG_NONE;
+	return x->place == PLACE_USED && x->face[backend_family(f, b, h->key[CLIENT].src)].up &&
+	       !x->draining && ladder_rung(f, b, h, RUNG_ADOPT) != RUNG_NONE;
 }
 
-uint64_t ladder_alive(const struct front *f, const uint8_t client[16])
+uint64_t ladder_alive(const struct front *f, const struct hand *h)
 {
 	uint64_t alive = 0;
 
 	for (uint32_t b = 0; b < f->cfg.backends; b++)
-		if (takes_new(f, b, client))
+		if (takes_new(f, b, h))
 			alive |= UINT64_C(1) << b;
 	return alive;
 }
@@ -177,17 +193,63 @@ static bool is_here(const struct front *f, uint32_t b)
 	return f->backend[b].place == PLACE_USED;
 }
 
-/* Why none better than r is taken. */
-static void put_reasons(const struct front *f, uint32_t b, unsigned family, enum front_rung r,
-			struct fields_text *t)
+/* The rung that is taken, and why none better. */
+static void put_rung(const struct front *f, uint32_t b, struct track t, struct fields_text *out)
 {
-	if (r == RUNG_NONE && !is_of_use(f, b, family)) {
-		fields_put(t, " no client comes by it: no origin is of its family");
-		return;
+	enum front_rung best = best_rung(f, b, t, true, RUNG_ADOPT);
+
+	fields_put(out, "rung=%s", rung_name(best));
+	for (enum front_rung i = RUNG_ADOPT; i < best; i++)
+		fields_put(out, "%s %s: %s", i == RUNG_ADOPT ? "" : ";", rung_name(i),
+			   why_not(f, b, t, i));
+}
+
+/* Is all of put_rung() the same? */
+static bool same_rungs(const struct front *f, uint32_t b, struct track t, struct track u)
+{
+	enum front_rung best = best_rung(f, b, t, true, RUNG_ADOPT);
+	bool same = best == best_rung(f, b, u, true, RUNG_ADOPT);
+
+	for (enum front_rung i = RUNG_ADOPT; same && i < best; i++)
+		same = strcmp(why_not(f, b, t, i), why_not(f, b, u, i)) == 0;
+	return same;
+}
+
+static bool has_origin(const struct front *f, unsigned family)
+{
+	bool has = false;
+
+	for (unsigned i = 0; i < f->cfg.origins; i++)
+		has |= ip_family(f->cfg.origin[i].ip) == family;
+	return has;
+}
+
+/* Those of the first origin, and of each one for which they are others. */
+static void put_rungs(const struct front *f, uint32_t b, unsigned family, struct fields_text *out)
+{
+	struct track first = { family, FRONT_ORIGINS };
+
+	for (unsigned i = 0; is_here(f, b) && i < f->cfg.origins; i++) {
+		struct track t = { family, i };
+		const struct stack_addr *at = &f->cfg.origin[i];
+
+		if (!is_used(f, b, t))
+			continue;
+		if (first.origin == FRONT_ORIGINS) {
+			first = t;
+			put_rung(f, b, t, out);
+		} else if (!same_rungs(f, b, first, t)) {
+			fields_put(out, "; at ");
+			fields_put_addr(out, at->ip, at->port);
+			fields_put(out, " ");
+			put_rung(f, b, t, out);
+		}
 	}
-	for (enum front_rung i = RUNG_ADOPT; i < r; i++)
-		fields_put(t, "%s %s: %s", i == RUNG_ADOPT ? "" : ";", rung_name(i),
-			   why_not(f, b, family, i));
+	if (first.origin == FRONT_ORIGINS)
+		fields_put(out, "rung=none");
+	if (first.origin == FRONT_ORIGINS && is_here(f, b))
+		fields_put(out, " no client comes by it: no origin%s is of its family",
+			   has_origin(f, family) ? " that the routes give it" : "");
 }
 
 size_t ladder_row(const struct front *f, uint32_t b, unsigned family, char *ret_s, size_t size)
@@ -195,21 +257,18 @@ size_t ladder_row(const struct front *f, uint32_t b, unsigned family, char *ret_
 	const struct front_backend *c = backend_cfg(f, b);
 	const struct face *x = &f->backend[b].face[family];
 	struct fields_text t = { .s = ret_s, .max = size };
-	enum front_rung best = is_here(f, b) && is_of_use(f, b, family)
-				       ? ladder_rung(f, b, c->at[family].ip, RUNG_ADOPT)
-				       : RUNG_NONE;
 
 	fields_put(&t, "%s ", c->name);
 	fields_put_addr(&t, c->at[family].ip, c->at[family].port);
-	fields_put(&t, " %s weight=%u conns=%u rung=%s",
+	fields_put(&t, " %s weight=%u conns=%u ",
 		   !is_here(f, b)	    ? "removed"
 		   : !x->up		    ? "down"
 		   : f->backend[b].draining ? "draining"
 					    : "up",
-		   f->cfg.routes.weight[b], x->conns, rung_name(best));
+		   f->cfg.routes.weight[b], x->conns);
+	put_rungs(f, b, family, &t);
 	if (!is_here(f, b))
 		return t.n;
-	put_reasons(f, b, family, best, &t);
 	if (!x->up && x->down_why[0])
 		fields_put(&t, " (%s)", x->down_why);
 	return t.n;
@@ -229,14 +288,21 @@ static void look_soon(struct front *f, uint32_t b)
 
 static void probe_anew(struct front *f, uint32_t b, unsigned family)
 {
-	for (unsigned r = 0; r < RUNG_NONE; r++)
-		f->backend[b].face[family].rung[r] = (struct rung_state){ 0 };
+	memset(f->backend[b].face[family].rung, 0, sizeof f->backend[b].face[family].rung);
 	look_soon(f, b);
+}
+
+static struct rung_state *hand_rung(struct front *f, const struct hand *h)
+{
+	struct track t = { hand_family(f, h), h->origin };
+	int o = probe_origin(f, h->backend, t);
+
+	return &hand_face(f, h)->rung[o < 0 ? t.origin : (unsigned)o][h->rung];
 }
 
 void ladder_failed(struct front *f, const struct hand *h, const char *why)
 {
-	struct rung_state *s = &hand_face(f, h)->rung[h->rung];
+	struct rung_state *s = hand_rung(f, h);
 
 	f->backend[h->backend].failures++;
 	s->probed = false;
@@ -247,7 +313,7 @@ void ladder_failed(struct front *f, const struct hand *h, const char *why)
 
 void ladder_probed(struct front *f, struct hand *h, bool ok, const char *why)
 {
-	struct rung_state *s = &hand_face(f, h)->rung[h->rung];
+	struct rung_state *s = hand_rung(f, h);
 
 	count_event(&f->env, ok ? EV_PROBES_WELL : EV_PROBES_FAILED);
 	s->probed = true;
@@ -300,10 +366,9 @@ static void probe_lane(const struct face *x, struct hand *h)
 	l->dport = net16(k->dport);
 }
 
-static void probe_begin(struct front *f, uint32_t b, unsigned family, enum front_rung r)
+static void probe_begin(struct front *f, uint32_t b, struct track t, enum front_rung r)
 {
-	int o = probe_origin(f, b, family);
-	const struct stack_addr *at = &f->cfg.origin[o];
+	const struct stack_addr *at = &f->cfg.origin[t.origin];
 	struct hand *h = hand_new(f);
 	struct way_key k = { .dport = net16(at->port) }, back;
 	enum side side;
@@ -324,21 +389,37 @@ static void probe_begin(struct front *f, uint32_t b, unsigned family, enum front
 	hand_key_add(f, h, BACK, &back);
 	way_claim(f, h);
 	h->flags |= HF_PROBE;
-	h->origin = (uint8_t)o;
-	probe_lane(&f->backend[b].face[family], h);
+	h->origin = (uint8_t)t.origin;
+	probe_lane(&f->backend[b].face[t.family], h);
 	probe_numbers(f, h, f->backend[b].host.options);
-	f->backend[b].face[family].probe = hand_index(f, h);
+	f->backend[b].face[t.family].probe = hand_index(f, h);
 	over_begin(f, h, b, r);
 }
 
 /* Is this rung to be probed, sooner or later? */
-static bool is_probed(const struct front *f, uint32_t b, unsigned family, enum front_rung r)
+static bool is_probed(const struct front *f, uint32_t b, struct track t, enum front_rung r)
 {
-	const struct face *x = &f->backend[b].face[family];
+	const struct face *x = &f->backend[b].face[t.family];
+	const struct rung_state *s = &x->rung[t.origin][r];
 
-	return is_here(f, b) && backend_has(f, b, family) && x->up &&
-	       against(f, b, family, r) == NULL && probe_origin(f, b, family) >= 0 &&
-	       !(x->rung[r].probed && x->rung[r].ok);
+	return is_here(f, b) && backend_has(f, b, t.family) && x->up &&
+	       against(f, b, t.family, r) == NULL && can_probe(f, b, t) && !(s->probed && s->ok);
+}
+
+/* When one of its addresses has a probe that is due. */
+static sut_time next_probe(const struct front *f, uint32_t b, unsigned family)
+{
+	sut_time at = SUT_NEVER;
+
+	for (unsigned i = 0; i < f->cfg.origins * RUNG_SPLICE; i++) {
+		struct track t = { family, i / RUNG_SPLICE };
+		enum front_rung r = (enum front_rung)(i % RUNG_SPLICE);
+		sut_time retry = f->backend[b].face[family].rung[t.origin][r].retry;
+
+		if (is_probed(f, b, t, r) && retry < at)
+			at = retry;
+	}
+	return at;
 }
 
 /* When b is to be looked at again. */
@@ -350,24 +431,26 @@ static sut_time next_look(const struct front *f, uint32_t b)
 			      : SUT_NEVER;
 
 	for (unsigned family = 0; family < FRONT_FAMILIES; family++) {
-		for (enum front_rung r = RUNG_ADOPT; r < RUNG_SPLICE; r++) {
-			const struct rung_state *s = &x->face[family].rung[r];
+		sut_time probe = next_probe(f, b, family);
 
-			if (is_probed(f, b, family, r) && s->retry < at)
-				at = s->retry;
-		}
+		if (probe < at)
+			at = probe;
 	}
 	return at;
 }
 
-/* One of its addresses, the next rung that is due: one probe at a time. */
+/* One of its addresses, the next origin and rung that is due: one probe at a time. */
 static void probe_next(struct front *f, uint32_t b, unsigned family)
 {
 	const struct face *x = &f->backend[b].face[family];
 
-	for (enum front_rung r = RUNG_ADOPT; r < RUNG_SPLICE && x->probe == NONE; r++)
-		if (is_probed(f, b, family, r) && f->now >= x->rung[r].retry)
-			probe_begin(f, b, family, r);
+	for (unsigned i = 0; i < f->cfg.origins * RUNG_SPLICE && x->probe == NONE; i++) {
+		struct track t = { family, i / RUNG_SPLICE };
+		enum front_rung r = (enum front_rung)(i % RUNG_SPLICE);
+
+		if (is_probed(f, b, t, r) && f->now >= x->rung[t.origin][r].retry)
+			probe_begin(f, b, t, r);
+	}
 }
 
 static bool is_probing(const struct backend *x)

@@ -207,7 +207,7 @@ static void next_rung(struct front *f, struct hand *h, enum front_rung failed)
 
 	assert(b < ROUTE_BACKENDS);
 	if (hand_face(f, h)->up)
-		r = ladder_rung(f, b, h->key[CLIENT].src, failed + 1);
+		r = ladder_rung(f, b, h, failed + 1);
 	leave(f, h);
 	if (h->flags & HF_CLIENT_RST) {
 		over_end(f, h, "the client is gone");

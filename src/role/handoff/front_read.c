@@ -87,8 +87,8 @@ void read_accept(struct front *f, conn_id listener, unsigned origin)
 		h->origin = (uint8_t)origin;
 		learn_lane(f, h);
 		hand_set_state(f, h, FR_READING, "accepted");
-		if (route_asks_nothing(
-			    &f->cfg.routes)) /* its server may be the one that speaks first */
+		/* its server may be the one that speaks first */
+		if (route_asks_nothing(&f->cfg.routes, origin))
 			read_choose(f, h);
 	}
 }
@@ -267,7 +267,7 @@ static size_t gather(struct front *f, const struct hand *h)
 
 void read_choose(struct front *f, struct hand *h)
 {
-	const uint8_t *client = h->key[CLIENT].src;
+	const struct route_client client = { h->key[CLIENT].src, h->origin };
 	struct request r;
 	bool http;
 	size_t n;
@@ -279,13 +279,13 @@ void read_choose(struct front *f, struct hand *h)
 	n = gather(f, h);
 	http = request_read(f->head, n, f->cfg.head_max, &r) == REQUEST_OK;
 	for (;;) {
-		int b = route_choose(&f->cfg.routes, http ? &r : NULL, client,
-				     ladder_alive(f, client), h->tried);
+		int b = route_choose(&f->cfg.routes, http ? &r : NULL, &client, ladder_alive(f, h),
+				     h->tried);
 		enum front_rung rung;
 
 		if (b < 0)
 			break;
-		rung = ladder_rung(f, (uint32_t)b, client, RUNG_ADOPT);
+		rung = ladder_rung(f, (uint32_t)b, h, RUNG_ADOPT);
 		if (rung != RUNG_NONE) {
 			over_begin(f, h, (uint32_t)b, rung);
 			return;
@@ -335,7 +335,7 @@ static void read_head(struct front *f, struct hand *h)
 		return;
 	case REQUEST_BAD:
 	case REQUEST_TOO_LARGE:
-		if (route_takes_all(&f->cfg.routes)) /* whatever it is */
+		if (route_takes_all(&f->cfg.routes, h->origin)) /* whatever it is */
 			read_choose(f, h);
 		else
 			read_refuse(f, h, what == REQUEST_BAD ? bad : REFUSE_431);
@@ -373,7 +373,7 @@ void read_expired(struct front *f, struct hand *h)
 	}
 	if (f->now - h->born < f->cfg.head_timeout) { /* there was no room to take it out */
 		hand_arm(f, h, h->born + f->cfg.head_timeout);
-		if (route_asks_nothing(&f->cfg.routes))
+		if (route_asks_nothing(&f->cfg.routes, h->origin))
 			read_choose(f, h);
 		else
 			read_head(f, h);

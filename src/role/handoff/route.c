@@ -11,7 +11,7 @@
 /*
  * Theory of operation
  *
- * Rules are looked at in their order; the first that matches names a group, and within it one back end is chosen out of those that
+ * Rules are looked at in their order, but for those that are for other origins; the first that matches names a group, and within it one back end is chosen out of those that
  * live and were not tried: those with a weight first, those of weight 0 only where nobody else is left.
  *
  * By turn: every back end earns its weight in credit at each choice, the richest is taken and pays what all have earned together: so
@@ -203,13 +203,22 @@ static bool matches(const struct route_rule *rule, const struct request *r)
 	       path_matches(rule, r->bytes + r->path.at, r->path.len);
 }
 
-static int pick(struct route_table *t, unsigned index, const struct route_rule *rule,
-		const struct request *r, const uint8_t source[16], uint64_t can)
+static bool is_for(const struct route_rule *rule, unsigned origin)
 {
+	return rule->origins == 0 || (rule->origins >> origin & 1);
+}
+
+/* index: of a rule, or behind ROUTE_RULES of a default. */
+static int pick(struct route_table *t, unsigned index, const struct request *r,
+		const uint8_t source[16], uint64_t can)
+{
+	const struct route_rule *rule = index < ROUTE_RULES ? &t->rule[index]
+							    : &t->fallback[index - ROUTE_RULES];
 	struct request_text value;
 	uint64_t group = 0;
 	unsigned i;
 
+	can &= rule->group;
 	for (i = 0; i < t->backends; i++)
 		if ((can >> i & 1) && t->weight[i])
 			group |= 1ull << i;
@@ -237,31 +246,67 @@ static uint64_t all_of(const struct route_table *t)
 	return t->backends == 64 ? UINT64_MAX : (1ull << t->backends) - 1;
 }
 
-bool route_takes_all(const struct route_table *t)
+bool route_takes_all(const struct route_table *t, unsigned origin)
 {
 	for (unsigned i = 0; i < t->rules; i++)
-		if (matches(&t->rule[i], NULL))
+		if (is_for(&t->rule[i], origin) && matches(&t->rule[i], NULL))
 			return true;
 	return false;
 }
 
-bool route_asks_nothing(const struct route_table *t)
+bool route_asks_nothing(const struct route_table *t, unsigned origin)
 {
-	return t->rules > 0 && matches(&t->rule[0], NULL) && t->rule[0].pick != PICK_HASH_HEADER;
+	unsigned i = 0;
+
+	while (i < t->rules && !is_for(&t->rule[i], origin))
+		i++;
+	return i < t->rules && matches(&t->rule[i], NULL) && t->rule[i].pick != PICK_HASH_HEADER;
 }
 
-int route_choose(struct route_table *t, const struct request *r, const uint8_t source[16],
+/* The default of this origin: that of its own, or else the general one; -1. */
+static int default_of(const struct route_table *t, unsigned origin)
+{
+	int found = -1;
+
+	for (unsigned i = 0; i < t->defaults; i++)
+		if (t->fallback[i].origins ? t->fallback[i].origins >> origin & 1 : found < 0)
+			found = (int)i;
+	return found;
+}
+
+static void name_groups(struct route_table *t)
+{
+	for (unsigned o = 0; o < ROUTE_ORIGINS; o++) {
+		int last = default_of(t, o);
+
+		t->named[o] = last < 0 ? 0 : t->fallback[last].group;
+		for (unsigned i = 0; i < t->rules; i++)
+			if (is_for(&t->rule[i], o))
+				t->named[o] |= t->rule[i].group;
+	}
+}
+
+bool route_gives(const struct route_table *t, unsigned origin, unsigned backend)
+{
+	uint64_t all = 0;
+
+	for (unsigned o = 0; o < ROUTE_ORIGINS; o++)
+		all |= t->named[o];
+	return (t->named[origin] | ~all) >> backend & 1;
+}
+
+int route_choose(struct route_table *t, const struct request *r, const struct route_client *client,
 		 uint64_t alive, uint64_t tried)
 {
 	uint64_t can = alive & ~tried & all_of(t);
-	unsigned i;
+	int last = default_of(t, client->origin);
 
-	for (i = 0; i < t->rules; i++)
-		if (matches(&t->rule[i], r))
-			return pick(t, i, &t->rule[i], r, source, can & t->rule[i].group);
-	if (!t->has_default)
+	for (unsigned i = 0; i < t->rules; i++)
+		if (is_for(&t->rule[i], client->origin) && matches(&t->rule[i], r))
+			return pick(t, i, r, client->source, can);
+	if (last < 0)
 		return -1;
-	return pick(t, ROUTE_RULES, &t->fallback, r, source, can & t->fallback.group);
+	return pick(t, ROUTE_RULES + (unsigned)last, r, client->source, can);
 }
 
 void route_backends(struct route_table *t, const char *const *names, unsigned n)
@@ -293,15 +338,17 @@ void route_renew(struct route_table *t, const struct route_table *next, const ui
 
 	t->rules = next->rules;
 	memcpy(t->rule, next->rule, sizeof(t->rule));
-	t->has_default = next->has_default;
-	t->fallback = next->fallback;
+	t->defaults = next->defaults;
+	memcpy(t->fallback, next->fallback, sizeof(t->fallback));
 	for (unsigned i = 0; i < t->rules; i++)
 		t->rule[i].group = moved(t->rule[i].group, place, n);
-	t->fallback.group = moved(t->fallback.group, place, n);
+	for (unsigned i = 0; i < t->defaults; i++)
+		t->fallback[i].group = moved(t->fallback[i].group, place, n);
 	for (unsigned i = 0; i < n; i++) {
 		t->name_hash[place[i]] = next->name_hash[i];
 		t->weight[place[i]] = next->weight[i];
 	}
+	name_groups(t);
 	memset(t->credit, 0, sizeof(t->credit));
 }
 
@@ -495,14 +542,60 @@ static int read_pick(struct route_rule *r, const char **text, char *ret_err)
 	return extra.n ? fail(ret_err, "nothing can follow here", extra) : 0;
 }
 
+/* Is there a default already for one of its origins, or in general if it is general? */
+static bool has_default(const struct route_table *t, const struct route_rule *r)
+{
+	for (unsigned i = 0; i < t->defaults; i++)
+		if (r->origins ? r->origins & t->fallback[i].origins : !t->fallback[i].origins)
+			return true;
+	return false;
+}
+
+static int add(struct route_table *t, const struct route_rule *r, bool last, char *ret_err)
+{
+	static const struct word none;
+
+	if (last && has_default(t, r))
+		return fail(ret_err,
+			    r->origins ? "one of these origins has a default already"
+				       : "there is a default already",
+			    none);
+	if (!last && t->rules == ROUTE_RULES)
+		return fail(ret_err, "128 routes are the most", none);
+	if (last)
+		t->fallback[t->defaults++] = *r;
+	else
+		t->rule[t->rules++] = *r;
+	name_groups(t);
+	return 0;
+}
+
+/* "at ORIGIN,..." in front, if it is there: ret_w is the word behind it. */
+static int read_at(const struct route_table *t, const char **text, struct route_rule *r,
+		   struct word *ret_w, char *ret_err)
+{
+	struct word w = next_word(text);
+	int err = 0;
+
+	if (word_is(w, "at")) {
+		w = next_word(text);
+		err = route_origins_read(t, w.s, w.n, &r->origins, ret_err);
+		w = next_word(text);
+	}
+	*ret_w = w;
+	return err;
+}
+
 int route_rule_read(struct route_table *t, const char *text, const char *const *names, unsigned n,
 		    char *ret_err)
 {
 	struct route_rule r = { 0 };
-	struct word w = next_word(&text);
+	struct word w;
 	bool last;
-	int err = 0;
+	int err = read_at(t, &text, &r, &w, ret_err);
 
+	if (err)
+		return err;
 	r.methods = methods_of(w);
 	if (r.methods)
 		w = next_word(&text);
@@ -519,16 +612,5 @@ int route_rule_read(struct route_table *t, const char *text, const char *const *
 	err = read_group(&r, w, names, n, ret_err);
 	if (!err)
 		err = read_pick(&r, &text, ret_err);
-	if (err)
-		return err;
-	if (last ? t->has_default : t->rules == ROUTE_RULES)
-		return fail(ret_err,
-			    last ? "there is a default already" : "128 routes are the most", w);
-	if (last) {
-		t->has_default = true;
-		t->fallback = r;
-	} else {
-		t->rule[t->rules++] = r;
-	}
-	return 0;
+	return err ? err : add(t, &r, last, ret_err);
 }
