@@ -25,7 +25,7 @@ const struct option_desc handoff_front_table[] = {
 	{ .name = "backend", .kind = OPTION_STRINGS, F(backend), N(backends), .arg = "NAME=ADDR:PORT[,..]", .live = 1,
 	  .help = "a server; with a second address of the other family, agent=ADDR:PORT, rungs=adopt+shift+splice, weight=N, far; may be given often" },
 	{ .name = "route", .kind = OPTION_STRINGS, F(route), N(routes), .arg = "RULE", .live = 1,
-	  .help = "[METHOD,..] HOST|/PATH|*|default BACKEND,.. [by source|header NAME|least|turn]; may be given often" },
+	  .help = "[at [ADDR]:PORT,..] [METHOD,..] HOST|/PATH|*|default BACKEND,.. [by source|header NAME|least|turn]; may be given often" },
 	{ .name = "own", .kind = OPTION_STRINGS, F(own), N(owns), .arg = "ADDR",
 	  .help = "the front end's own address, from which splices and probes come; one a family" },
 	{ .name = "own-ports", .kind = OPTION_PORTS, F(own_ports), N(own_ports_count), .arg = "FIRST-LAST",
