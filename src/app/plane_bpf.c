@@ -125,8 +125,7 @@ static int say_nothing(enum libbpf_print_level level, const char *format, va_lis
 	return 0;
 }
 
-/* What libbpf says is of use to who changes the programs: SUTURE_BPF_DEBUG=1. */
-static void choose_print(void)
+void plane_bpf_choose_print(void)
 {
 	if (!getenv("SUTURE_BPF_DEBUG"))
 		libbpf_set_print(say_nothing);
@@ -137,7 +136,7 @@ int plane_bpf_open(const struct plane_bpf_config *c, struct plane_bpf **ret_pl, 
 	struct plane_bpf *pl;
 	int r = 0;
 
-	choose_print();
+	plane_bpf_choose_print();
 	pl = calloc(1, sizeof *pl);
 	if (!pl)
 		return plane_bpf_fail(-ENOMEM, "the data plane", ret_err);

@@ -9,6 +9,7 @@
  * Restart:  with pins, everything stays as it is when the process ends (PLANE_BPF_KEEP, or death): packets go on by the ways that there are,
  *           and reports wait in the ring.  The next plane_bpf_open() takes the maps up and puts its programs in the place of the old ones.
  */
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -31,6 +32,18 @@ struct plane_bpf_config {
 	const char *cgroup; /* whose sockets are told about (BACK); NULL: all of the machine */
 	bool no_adopt; /* as if the kernel could not */
 };
+
+/* What a process that has ended left at a device. */
+struct plane_bpf_left {
+	enum plane_bpf_side side;
+	char pins[PATH_MAX]; /* where its maps are */
+};
+
+/*
+ * 0, or -EEXIST where programs are at the device whose ways are pinned elsewhere than under pins (NULL: nowhere): attaching others would cut
+ * the connections of these ways.  What this user may not see, and what is pinned nowhere that can be found, does not count.
+ */
+int plane_bpf_left(unsigned ifindex, const char *pins, struct plane_bpf_left *ret_left);
 
 /* 0, or -errno with a sentence in ret_err (PLANE_BPF_TEXT).  Nothing is attached to a device yet. */
 int plane_bpf_open(const struct plane_bpf_config *c, struct plane_bpf **ret_pl, char *ret_err);

@@ -113,6 +113,17 @@ static void detach(unsigned ifindex, enum bpf_tc_attach_point point)
 	bpf_tc_detach(&hook, &opts);
 }
 
+int plane_bpf_attached(unsigned ifindex, enum bpf_tc_attach_point point, uint32_t *ret_id)
+{
+	struct bpf_tc_hook hook = hook_of(ifindex, point);
+	struct bpf_tc_opts opts = our_filter();
+	int r = bpf_tc_query(&hook, &opts);
+
+	if (r == 0)
+		*ret_id = opts.prog_id;
+	return r;
+}
+
 void plane_bpf_detach(const struct plane_bpf *pl)
 {
 	for (unsigned i = 0; i < pl->devices; i++) {

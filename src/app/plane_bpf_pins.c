@@ -17,8 +17,7 @@
 
 #include "bpf/handoff.skel.h"
 
-/* Is what is there of path, or the nearest directory above it that is, in a BPF file system?  1, 0 or -errno. */
-static int is_in_bpffs(const char *path)
+int plane_bpf_in_bpffs(const char *path)
 {
 	char part[PATH_MAX / 2];
 	struct statfs fs;
@@ -42,7 +41,7 @@ int plane_bpf_pins_prepare(const char *path, char *ret_err)
 
 	if (snprintf(part, sizeof part, "%s", path) >= (int)sizeof part)
 		return plane_bpf_fail(-ENAMETOOLONG, "the directory for pins", ret_err);
-	there = is_in_bpffs(path);
+	there = plane_bpf_in_bpffs(path);
 	if (there < 0)
 		return plane_bpf_fail(there, path, ret_err);
 	if (!there) {
@@ -90,9 +89,9 @@ struct pinned {
 static void pinned_list(const struct handoff *skel, struct pinned ret_p[PINNED])
 {
 	const struct pinned list[PINNED] = {
-		{ skel->maps.ways, "ways" },	   { skel->maps.config, "config" },
-		{ skel->maps.origins, "origins" }, { skel->maps.origin_of, "origin_of" },
-		{ skel->maps.counts, "counts" },   { skel->maps.events, "events" },
+		{ skel->maps.ways, PLANE_BPF_WAYS }, { skel->maps.config, "config" },
+		{ skel->maps.origins, "origins" },   { skel->maps.origin_of, "origin_of" },
+		{ skel->maps.counts, "counts" },     { skel->maps.events, "events" },
 	};
 
 	memcpy(ret_p, list, sizeof list);
@@ -112,7 +111,7 @@ static void size_ways(const struct plane_bpf *pl, uint32_t want)
 	int fd;
 
 	if (pl->pins[0]) {
-		plane_bpf_pin_path(pl, "ways", path);
+		plane_bpf_pin_path(pl, PLANE_BPF_WAYS, path);
 		fd = bpf_obj_get(path);
 		if (fd >= 0) {
 			if (bpf_obj_get_info_by_fd(fd, &info, &len) == 0)

@@ -9,13 +9,17 @@
 #include "app/handoff_words.h"
 #include "app/options.h"
 
+struct device_lock;
 struct handoff_patient;
 struct plane_bpf;
 struct plane_config;
 struct port;
 
-/* The data plane in the kernel, and the port that speaks to it; both NULL where it is not wanted. */
+#define HANDOFF_DEVICES 2u
+
+/* The data plane in the kernel, the port that speaks to it, and its devices; all NULL where it is not wanted. */
 struct handoff_kernel {
+	struct device_lock *lock[HANDOFF_DEVICES];
 	struct plane_bpf *plane;
 	struct port *port;
 };
@@ -23,14 +27,22 @@ struct handoff_kernel {
 /* What it is to be: as struct plane_bpf_config. */
 struct handoff_kernel_want {
 	bool back;
+	const char *device[HANDOFF_DEVICES]; /* "eth0"; NULL: none */
 	const char *pins, *cgroup;
 	bool no_adopt;
 	const struct plane_config *plane;
 	bool only; /* no other plane would do */
 };
 
-/* 0, or -errno with a sentence in ret_err. */
-int handoff_kernel_open(const struct handoff_kernel_want *w, struct handoff_kernel *ret_k,
+/*
+ * Before anything else: has nobody else the devices, and is nothing left there that others could still take up?  0, or -errno with a sentence in
+ * ret_err; handoff_kernel_close() in either case.
+ */
+int handoff_kernel_claim(const struct handoff_kernel_want *w, struct handoff_kernel *k,
+			 char *ret_err, size_t err_size);
+
+/* Opens it, its devices being claimed: 0, or -errno with a sentence in ret_err. */
+int handoff_kernel_open(const struct handoff_kernel_want *w, struct handoff_kernel *k,
 			char *ret_err, size_t err_size);
 
 /* tap: the packet socket that is to see only what user space must see, -1: none.  0, or -errno with a sentence. */

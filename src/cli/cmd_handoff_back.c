@@ -117,34 +117,37 @@ static uint32_t boot_of(const struct handoff_back *b)
 	return boot;
 }
 
-static int open_kernel(struct back_run *r, char *ret_err, size_t err_size)
+static int open_kernel(struct back_run *r, const struct handoff_kernel_want *w, char *ret_err,
+		       size_t err_size)
 {
-	struct handoff_back *b = &r->set->back;
-	const struct plane_config plane = plane_of(b);
-	const struct handoff_kernel_want w = {
-		.back = true,
-		.pins = b->flags.pins,
-		.cgroup = b->flags.cgroup,
-		.no_adopt = b->flags.no_adopt,
-		.plane = &plane,
-	};
-	int err = handoff_kernel_open(&w, &r->kernel, ret_err, err_size);
+	struct hand_msg *host = &r->set->back.role.host;
+	int err = handoff_kernel_open(w, &r->kernel, ret_err, err_size);
 
 	if (err == 0)
-		b->role.host.adopt = handoff_kernel_adopts(&r->kernel, b->role.host.why,
-							   sizeof b->role.host.why);
+		host->adopt = handoff_kernel_adopts(&r->kernel, host->why, sizeof host->why);
 	return err;
 }
 
 static int open_all(struct back_run *r, char *ret_err, size_t err_size)
 {
 	struct handoff_back *b = &r->set->back;
-	int err;
+	const struct plane_config plane = plane_of(b);
+	const struct handoff_kernel_want w = {
+		.back = true,
+		.device = { b->device + 3 },
+		.pins = b->flags.pins,
+		.cgroup = b->flags.cgroup,
+		.no_adopt = b->flags.no_adopt,
+		.plane = &plane,
+	};
+	bool bpf = b->flags.plane == HANDOFF_PLANE_BPF;
+	int err = bpf ? handoff_kernel_claim(&w, &r->kernel, ret_err, err_size) : 0;
 
 	b->channel.log_time = r->set->engine.log_time;
-	err = channel_port_open(&b->channel, &r->fronts, ret_err, err_size);
-	if (err == 0 && b->flags.plane == HANDOFF_PLANE_BPF)
-		err = open_kernel(r, ret_err, err_size);
+	if (err == 0)
+		err = channel_port_open(&b->channel, &r->fronts, ret_err, err_size);
+	if (err == 0 && bpf)
+		err = open_kernel(r, &w, ret_err, err_size);
 	if (b->flags.plane == HANDOFF_PLANE_USER)
 		snprintf(b->role.host.why, sizeof b->role.host.why,
 			 "the agent has no BPF programs");
@@ -156,8 +159,7 @@ static int open_all(struct back_run *r, char *ret_err, size_t err_size)
 
 static void close_all(struct back_run *r)
 {
-	if (r->kernel.plane)
-		handoff_kernel_close(&r->kernel, r->set->back.flags.at_end == 0);
+	handoff_kernel_close(&r->kernel, r->set->back.flags.at_end == 0);
 	if (r->fronts)
 		r->fronts->ops->close(r->fronts);
 }
@@ -205,7 +207,7 @@ static void warn(const struct handoff_back *b, bool quiet)
 static int run_opened(struct back_run *r, struct engine_config *e)
 {
 	struct handoff_back *b = &r->set->back;
-	char why[500];
+	char why[900];
 	int code = 1;
 
 	if (open_all(r, why, sizeof why) != 0) {

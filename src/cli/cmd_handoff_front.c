@@ -88,15 +88,6 @@ static struct plane_config plane_of(const struct handoff_front *f)
 	return c;
 }
 
-static int open_kernel(struct front_run *r, char *ret_err, size_t err_size)
-{
-	const struct handoff_front *f = &r->set->front;
-	const struct plane_config plane = plane_of(f);
-	const struct handoff_kernel_want w = { .pins = f->flags.pins, .plane = &plane };
-
-	return handoff_kernel_open(&w, &r->kernel, ret_err, err_size);
-}
-
 /* Nothing is left that its agent would have to be spoken to for. */
 static void drop_agent(void *ctx, const char *name)
 {
@@ -109,24 +100,32 @@ static void drop_agent(void *ctx, const char *name)
 static int open_all(struct front_run *r, char *ret_err, size_t err_size)
 {
 	struct handoff_front *f = &r->set->front;
-	int err;
+	bool bpf = f->flags.plane == HANDOFF_PLANE_BPF;
+	const struct plane_config plane = plane_of(f);
+	const struct handoff_kernel_want w = {
+		.device = { bpf ? f->client + 3 : NULL,
+			    bpf && f->backend_port ? f->backend_port + 3 : NULL },
+		.pins = f->flags.pins,
+		.plane = &plane,
+	};
+	int err = bpf ? handoff_kernel_claim(&w, &r->kernel, ret_err, err_size) : 0;
 
 	f->channel.log_time = r->set->engine.log_time;
 	f->world.gone = drop_agent;
 	f->world.ctx = r;
-	err = world_port_open(&f->world, &r->world, ret_err, err_size);
+	if (err == 0)
+		err = world_port_open(&f->world, &r->world, ret_err, err_size);
 	/* with a key also where there is no agent yet: a reload may name one */
 	if (err == 0 && (f->channel.channel.peers || f->keys.valid))
 		err = channel_port_open(&f->channel, &r->agents, ret_err, err_size);
-	if (err == 0 && f->flags.plane == HANDOFF_PLANE_BPF)
-		err = open_kernel(r, ret_err, err_size);
+	if (err == 0 && bpf)
+		err = handoff_kernel_open(&w, &r->kernel, ret_err, err_size);
 	return err;
 }
 
 static void close_all(struct front_run *r)
 {
-	if (r->kernel.plane)
-		handoff_kernel_close(&r->kernel, r->set->front.flags.at_end == 0);
+	handoff_kernel_close(&r->kernel, r->set->front.flags.at_end == 0);
 	if (r->agents)
 		r->agents->ops->close(r->agents);
 	if (r->world)
@@ -196,7 +195,7 @@ static void warn(const struct handoff_front *f, bool quiet)
 static int run_opened(struct front_run *r, struct engine_config *e)
 {
 	struct handoff_front *f = &r->set->front;
-	char why[500];
+	char why[900];
 	int code = 1;
 
 	if (open_all(r, why, sizeof why) != 0) {

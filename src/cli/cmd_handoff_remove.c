@@ -49,17 +49,18 @@ static int take_away(const struct remove_flags *c, char *ret_err, size_t err_siz
 	static const struct plane_config plane;
 	const struct handoff_kernel_want w = {
 		.back = c->device != NULL,
+		.device = { device[0] + 3, device[1] ? device[1] + 3 : NULL },
 		.pins = c->pins	    ? c->pins
 			: c->client ? HANDOFF_PINS_FRONT
 				    : HANDOFF_PINS_BACK,
 		.plane = &plane,
 		.only = true,
 	};
-	struct handoff_kernel k;
-	int err = handoff_kernel_open(&w, &k, ret_err, err_size);
+	struct handoff_kernel k = { 0 };
+	int err = handoff_kernel_claim(&w, &k, ret_err, err_size);
 
-	if (err)
-		return err;
+	if (err == 0)
+		err = handoff_kernel_open(&w, &k, ret_err, err_size);
 	for (unsigned i = 0; i < 2 && err == 0; i++)
 		if (device[i])
 			err = handoff_kernel_attach(&k, device[i] + 3, -1, ret_err, err_size);
@@ -81,7 +82,7 @@ int cmd_handoff_remove(int argc, char **argv)
 		.groups = groups,
 	};
 	struct option_args args;
-	char why[400];
+	char why[900];
 	int code = options_run(&usage, argc, argv, &args);
 
 	if (code < 0)

@@ -176,6 +176,53 @@ under_way() {
 	done
 }
 
+# filters NS: which programs are at its device.
+filters() {
+	{ hand_in "$1" tc filter show dev eth0 ingress; hand_in "$1" tc filter show dev eth0 egress; } | grep -o 'id [0-9]* .*'
+}
+
+# not_begun NS PATTERN CMD ...: does not start there, says so, and changes nothing of what is at the device.
+not_begun() {
+	not_ns=$1 not_pattern=$2
+	shift 2
+	not_was=$(filters "$not_ns")
+	hand_in "$not_ns" timeout 20 "$@" >"$LAB/refused" 2>&1
+	[ $? = 1 ] && grep -q -e "$not_pattern" "$LAB/refused" && [ -n "$not_was" ] && [ "$(filters "$not_ns")" = "$not_was" ] ||
+		{ cat "$LAB/refused"; echo "$not_was"; filters "$not_ns"; return 1; }
+}
+
+second_front() {
+	not_begun front "$1" "$SUTURE" handoff front --client if:eth0 --vip $VIP4:81 --backend b1=192.0.2.3:80 --pins "/sys/fs/bpf/sut$$-second" \
+		--own-ports 5000-5999
+}
+
+second_agent() {
+	not_begun b1 "$1" "$SUTURE" handoff back --if if:eth0 --listen 192.0.2.3:7001 --front fe=192.0.2.2 --origin $VIP4:81 \
+		--pins "/sys/fs/bpf/sut$$-second" --key-file "$LAB/key"
+}
+
+# A device has one process; who comes second is sent away, and takes nothing from the first, nor from its download.
+second() {
+	rm -f "$LAB/got"
+	lab_in client curl -sS --limit-rate 2M -m 60 -o "$LAB/got" "http://$VIP4/big" &
+	second_curl=$!
+	under_way || return 1
+	second_front "'suture handoff front' (process $(cat "$LAB/front.pid")) has this device.*--vip" &&
+		second_agent "'suture handoff back' (process $(cat "$LAB/back-b1.pid")) has this device.*--origin" &&
+		not_begun b1 "'suture handoff back' .* has this device" "$SUTURE" handoff front --client if:eth0 --vip 192.0.2.3:81 \
+			--backend x=192.0.2.2:80 --pins "/sys/fs/bpf/sut$$-second" &&
+		not_begun front "has this device; end it" "$SUTURE" handoff remove --client if:eth0 --pins "/sys/fs/bpf/sut$$-second" || return 1
+	[ ! -e "/sys/fs/bpf/sut$$-second" ] && adopts && wait $second_curl && cmp "$LAB/got" "$LAB/www/big"
+}
+
+# Nor does anybody take what a process that has ended left for whoever has its pins.
+left_alone() {
+	second_front "connections in /sys/fs/bpf/sut$$-front: start with --pins .* remove --client if:eth0 --pins /sys/fs/bpf/sut$$-front'" &&
+		second_agent "connections in /sys/fs/bpf/sut$$-b1: start with --pins .* remove --if if:eth0 --pins /sys/fs/bpf/sut$$-b1'" &&
+		not_begun front "take them away by" "$SUTURE" handoff remove --client if:eth0 --pins "/sys/fs/bpf/sut$$-second" &&
+		[ ! -e "/sys/fs/bpf/sut$$-second" ]
+}
+
 # An agent, then a front end, is killed in the middle of a download, and started again.
 restarts() {
 	rm -f "$LAB/got"
@@ -233,11 +280,13 @@ check 'keys change while all runs' rotation
 check 'a file that is no good changes nothing' bad_reload
 check 'noise from a peer' noise
 check 'noise from elsewhere' stranger
+check 'a device has one process' second
 check 'killed and started again' restarts
 check 'another link address' moved
 check 'a server that is away' health
 lab_end front
 lab_end back-b1
+check 'what is left is not taken away by others' left_alone
 # What a process has left is taken away by a command of its own.
 removed() {
 	[ -e "/sys/fs/bpf/sut$$-b1" ] && [ -e "/sys/fs/bpf/sut$$-front" ] &&

@@ -593,6 +593,34 @@ static void test_a_directory_is_one_process_s(void **state)
 	unmount_pins();
 }
 
+/* Whoever is given its pins can take it up: it is not there to be replaced by others. */
+static void test_what_a_dead_agent_left_is_told(void **state)
+{
+	struct plane_bpf_config c;
+	struct plane_bpf_left left;
+	char other[80];
+
+	(void)state;
+	mount_pins();
+	c = guarded();
+	snprintf(other, sizeof other, "%s-other", pins);
+	assert_int_equal(plane_bpf_left(rig.host_index, other, &left), 0);
+	die_with(&c);
+	assert_int_equal(plane_bpf_left(rig.host_index, pins, &left), 0);
+	assert_int_equal(plane_bpf_left(rig.host_index, other, &left), -EEXIST);
+	assert_string_equal(left.pins, pins);
+	assert_int_equal(left.side, PLANE_BPF_BACK);
+	plane_bpf_close(open_as(&c), PLANE_BPF_REMOVE);
+	assert_int_equal(plane_bpf_left(rig.host_index, other, &left), 0);
+	/* what is pinned nowhere can be taken up by nobody */
+	c.pins = NULL;
+	die_with(&c);
+	assert_true(filters("ingress"));
+	assert_int_equal(plane_bpf_left(rig.host_index, other, &left), 0);
+	plane_bpf_close(open_as(&c), PLANE_BPF_REMOVE);
+	unmount_pins();
+}
+
 /* Maps */
 
 static void test_ways_are_set_amended_listed(void **state)
@@ -751,6 +779,7 @@ int main(void)
 		cmocka_unit_test(test_a_dead_agents_programs_are_replaced),
 		cmocka_unit_test(test_pins_need_a_bpf_file_system),
 		cmocka_unit_test(test_a_directory_is_one_process_s),
+		cmocka_unit_test(test_what_a_dead_agent_left_is_told),
 		cmocka_unit_test(test_maps_of_another_version_are_refused),
 		cmocka_unit_test(test_ways_are_set_amended_listed),
 		cmocka_unit_test(test_reports_that_nobody_reads_are_counted),
