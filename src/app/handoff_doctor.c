@@ -186,13 +186,20 @@ static void vip_front(const struct visit *v, unsigned i, const char *ip, unsigne
 		findings_add(v->l, DOCTOR_WRONG, "vip",
 			     "%s is no address of this host: nobody answers for it on the link",
 			     ip);
-		findings_mend(v->l, "ip addr add %s/%u dev %s", ip, bits, v->f->port[0].name);
+		findings_mend(v->l, "ip addr add %s/%u dev %s%s", ip, bits, v->f->port[0].name,
+			      bits == 128 ? " preferred_lft 0" : "");
 	} else if (!v->p->bpf && *where) {
 		findings_add(v->l, DOCTOR_WRONG, "vip",
 			     "%s is this host's own address: with --plane user its kernel answers "
 			     "the clients, with resets",
 			     ip);
 		findings_mend(v->l, "ip addr flush dev %s to %s/%u", where, ip, bits);
+	} else if (v->p->bpf && v->f->origin[i].outdoes) {
+		findings_add(v->l, DOCTOR_WRONG, "vip",
+			     "%s is what this host comes from at %s in place of its own address: "
+			     "who has the origin too answers itself",
+			     ip, where);
+		findings_mend(v->l, "ip addr change %s/%u dev %s preferred_lft 0", ip, bits, where);
 	} else {
 		findings_add(v->l, DOCTOR_OK, "vip", "%s is %s", ip,
 			     *where ? "an address of this host" : "no address of this host");

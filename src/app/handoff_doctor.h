@@ -42,6 +42,7 @@ enum handoff_listener {
 
 struct handoff_origin_facts {
 	char device[DOCTOR_NAME]; /* that has the address; "" if none */
+	bool outdoes; /* an IPv6 address that the kernel would take as a source in place of its device's others */
 	bool host_has; /* BACK: the address that the server listens at is the host's */
 	enum handoff_listener listener;
 };

@@ -10,6 +10,7 @@
 
 #include <libmnl/libmnl.h>
 #include <linux/capability.h>
+#include <linux/if_addr.h>
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
@@ -28,6 +29,7 @@
 #define ANSWER 16384u /* bytes of one answer */
 #define STATE_LISTEN 10
 #define ULP_NAME 1 /* INET_ULP_INFO_NAME */
+#define IPV6_ADDR_GLOBAL 0u /* scope, as the list of addresses tells it */
 
 /* The i-th number of a file; -1. */
 static int number(const char *path, unsigned i)
@@ -140,6 +142,60 @@ static void look_address(const uint8_t ip[16], char ret_device[DOCTOR_NAME])
 	freeifaddrs(all);
 }
 
+/* One line of the kernel's list of IPv6 addresses. */
+struct address6 {
+	uint8_t ip[16];
+	unsigned scope, flags;
+	char device[DOCTOR_NAME];
+};
+
+static bool read_address6(FILE *f, struct address6 *ret_a)
+{
+	char hex[33];
+
+	if (fscanf(f, "%32s %*x %*x %x %x %15s", hex, &ret_a->scope, &ret_a->flags,
+		   ret_a->device) != 4 ||
+	    strlen(hex) != 32)
+		return false;
+	for (unsigned i = 0; i < 16; i++) {
+		char byte[3] = { hex[2 * i], hex[2 * i + 1], 0 };
+
+		ret_a->ip[i] = (uint8_t)strtoul(byte, NULL, 16);
+	}
+	return true;
+}
+
+static bool is_origin(const struct handoff_patient *p, const uint8_t ip[16])
+{
+	for (unsigned i = 0; i < p->origins; i++)
+		if (memcmp(p->origin[i].ip, ip, 16) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * Of addresses of one device and scope the kernel takes one that is not deprecated, and of those rather the one whose prefix is longer, or that came
+ * later: an origin.  (IPv4 has the address of the route's own subnet, which an origin behind it never is.)
+ */
+static bool look_outdoes(const struct handoff_patient *p, const uint8_t ip[16], const char *device)
+{
+	FILE *f = fopen("/proc/net/if_inet6", "re");
+	bool preferred = false, own = false;
+	struct address6 a;
+
+	if (!f)
+		return false;
+	while (read_address6(f, &a)) {
+		if (strcmp(a.device, device) != 0 || a.scope != IPV6_ADDR_GLOBAL ||
+		    a.flags & IFA_F_DEPRECATED)
+			continue;
+		preferred |= memcmp(a.ip, ip, 16) == 0;
+		own |= !is_origin(p, a.ip);
+	}
+	fclose(f);
+	return preferred && own;
+}
+
 /* Listeners. */
 
 struct search {
@@ -170,6 +226,19 @@ static enum handoff_listener kind_of(const struct nlmsghdr *m)
 	return kind;
 }
 
+/* A socket of IPv6 that leaves IPv4 alone. */
+static bool is_v6only(const struct nlmsghdr *m)
+{
+	const struct nlattr *a;
+
+	mnl_attr_for_each(
+		a, m,
+		sizeof(struct inet_diag_msg)) if (mnl_attr_get_type(a) ==
+						  INET_DIAG_SKV6ONLY) return mnl_attr_get_u8(a) !=
+		0;
+	return false;
+}
+
 static int take_listener(const struct nlmsghdr *m, void *ctx)
 {
 	const struct inet_diag_msg *d = mnl_nlmsg_get_payload(m);
@@ -185,7 +254,8 @@ static int take_listener(const struct nlmsghdr *m, void *ctx)
 		memcpy(ip, d->id.idiag_src, 16);
 	same = memcmp(ip, s->at.ip, 16) == 0;
 	/* any address: of its own family, or of both */
-	if (!same && !(four ? ip_is_mapped(s->at.ip) && !d->id.idiag_src[0] : ip_is_zero(ip)))
+	if (!same && !(four ? ip_is_mapped(s->at.ip) && !d->id.idiag_src[0]
+			    : ip_is_zero(ip) && !(ip_is_mapped(s->at.ip) && is_v6only(m))))
 		return MNL_CB_OK;
 	if (same || s->best == LISTENER_NONE)
 		s->best = kind_of(m);
@@ -242,6 +312,8 @@ static void look_origin(const struct handoff_patient *p, unsigned i,
 	look_address(p->origin[i].ip, ret_o->device);
 	look_address(p->host[i].ip, device);
 	ret_o->host_has = *device != 0;
+	ret_o->outdoes = *ret_o->device && strcmp(ret_o->device, "lo") != 0 &&
+			 look_outdoes(p, p->origin[i].ip, ret_o->device);
 	ret_o->listener = look_listener(p->back ? &p->host[i] : &p->origin[i]);
 }
 

@@ -78,6 +78,18 @@ anywhere() {
 	listener tcp && return $anywhere_status
 }
 
+# One of IPv6 serves an origin of IPv4 only where it takes both.
+anywhere6() {
+	lab_end listener
+	lab_start listener server "$LISTEN" :: 80 tcp
+	lab_await listener ready 5 && sick back '' || return 1
+	lab_end listener
+	lab_start listener server "$LISTEN" :: 80 v6only
+	lab_await listener ready 5 && sick back listener && grep -q '192.0.2.10:80: nobody listens' "$LAB/doctor"
+	anywhere6_status=$?
+	listener tcp && return $anywhere6_status
+}
+
 # A host's port for an origin: the address may be anywhere else.
 by_port() {
 	lab_start other server "$LISTEN" 192.0.2.2 8080 tcp
@@ -87,6 +99,24 @@ by_port() {
 	[ $by_port_status = 0 ] || return 1
 	back -q --origin 8080=192.0.2.99:80 --host-addr 192.0.2.98 >"$LAB/doctor"
 	grep -q "^wrong *vip .*not this host" "$LAB/doctor" && grep -q "^wrong *listener *192.0.2.98:8080: nobody" "$LAB/doctor"
+}
+
+# An origin of IPv6 is not to become what the host comes from.
+origin6() {
+	on box sysctl -qw "net/ipv6/conf/$BOX_C/disable_ipv6=0"
+	on box ip -6 addr add 2001:db8:c::5/64 dev $BOX_C nodad
+	for origin6_prefix in 64 128; do
+		sick front vip --vip '[2001:db8:c::10]:80' && grep -q 'ip addr add .* preferred_lft 0' "$LAB/cure" && on box sh -ex "$LAB/cure" || return 1
+		sick front '' --vip '[2001:db8:c::10]:80' || return 1
+		on box ip -6 route get 2001:db8:c::9 | grep -q 'src 2001:db8:c::5 ' || { echo 'it is a source'; return 1; }
+		on box ip -6 addr del 2001:db8:c::10/128 dev $BOX_C
+		on box ip -6 addr add "2001:db8:c::10/$origin6_prefix" dev $BOX_C nodad
+		sick front vip --vip '[2001:db8:c::10]:80' && on box sh -ex "$LAB/cure" && sick front '' --vip '[2001:db8:c::10]:80' || return 1
+		on box ip -6 route get 2001:db8:c::9 | grep -q 'src 2001:db8:c::5 ' || { echo 'it is a source'; return 1; }
+		on box ip -6 addr del "2001:db8:c::10/$origin6_prefix" dev $BOX_C
+	done
+	on box ip -6 addr del 2001:db8:c::5/64 dev $BOX_C
+	on box sysctl -qw "net/ipv6/conf/$BOX_C/disable_ipv6=1"
 }
 
 json() {
@@ -174,6 +204,7 @@ check 'nobody listens' nobody_listens
 check 'a listener of MPTCP' listens mptcp MPTCP
 check 'a listener that wants signatures' listens md5 MD5
 check 'a listener at any address' anywhere
+check 'a listener at any address of IPv6' anywhere6
 check 'a port for an origin' by_port
 check 'reverse path filter' provoked back rp_filter sysctl -qw net.ipv4.conf.eth0.rp_filter=1
 check 'connection tracking' loose
@@ -184,6 +215,7 @@ check 'no file of keys' key_missing
 check 'no BPF file system' sick back bpffs --pins "$LAB/pins"
 check 'missing capabilities' unprivileged
 check 'no origin at a front end' provoked front vip ip addr del 192.0.2.10/32 dev $BOX_C
+check 'an origin of IPv6 at a front end' origin6
 check 'ports that the kernel gives out' sh -c "nsenter --net=/run/netns/sut$$-box sysctl -qw net.ipv4.ip_local_port_range='20000 60999'"
 check 'they are found' sick front ports
 on box sysctl -qw net.ipv4.ip_local_port_range='32768 60999'

@@ -144,7 +144,13 @@ static void tells_of_addresses(void **state)
 	facts.origin[0].device[0] = 0;
 	expect(DOCTOR_WRONG, "vip", "nobody answers", "ip addr add 192.0.2.10/32 dev eth0");
 	assert_int_equal(endpoint_read("[2001:db8::10]:80", 17, &patient.origin[0]), 0);
-	expect(DOCTOR_WRONG, "vip", "2001:db8::10", "ip addr add 2001:db8::10/128 dev eth0");
+	expect(DOCTOR_WRONG, "vip", "2001:db8::10",
+	       "ip addr add 2001:db8::10/128 dev eth0 preferred_lft 0");
+	snprintf(facts.origin[0].device, DOCTOR_NAME, "eth0");
+	assert_int_equal(not_well(&(struct doctor_finding){ 0 }), 0);
+	facts.origin[0].outdoes = true;
+	expect(DOCTOR_WRONG, "vip", "in place of its own",
+	       "ip addr change 2001:db8::10/128 dev eth0 preferred_lft 0");
 	well(true);
 	facts.arp_ignore = 0;
 	expect(DOCTOR_WRONG, "arp", "ARP", "arp_ignore=1");
