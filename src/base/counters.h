@@ -67,7 +67,7 @@
 	X(ANSWERED_408,   "answered_408",      "clients answered: their request took too long") \
 	X(ANSWERED_431,   "answered_431",      "clients answered: the head of their request is too large") \
 	X(ANSWERED_503,   "answered_503",      "clients answered: no back end can take them") \
-	X(CLOSED_UNANSWERED, "closed_unanswered", "clients closed without an answer: they said nothing, or garbage") \
+	X(CLOSED_UNANSWERED, "closed_unanswered", "clients closed without an answer: they said nothing, or garbage, or nobody can take what is no HTTP") \
 	X(PROBES_WELL,    "probes_well",       "rungs of back ends probed: they work") \
 	X(PROBES_FAILED,  "probes_failed",     "rungs of back ends probed: they do not work") \
 	X(FORWARDED,      "forwarded",         "packets of handed-over connections that the front end itself sent on") \

@@ -351,6 +351,8 @@ enum front_rung ladder_rung(const struct front *f, uint32_t b, const struct hand
 uint64_t ladder_alive(const struct front *f, const struct hand *h);
 /* The rung that h was to take. */
 void ladder_failed(struct front *f, const struct hand *h, const char *why);
+/* The same, where the agent said nothing: which is so for every address of the back end.  (A splice asks no agent, but the address.) */
+void ladder_unanswered(struct front *f, const struct hand *h, const char *why);
 void ladder_probed(struct front *f, struct hand *h, bool ok, const char *why);
 void ladder_expired(struct front *f, uint32_t b);
 void ladder_host(struct front *f, uint32_t b, const struct hand_msg *m);

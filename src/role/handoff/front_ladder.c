@@ -300,15 +300,28 @@ static struct rung_state *hand_rung(struct front *f, const struct hand *h)
 	return &hand_face(f, h)->rung[o < 0 ? t.origin : (unsigned)o][h->rung];
 }
 
-void ladder_failed(struct front *f, const struct hand *h, const char *why)
+static void set_failed(struct front *f, uint32_t b, struct rung_state *s, const char *why)
 {
-	struct rung_state *s = hand_rung(f, h);
-
-	f->backend[h->backend].failures++;
 	s->probed = false;
 	s->retry = f->now + SUT_MS(1000);
 	set_why(s, why);
-	wheel_arm(f->wheel, f->cfg.max_conns + h->backend, s->retry);
+	wheel_arm(f->wheel, f->cfg.max_conns + b, s->retry);
+}
+
+void ladder_failed(struct front *f, const struct hand *h, const char *why)
+{
+	f->backend[h->backend].failures++;
+	set_failed(f, h->backend, hand_rung(f, h), why);
+}
+
+void ladder_unanswered(struct front *f, const struct hand *h, const char *why)
+{
+	struct backend *x = &f->backend[h->backend];
+
+	ladder_failed(f, h, why);
+	for (unsigned family = 0; h->rung != RUNG_SPLICE && family < FRONT_FAMILIES; family++)
+		for (unsigned i = 0; i < f->cfg.origins; i++)
+			set_failed(f, h->backend, &x->face[family].rung[i][h->rung], why);
 }
 
 void ladder_probed(struct front *f, struct hand *h, bool ok, const char *why)

@@ -293,7 +293,7 @@ static void asked_expired(struct front *f, struct hand *h)
 	sut_time wait;
 
 	if (f->now - h->since >= f->cfg.confirm_timeout) {
-		ladder_failed(f, h, "no answer came in time");
+		ladder_unanswered(f, h, "no answer came in time");
 		over_failed(f, h, "no answer came in time");
 		return;
 	}

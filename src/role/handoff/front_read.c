@@ -292,7 +292,8 @@ void read_choose(struct front *f, struct hand *h)
 		}
 		h->tried |= UINT64_C(1) << b;
 	}
-	read_refuse(f, h, REFUSE_503);
+	/* what is no HTTP has no use for an answer of HTTP */
+	read_refuse(f, h, http ? REFUSE_503 : REFUSE_CLOSE);
 }
 
 static bool has_closed(const struct front *f, const struct hand *h)
