@@ -173,6 +173,16 @@ int channel_keys_make(unsigned slot, char ret_line[80])
 	return 0;
 }
 
+bool channel_keys_same(const struct channel_keys *a, const struct channel_keys *b)
+{
+	if (a->valid != b->valid || a->first != b->first)
+		return false;
+	for (unsigned i = 0; i < CHANNEL_KEYS; i++)
+		if (a->valid >> i & 1u && memcmp(&a->slot[i], &b->slot[i], sizeof a->slot[i]) != 0)
+			return false;
+	return true;
+}
+
 void channel_keys_forget(struct channel_keys *k)
 {
 	sodium_memzero(k, sizeof *k);

@@ -51,6 +51,9 @@ int channel_keys_insecure(struct channel_keys *ret_k);
 /* A line for a key file, with a new random key: ret_line has room for 80 bytes.  0 or -errno. */
 int channel_keys_make(unsigned slot, char ret_line[80]);
 
+/* Are they the same keys, in the same slots, and begun with in the same order? */
+bool channel_keys_same(const struct channel_keys *a, const struct channel_keys *b);
+
 /* Overwrites all keys. */
 void channel_keys_forget(struct channel_keys *k);
 #endif

@@ -69,9 +69,9 @@ struct engine_config {
 
 	/*
 	 * Called once settings that were read anew are in force, with their block; the role has taken them.  Where it is set the role is always
-	 * given its configuration: more than the options may have changed (files that they name).
+	 * given its configuration: more than the options may have changed (files that they name).  Returns what to say of those, or NULL.
 	 */
-	void (*renewed)(void *ctx, void *next);
+	const char *(*renewed)(void *ctx, void *next);
 	void *hook_ctx; /* of both */
 
 	void (*opened)(

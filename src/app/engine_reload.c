@@ -202,6 +202,19 @@ static const struct engine_options *options_in(const struct reload *r)
 	return &r->e->opt;
 }
 
+/* Whoever made this process has it too, and may know of more that has changed than settings. */
+static void renew(struct reload *r)
+{
+	const struct engine_config *c = r->e->cfg;
+	const char *more = c->renewed ? c->renewed(c->hook_ctx, r->next) : NULL;
+	size_t n = strlen(r->text);
+
+	if (!more)
+		return;
+	snprintf(r->text + n, sizeof r->text - n, "; %s", more);
+	log_line(&r->e->log, LOG_NOTICE, "reload: %s", more);
+}
+
 /* With the new settings read. */
 static void apply(struct reload *r)
 {
@@ -225,8 +238,7 @@ static void apply(struct reload *r)
 	r->role_changed |= r->e->cfg->renewed && r->e->cfg->ops->configure;
 	if (configure(r) != 0)
 		return;
-	if (r->e->cfg->renewed)
-		r->e->cfg->renewed(r->e->cfg->hook_ctx, r->next);
+	renew(r);
 	settings_compare(s, r->next, tell, r);
 	take_options(r->e, options_in(r));
 	settings_take(s, r->next);

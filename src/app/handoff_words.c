@@ -129,3 +129,8 @@ int handoff_keys_load(const struct handoff_keys_settings *s, bool needed,
 	memset(ret_k, 0, sizeof *ret_k);
 	return 0;
 }
+
+const char *handoff_keys_changed(const struct channel_keys *was, const struct channel_keys *is)
+{
+	return channel_keys_same(was, is) ? NULL : "the keys have changed, and are read anew";
+}

@@ -54,4 +54,7 @@ extern const struct option_desc handoff_keys_table[];
 /* Reads the keys: 0, or -errno with a sentence.  needed: neither flag is an error. */
 int handoff_keys_load(const struct handoff_keys_settings *s, bool needed,
 		      struct channel_keys *ret_k, struct handoff_error *e);
+
+/* What a reload says of keys; NULL: nothing, they are the same. */
+const char *handoff_keys_changed(const struct channel_keys *was, const struct channel_keys *is);
 #endif

@@ -174,7 +174,7 @@ static int attach(void *ctx, struct port *const *port, char *ret_err, size_t err
 			       : 0;
 }
 
-static void renewed(void *ctx, void *next)
+static const char *renewed(void *ctx, void *next)
 {
 	const struct back_settings *s = next;
 	struct back_run *r = ctx;
@@ -184,6 +184,7 @@ static void renewed(void *ctx, void *next)
 	channel_port_rekey(r->fronts, &s->back.keys);
 	if (r->kernel.plane)
 		(void)handoff_kernel_configure(&r->kernel, &w);
+	return handoff_keys_changed(&r->set->back.keys, &s->back.keys);
 }
 
 static void warn(const struct handoff_back *b, bool quiet)

@@ -149,7 +149,7 @@ static int attach(void *ctx, struct port *const *port, char *ret_err, size_t err
 	return err;
 }
 
-static void renewed(void *ctx, void *next)
+static const char *renewed(void *ctx, void *next)
 {
 	const struct front_settings *s = next;
 	struct front_run *r = ctx;
@@ -163,6 +163,7 @@ static void renewed(void *ctx, void *next)
 			fprintf(stderr, "suture: %s\n", why);
 	}
 	world_port_renew(r->world, &s->front.world);
+	return handoff_keys_changed(&r->set->front.keys, &s->front.keys);
 }
 
 static void warn(const struct handoff_front *f, bool quiet)

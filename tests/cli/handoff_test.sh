@@ -238,9 +238,17 @@ expect 1 err 'cannot change while it runs: vip; nothing is changed (a restart ta
 tell weight --control "$dir/c" web3 7
 stop
 conf 'backend = {"web1=192.0.2.21:80,weight=3", "web3=192.0.2.23:80"}'
-start "$suture" handoff front --config "$dir/conf" --control "$dir/c" --state "$dir/state"
+start "$suture" handoff front --config "$dir/conf" --control "$dir/c" --state "$dir/state" --key-file "$dir/key"
 expect 0 out '^web1 192.0.2.21:80 draining weight=3 ' $ask status --control "$dir/c"
 said '^web3 192.0.2.23:80 up weight=7 '
+
+# Keys lie in a file of their own, whose name stays.
+expect 0 out "^0 settings changed\$" $reload
+cat "$dir/key1" >>"$dir/key"
+expect 0 out "^0 settings changed; the keys have changed, and are read anew\$" $reload
+expect 0 out "^0 settings changed\$" $reload
+chmod 644 "$dir/key"
+expect 1 err "others may read or write it.*; nothing is changed" $reload
 stop
 
 [ $bad -eq 0 ] && echo 'ok'

@@ -1,4 +1,4 @@
-#!/bin/sh
+"$SUTURE" reload --control "$LAB/back.sock" >"$LAB/reload" && grep -q "; the keys have changed" "$LAB/reload" && "$SUTURE" reload --control "$LAB/front.sock" && adopts || return 1#!/bin/sh
 # SPDX-License-Identifier: MIT
 # Who may speak to an agent: keys that are missing, wrong, changed while all runs; datagrams that nobody with a key has sent; restarts.
 set -u

@@ -55,7 +55,10 @@ static void unknown(struct fields_text *a, const struct packet *p)
 	for (uint32_t i = 0; i < n; i++)
 		word[i] = (char)(p->head[i] >= ' ' && p->head[i] < 0x7f ? p->head[i] : '?');
 	word[n] = '\0';
-	fields_put(a, "error unknown command '%s': expected status, drain or drain off", word);
+	fields_put(a,
+		   "error this is an agent, of one back end: it knows status, drain and drain off "
+		   "(suture handoff status, suture drain, suture drain --off), not '%s'",
+		   word);
 }
 
 void back_control(struct back_turn *t, const struct packet *p)
