@@ -14,13 +14,22 @@
 
 #include "app/clock.h"
 #include "app/lines.h"
-#include "app/log.h"
 #include "port/port.h"
 #include "proto/ip.h"
 
 #define SOCKETS 2u /* IPv4, IPv6 */
 #define BUFFER (1 << 20) /* bytes that a socket may keep */
 #define LINES_OF_ONE (CHANNEL_TEXT_MAX / 2)
+#define LOST_ASKED 2u /* one that is lost on its way is not the peer's fault */
+#define LOST_AFTER SUT_MS(3000)
+#define ASKED_AGAIN SUT_MS(500) /* lines of one moment may share a datagram */
+
+/* What a peer owes. */
+struct owed {
+	uint32_t asked; /* since it was heard */
+	sut_time since, last; /* the first of these, the last that counted */
+	bool lost; /* and the log has it */
+};
 
 struct channel_port {
 	struct port port;
@@ -34,6 +43,9 @@ struct channel_port {
 	uint16_t port_number;
 	uint8_t source[SOCKETS][16];
 	struct log log;
+	struct log_rate said;
+	bool asks; /* peers answer whatever we say */
+	struct owed owed[CHANNEL_PEERS];
 };
 
 static struct channel_port *of(struct port *p)
@@ -58,10 +70,66 @@ static void send_datagram(void *ctx, const struct endpoint *to, const uint8_t *b
 	}
 }
 
+/* --- who is lost */
+
+static void say_peer(struct channel_port *c, unsigned peer, const char *what, sut_time now)
+{
+	if (log_shows(&c->log, LOG_NOTICE) && log_may(&c->said, &c->log, now))
+		log_line(&c->log, LOG_NOTICE, "agent %s: %s", channel_peer_name(c->channel, peer),
+			 what);
+}
+
+static void owes(struct channel_port *c, unsigned peer, sut_time now)
+{
+	struct owed *o = &c->owed[peer];
+
+	if (o->asked == 0)
+		o->since = now;
+	else if (now - o->last < ASKED_AGAIN)
+		return;
+	o->last = now;
+	o->asked++;
+}
+
+static void was_heard(struct channel_port *c, unsigned peer)
+{
+	bool lost = c->owed[peer].lost;
+
+	c->owed[peer] = (struct owed){ 0 };
+	if (lost)
+		say_peer(c, peer, "heard again", clock_now());
+}
+
+static bool is_late(const struct owed *o)
+{
+	return o->asked >= LOST_ASKED && !o->lost;
+}
+
+static void look_for_lost(struct channel_port *c, sut_time now)
+{
+	for (unsigned i = 0; i < CHANNEL_PEERS; i++) {
+		if (!is_late(&c->owed[i]) || now - c->owed[i].since < LOST_AFTER)
+			continue;
+		c->owed[i].lost = true;
+		say_peer(c, i, "lost: it does not answer", now);
+	}
+}
+
+static sut_time lost_deadline(const struct channel_port *c)
+{
+	sut_time at = SUT_NEVER;
+
+	for (unsigned i = 0; i < CHANNEL_PEERS; i++)
+		if (is_late(&c->owed[i]) && c->owed[i].since + LOST_AFTER < at)
+			at = c->owed[i].since + LOST_AFTER;
+	return at;
+}
+
 static void take_line(void *ctx, unsigned peer, const char *text, size_t len)
 {
 	struct channel_port *c = ctx;
 
+	was_heard(c, peer);
 	if (!lines_put(c->lines, channel_peer_name(c->channel, peer), text, len))
 		c->stats.rx_dropped++;
 }
@@ -76,9 +144,16 @@ static void tell_unopened(void *ctx, unsigned peer)
 
 /* The timer. */
 
+static sut_time deadline(const struct channel_port *c)
+{
+	sut_time channel = channel_deadline(c->channel), lost = lost_deadline(c);
+
+	return lost < channel ? lost : channel;
+}
+
 static void arm(struct channel_port *c)
 {
-	sut_time at = channel_deadline(c->channel);
+	sut_time at = deadline(c);
 	struct itimerspec t = { 0 };
 
 	if (at == c->armed)
@@ -97,10 +172,11 @@ static void expire(struct channel_port *c, sut_time now)
 {
 	uint64_t ticks;
 
-	if (channel_deadline(c->channel) > now)
+	if (deadline(c) > now)
 		return;
 	if (read(c->timer, &ticks, sizeof ticks) < 0)
 		ticks = 0; /* nothing there is as good */
+	look_for_lost(c, now);
 	channel_expire(c->channel, now);
 }
 
@@ -149,10 +225,13 @@ static void send_line(struct channel_port *c, const char *line, size_t len, sut_
 	size_t name = blank ? (size_t)(blank - line) : 0;
 	int peer = blank ? channel_peer_index(c->channel, line, name) : -1;
 
-	if (peer >= 0)
-		channel_put(c->channel, (unsigned)peer, blank + 1, len - name - 1, now);
-	else
+	if (peer < 0) {
 		c->stats.tx_dropped++;
+		return;
+	}
+	if (c->asks) /* each line of who begins is answered */
+		owes(c, (unsigned)peer, now);
+	channel_put(c->channel, (unsigned)peer, blank + 1, len - name - 1, now);
 }
 
 static int channel_send(struct port *p, struct packet *const *pkts, unsigned n)
@@ -328,7 +407,8 @@ int channel_port_open(const struct channel_port_config *cfg, struct port **ret_p
 	c->port.ops = &ops;
 	c->fd[0] = c->fd[1] = c->timer = c->epoll = -1;
 	c->armed = SUT_NEVER;
-	c->log = (struct log){ .level = LOG_NOTICE, .time = cfg->log_time };
+	c->log = cfg->log;
+	c->asks = cfg->channel.begins;
 	if (!ip_is_zero(cfg->local.ip))
 		endpoint_write(&cfg->local, at);
 	snprintf(c->port.name, sizeof c->port.name, "channel%s%s", *at ? ":" : "", at);
@@ -366,6 +446,15 @@ int channel_port_add(struct port *p, const struct channel_peer *peer, unsigned n
 
 void channel_port_drop(struct port *p, const char *name)
 {
+	int i = channel_peer_index(of(p)->channel, name, strlen(name));
+
+	if (i >= 0)
+		of(p)->owed[i] = (struct owed){ 0 };
 	channel_drop(of(p)->channel, name);
 	arm(of(p));
+}
+
+void channel_port_log(struct port *p, const struct log *l)
+{
+	of(p)->log = *l;
 }

@@ -8,6 +8,7 @@
  * Does not: say who is a peer, or which keys are valid.
  */
 #include "app/channel.h"
+#include "app/log.h"
 
 struct port;
 
@@ -16,7 +17,8 @@ struct channel_port_config {
 	struct endpoint
 		local; /* where an agent is reached, or from where a front end speaks; ip zero: any, port 0: any */
 	uint8_t source[2][16]; /* where local is not told: IPv4, IPv6; zero: any */
-	bool log_time; /* put the time before what is logged */
+	struct log
+		log; /* where it is said what does not open, and, by who begins sessions, that a peer is lost or heard again */
 };
 
 /* 0, or -errno with a sentence in ret_err. */
@@ -28,6 +30,9 @@ int channel_port_add(struct port *p, const struct channel_peer *peer, unsigned n
 		     size_t err_size);
 /* No peer of this name any more: may be called from within a port's send. */
 void channel_port_drop(struct port *p, const char *name);
+
+/* Another log from now on. */
+void channel_port_log(struct port *p, const struct log *l);
 
 /* Other keys from now on. */
 void channel_port_rekey(struct port *p, const struct channel_keys *k);

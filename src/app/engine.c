@@ -426,9 +426,14 @@ enum log_level engine_log_level(const struct engine_options *o)
 	return o->debug ? LOG_DEBUG : o->verbose ? LOG_INFO : LOG_NOTICE;
 }
 
+struct log engine_log(const struct engine_options *o)
+{
+	return (struct log){ .level = engine_log_level(o), .time = o->log_time };
+}
+
 void engine_set_log(struct engine *e)
 {
-	e->log = (struct log){ .level = engine_log_level(&e->opt), .time = e->opt.log_time };
+	e->log = engine_log(&e->opt);
 }
 
 int engine_run(const struct engine_config *cfg)

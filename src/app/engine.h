@@ -45,6 +45,7 @@ extern const struct option_desc engine_option_table[];
 
 /* What of the log these options show. */
 enum log_level engine_log_level(const struct engine_options *o);
+struct log engine_log(const struct engine_options *o);
 
 struct engine_config {
 	const struct role_ops *ops;

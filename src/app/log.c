@@ -7,6 +7,9 @@
 
 #include "app/clock.h"
 
+#define RATE_LINES 20u
+#define RATE_TIME SUT_MS(1000)
+
 static size_t put_time(char *s, size_t size)
 {
 	sut_time wall = clock_now() + clock_wall_offset();
@@ -35,4 +38,19 @@ void log_line(const struct log *l, enum log_level level, const char *fmt, ...)
 	vsnprintf(line + n, sizeof line - n, fmt, ap);
 	va_end(ap);
 	fprintf(stderr, "%s\n", line);
+}
+
+bool log_may(struct log_rate *r, const struct log *l, sut_time now)
+{
+	if (now - r->since >= RATE_TIME) {
+		if (r->unsaid)
+			log_line(l, LOG_NOTICE, "%u lines of this sort were left out", r->unsaid);
+		*r = (struct log_rate){ .since = now };
+	}
+	if (r->said < RATE_LINES) {
+		r->said++;
+		return true;
+	}
+	r->unsaid++;
+	return false;
 }

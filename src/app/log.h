@@ -7,6 +7,9 @@
  * A log is a value that its engine owns; nothing is buffered.
  */
 #include <stdbool.h>
+#include <stdint.h>
+
+#include "base/time.h"
 
 enum log_level {
 	LOG_ERROR, /* something failed */
@@ -23,6 +26,15 @@ struct log {
 /* Writes one line (fmt without newline) if level is shown. */
 void log_line(const struct log *l, enum log_level level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* How many lines of one sort may be written in a second. */
+struct log_rate {
+	sut_time since;
+	uint32_t said, unsaid;
+};
+
+/* May one more be written now?  What may not is counted; the first that may again says how many those were. */
+bool log_may(struct log_rate *r, const struct log *l, sut_time now);
 
 static inline bool log_shows(const struct log *l, enum log_level level)
 {

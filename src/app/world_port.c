@@ -25,12 +25,14 @@ struct world_port {
 	struct {
 		struct world_target is; /* name "": none */
 		bool asked; /* else only its link address is looked after */
+		bool down; /* as far as the log knows */
 	} target[HEALTH_TARGETS];
 	struct health *health;
 	struct neighbour *neighbour; /* NULL: no device */
 	struct lines *lines;
 	int timer, epoll;
 	sut_time armed;
+	struct log_rate said;
 	struct port_stats stats;
 };
 
@@ -39,11 +41,31 @@ static struct world_port *of(struct port *p)
 	return (struct world_port *)p;
 }
 
+/* A target is up unless it was said that it is down. */
+static void log_health(struct world_port *w, unsigned i, bool up, const char *why)
+{
+	char at[ENDPOINT_TEXT];
+
+	if (w->target[i].down == !up)
+		return;
+	w->target[i].down = !up;
+	if (!log_shows(&w->cfg.log, LOG_NOTICE) || !log_may(&w->said, &w->cfg.log, clock_now()))
+		return;
+	endpoint_write(&w->target[i].is.at, at);
+	if (up)
+		log_line(&w->cfg.log, LOG_NOTICE, "backend %s %s is up again", w->target[i].is.name,
+			 at);
+	else
+		log_line(&w->cfg.log, LOG_NOTICE, "backend %s %s is down: %s", w->target[i].is.name,
+			 at, why ? why : "failed");
+}
+
 static void tell_health(void *ctx, unsigned i, bool up, const char *why)
 {
 	struct world_port *w = ctx;
 	char at[ENDPOINT_TEXT];
 
+	log_health(w, i, up, why);
 	endpoint_write(&w->target[i].is.at, at);
 	if (!lines_add(w->lines, "backend %s %s %s%s%s", w->target[i].is.name, at,
 		       up ? "up" : "down", why ? " " : "", why ? why : ""))
@@ -335,6 +357,7 @@ void world_port_renew(struct port *p, const struct world_port_config *c)
 	w->cfg.timeout = c->timeout;
 	w->cfg.rise = c->rise;
 	w->cfg.fall = c->fall;
+	w->cfg.log = c->log;
 	h = health_of(w);
 	health_tune(w->health, &h);
 	set_targets(w, c->target, c->targets, anew);

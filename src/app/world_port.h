@@ -16,6 +16,7 @@
 #include <stdbool.h>
 
 #include "app/health.h"
+#include "app/log.h"
 #include "app/neighbour.h"
 
 struct port;
@@ -39,6 +40,7 @@ struct world_port_config {
 	sut_time interval, timeout;
 	uint32_t rise, fall;
 	uint8_t own[2][16]; /* as health_config.from */
+	struct log log; /* where it is said that a target went down, or came up again */
 	/* Nothing is left of this name: told from within a send.  May be NULL. */
 	void (*gone)(void *ctx, const char *name);
 	void *ctx;
@@ -49,7 +51,7 @@ int world_port_open(const struct world_port_config *c, struct port **ret_p, char
 		    size_t err_size);
 
 /*
- * Other targets, and other ways of asking, from now on; what is asked from, devices and callbacks stay.  A target that is not among them is asked
+ * Other targets, other ways of asking, and another log, from now on; what is asked from, devices and callbacks stay.  A target that is not among them is asked
  * no more, but its link address is looked after until the role says that it is gone.
  */
 void world_port_renew(struct port *p, const struct world_port_config *c);

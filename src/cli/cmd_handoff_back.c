@@ -143,7 +143,7 @@ static int open_all(struct back_run *r, char *ret_err, size_t err_size)
 	bool bpf = b->flags.plane == HANDOFF_PLANE_BPF;
 	int err = bpf ? handoff_kernel_claim(&w, &r->kernel, ret_err, err_size) : 0;
 
-	b->channel.log_time = r->set->engine.log_time;
+	b->channel.log = engine_log(&r->set->engine);
 	if (err == 0)
 		err = channel_port_open(&b->channel, &r->fronts, ret_err, err_size);
 	if (err == 0 && bpf)
@@ -179,9 +179,11 @@ static const char *renewed(void *ctx, void *next)
 	const struct back_settings *s = next;
 	struct back_run *r = ctx;
 	const struct plane_config plane = plane_of(&s->back);
+	const struct log log = engine_log(&s->engine);
 	const struct handoff_kernel_want w = { .back = true, .plane = &plane };
 
 	channel_port_rekey(r->fronts, &s->back.keys);
+	channel_port_log(r->fronts, &log);
 	if (r->kernel.plane)
 		(void)handoff_kernel_configure(&r->kernel, &w);
 	return handoff_keys_changed(&r->set->back.keys, &s->back.keys);

@@ -110,7 +110,7 @@ static int open_all(struct front_run *r, char *ret_err, size_t err_size)
 	};
 	int err = bpf ? handoff_kernel_claim(&w, &r->kernel, ret_err, err_size) : 0;
 
-	f->channel.log_time = r->set->engine.log_time;
+	f->channel.log = f->world.log = engine_log(&r->set->engine);
 	f->world.gone = drop_agent;
 	f->world.ctx = r;
 	if (err == 0)
@@ -151,17 +151,20 @@ static int attach(void *ctx, struct port *const *port, char *ret_err, size_t err
 
 static const char *renewed(void *ctx, void *next)
 {
-	const struct front_settings *s = next;
+	struct front_settings *s = next;
 	struct front_run *r = ctx;
 
 	const struct channel_config *ch = &s->front.channel.channel;
 	char why[300];
+	const struct log log = engine_log(&s->engine);
 
 	if (r->agents) {
+		channel_port_log(r->agents, &log);
 		channel_port_rekey(r->agents, &s->front.keys);
 		if (channel_port_add(r->agents, ch->peer, ch->peers, why, sizeof why) != 0)
 			fprintf(stderr, "suture: %s\n", why);
 	}
+	s->front.world.log = log;
 	world_port_renew(r->world, &s->front.world);
 	return handoff_keys_changed(&r->set->front.keys, &s->front.keys);
 }

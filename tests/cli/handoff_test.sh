@@ -251,5 +251,27 @@ chmod 644 "$dir/key"
 expect 1 err "others may read or write it.*; nothing is changed" $reload
 stop
 
+# What changes is said in the log, once: a back end that nobody serves, an agent that nobody is.
+logged() {
+	tries=0
+	until grep -q -e "$1" "$dir/log"; do
+		tries=$((tries + 1))
+		[ $tries -le 200 ] && sleep 0.05 && continue
+		echo "not ok: '$1' is not in the log:"
+		sed "s/^/    /" "$dir/log"
+		bad=1
+		return
+	done
+}
+
+chmod 600 "$dir/key"
+conf "backend = \"web1=127.0.0.1:1,agent=127.0.0.1:1\""
+sed "s/check-interval = 0/check-interval = 0.1s/" "$dir/conf" >"$dir/conf2"
+start "$suture" handoff front --config "$dir/conf2" --control "$dir/c" --key-file "$dir/key"
+logged "^suture: agent web1: lost: it does not answer\$"
+logged "^suture: backend web1 127.0.0.1:1 is down: refused\$"
+stop
+[ "$(grep -c "web1.*is down\\|lost" "$dir/log")" = 2 ] || { echo "not ok: said more than once:"; cat "$dir/log"; bad=1; }
+
 [ $bad -eq 0 ] && echo 'ok'
 exit $bad

@@ -1,4 +1,4 @@
-"$SUTURE" reload --control "$LAB/back.sock" >"$LAB/reload" && grep -q "; the keys have changed" "$LAB/reload" && "$SUTURE" reload --control "$LAB/front.sock" && adopts || return 1#!/bin/sh
+#!/bin/sh
 # SPDX-License-Identifier: MIT
 # Who may speak to an agent: keys that are missing, wrong, changed while all runs; datagrams that nobody with a key has sent; restarts.
 set -u
@@ -131,7 +131,7 @@ rotation() {
 	under_way || return 1
 	was=$(cat "$LAB/key") new=$("$SUTURE" handoff key --slot 1)
 	printf '%s\n%s\n' "$was" "$new" >"$LAB/key"
-	"$SUTURE" reload --control "$LAB/back.sock" && "$SUTURE" reload --control "$LAB/front.sock" && adopts || return 1
+	"$SUTURE" reload --control "$LAB/back.sock" >"$LAB/reload" && grep -q "; the keys have changed" "$LAB/reload" && "$SUTURE" reload --control "$LAB/front.sock" && adopts || return 1
 	printf '%s\n%s\n' "$new" "$was" >"$LAB/key"
 	"$SUTURE" reload --control "$LAB/front.sock" && adopts || return 1
 	echo "$new" >"$LAB/key"
