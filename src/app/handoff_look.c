@@ -229,13 +229,12 @@ static enum handoff_listener kind_of(const struct nlmsghdr *m)
 /* A socket of IPv6 that leaves IPv4 alone. */
 static bool is_v6only(const struct nlmsghdr *m)
 {
-	const struct nlattr *a;
+	const struct nlattr *a = mnl_nlmsg_get_payload_offset(m, sizeof(struct inet_diag_msg));
+	const char *end = mnl_nlmsg_get_payload_tail(m);
 
-	mnl_attr_for_each(
-		a, m,
-		sizeof(struct inet_diag_msg)) if (mnl_attr_get_type(a) ==
-						  INET_DIAG_SKV6ONLY) return mnl_attr_get_u8(a) !=
-		0;
+	for (; mnl_attr_ok(a, (int)(end - (const char *)a)); a = mnl_attr_next(a))
+		if (mnl_attr_get_type(a) == INET_DIAG_SKV6ONLY)
+			return mnl_attr_get_u8(a) != 0;
 	return false;
 }
 
