@@ -237,8 +237,8 @@ static int one_agent(struct handoff_front *s, uint32_t i)
 		    memcmp(x->agent.ip, b->agent.ip, 16) == 0)
 			return handoff_wrong(
 				&s->error,
-				"backend %s: %s has this agent already; a server at two ports "
-				"of one host needs an agent at two ports",
+				"backend %s: %s has this agent already: one back end with "
+				"rungs=adopt+shift can be served at several origins",
 				b->name, x->name);
 	}
 	return 0;

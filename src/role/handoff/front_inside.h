@@ -125,7 +125,8 @@ struct face {
 	uint8_t mac[6], via[6]; /* its link address; ours towards it */
 	uint32_t ifindex; /* of a BPF plane; 0: not told */
 	char down_why[64];
-	struct rung_state rung[FRONT_ORIGINS][RUNG_NONE]; /* of each origin: its host may listen to some */
+	struct rung_state rung[FRONT_ORIGINS]
+			      [RUNG_NONE]; /* of each origin: its host may listen to some */
 	uint32_t probe; /* hand-off that probes; NONE */
 	uint32_t mtu; /* by the MSS of its last SYN-ACK to a splice; 0: none came */
 	uint32_t conns; /* of the back end's, those that come by it */
