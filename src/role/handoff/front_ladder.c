@@ -72,16 +72,26 @@ static bool can_probe(const struct front *f, uint32_t b, struct track t)
 	       (ip_family(ip) == t.family || !backend_cfg(f, b)->far_host);
 }
 
-/* The origin that this one is probed by: itself, or where we have no address of its family one with its port; -1. */
+/*
+ * The origin that this one is probed by: the first one of its port, of the family of the address if there is one, so that a host is not asked the same
+ * twice (it has them all, or its agent does not serve it); -1: there is none that we can ask for.
+ */
 static int probe_origin(const struct front *f, uint32_t b, struct track t)
 {
-	if (can_probe(f, b, t))
-		return (int)t.origin;
-	for (unsigned i = 0; i < f->cfg.origins; i++)
-		if (f->cfg.origin[i].port == f->cfg.origin[t.origin].port &&
-		    can_probe(f, b, (struct track){ t.family, i }))
+	int found = -1;
+
+	for (unsigned i = 0; i < f->cfg.origins; i++) {
+		const struct stack_addr *o = &f->cfg.origin[i];
+
+		if (o->port != f->cfg.origin[t.origin].port ||
+		    !can_probe(f, b, (struct track){ t.family, i }))
+			continue;
+		if (ip_family(o->ip) == t.family)
 			return (int)i;
-	return -1;
+		if (found < 0)
+			found = (int)i;
+	}
+	return found;
 }
 
 /* --- what is possible */
@@ -416,7 +426,8 @@ static bool is_probed(const struct front *f, uint32_t b, struct track t, enum fr
 	const struct rung_state *s = &x->rung[t.origin][r];
 
 	return is_here(f, b) && backend_has(f, b, t.family) && x->up &&
-	       against(f, b, t.family, r) == NULL && can_probe(f, b, t) && !(s->probed && s->ok);
+	       against(f, b, t.family, r) == NULL && probe_origin(f, b, t) == (int)t.origin &&
+	       !(s->probed && s->ok);
 }
 
 /* When one of its addresses has a probe that is due. */
