@@ -65,7 +65,11 @@ bool words_next(struct words *w, struct word *ret_w)
 
 bool word_is(const struct word *w, const char *s)
 {
-	return strncmp(s, w->s, w->n) == 0 && s[w->n] == '\0';
+	size_t i = 0;
+
+	while (i < w->n && s[i] != '\0' && s[i] == w->s[i])
+		i++;
+	return i == w->n && s[i] == '\0';
 }
 
 int word_among(const struct word *w, const char *const *names, unsigned n)
